@@ -1,0 +1,45 @@
+# make demo   a chain, a query engine and two agents, and what they cost; offline unless OPENROUTER_API_KEY is set
+# make test   every test
+# make check  lint, format, types
+# make bench  how fast, against the floor
+# make fix    let ruff mend what it can
+
+PYTHON ?= python3
+PIP_INSTALL = $(if $(shell command -v uv),uv pip install --python .venv/bin/python,.venv/bin/python -m pip install)
+
+.PHONY: demo test check bench fix clean
+
+demo: .venv/demo
+	.venv/bin/openrouter-opts demo
+
+test: .venv/dev
+	.venv/bin/python -X dev -m pytest -n 2 --dist loadfile
+
+check: .venv/dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/pyright
+
+bench: .venv/dev
+	.venv/bin/python -m tests.benchmarks
+
+fix: .venv/dev
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# uv where it is installed, and pip where it is not. The constraints are the versions this was last tested with.
+.venv/pip:
+	$(if $(shell command -v uv),uv venv --quiet --allow-existing --python '>=3.11' .venv,$(PYTHON) -m venv .venv && .venv/bin/python -m pip install --quiet --upgrade 'pip>=25.1')
+	touch $@
+
+.venv/demo: .venv/pip pyproject.toml constraints.txt
+	$(PIP_INSTALL) --quiet --constraint constraints.txt --editable '.[all]'
+	touch $@
+
+.venv/dev: .venv/pip pyproject.toml constraints.txt
+	$(PIP_INSTALL) --quiet --constraint constraints.txt --editable '.[all]' --group dev
+	touch $@ .venv/demo
