@@ -1,0 +1,192 @@
+"""Models on the wire: rows of ``GET /models`` in and out, odd ones included."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openrouter_opts.catalog import Catalog, Model
+
+ROW = {
+    "id": "anthropic/claude-sonnet-4.5",
+    "canonical_slug": "anthropic/claude-4.5-sonnet-20250929",
+    "hugging_face_id": None,
+    "name": "Anthropic: Claude Sonnet 4.5",
+    "created": 1759161676,
+    "description": "The most capable Sonnet.",
+    "context_length": 1000000,
+    "architecture": {
+        "modality": "text+image->text",
+        "input_modalities": ["text", "image"],
+        "output_modalities": ["text"],
+        "tokenizer": "Claude",
+        "instruct_type": None,
+    },
+    "pricing": {
+        "prompt": "0.000003",
+        "completion": "0.000015",
+        "input_cache_read": "0.0000003",
+        "input_cache_write_1h": "0.000006",
+        "web_search": "0.01",
+        "discount": 0.5,
+        "overrides": [{"min_prompt_tokens": 200000, "prompt": "0.000006"}],
+    },
+    "top_provider": {"context_length": 1000000, "max_completion_tokens": 64000, "is_moderated": False},
+    "per_request_limits": None,
+    "supported_parameters": ["tools", "max_tokens", "reasoning", "structured_outputs"],
+    "reasoning": {"mandatory": False, "supported_efforts": ["low", "high"]},
+    "something_new": {"kept": True},
+}
+
+
+def model(model_id: str, released: str | None = None, **facts) -> Model:
+    return Model(model_id, model_id, released, **facts)
+
+
+def test_a_row_of_the_api_is_read():
+    sonnet = Model.from_wire(ROW)
+    assert sonnet.id == "anthropic/claude-sonnet-4.5"
+    assert sonnet.canonical_slug == "anthropic/claude-4.5-sonnet-20250929"
+    assert sonnet.released == "2025-09-29"
+    assert (sonnet.context_length, sonnet.max_completion_tokens) == (1_000_000, 64_000)
+    assert sonnet.input_modalities == ("text", "image")
+    assert sonnet.supported_parameters == {"tools", "max_tokens", "reasoning", "structured_outputs"}
+    assert sonnet.pricing == {
+        "prompt": Decimal("0.000003"),
+        "completion": Decimal("0.000015"),
+        "input_cache_read": Decimal("0.0000003"),
+        "input_cache_write_1h": Decimal("0.000006"),
+        "web_search": Decimal("0.01"),
+    }
+    assert sonnet.reasoning == {"mandatory": False, "supported_efforts": ["low", "high"]}
+    assert sonnet.extra["something_new"] == {"kept": True}
+    assert sonnet.extra["description"] == "The most capable Sonnet."
+    assert sonnet.extra["top_provider"] == {"is_moderated": False}
+
+
+def test_a_row_of_the_api_comes_back_whole():
+    before = copy.deepcopy(ROW)
+    wire = Model.from_wire(ROW).wire()
+    assert wire == ROW | {"supported_parameters": sorted(ROW["supported_parameters"])}
+    assert before == ROW
+    assert Model.from_wire(wire) == Model.from_wire(ROW)
+
+
+def test_a_row_with_nothing_but_an_id_is_read():
+    assert Model.from_wire({"id": "acme/bare"}) == model("acme/bare")
+
+
+def test_a_row_full_of_nulls_is_read():
+    nulls = Model.from_wire(dict.fromkeys(ROW) | {"id": "acme/null"})
+    assert replace(nulls, extra={}) == model("acme/null")
+    assert nulls.wire()["pricing"] == {}
+    assert Catalog.from_wire([nulls.wire()])["acme/null"].pricing is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("name", 5),
+        ("created", "yesterday"),
+        ("created", 10**15),
+        ("released", "soon"),
+        ("context_length", "128k"),
+        ("architecture", ["text"]),
+        ("architecture", {"input_modalities": "text"}),
+        ("pricing", "free"),
+        ("pricing", {"prompt": "ask", "completion": "NaN", "request": [1]}),
+        ("top_provider", {"max_completion_tokens": 0}),
+        ("supported_parameters", "tools"),
+        ("reasoning", True),
+        ("canonical_slug", ["a"]),
+    ],
+)
+def test_a_value_that_nobody_expects_is_kept_and_breaks_nothing(key, value):
+    odd = Catalog.from_wire([{"id": "acme/odd", key: value}])["acme/odd"]
+    assert replace(odd, extra={}) == model("acme/odd")
+    assert odd.extra == {key: value}
+
+
+@pytest.mark.parametrize(
+    ("published", "read"),
+    [("0.00000250", "0.0000025"), ("2.5e-6", "0.0000025"), ("0", "0"), (0.0000025, "0.0000025"), (0, "0")],
+)
+def test_a_price_is_exact_and_survives_the_wire(published, read):
+    priced = Model.from_wire({"id": "acme/priced", "pricing": {"prompt": published}})
+    assert priced.price("prompt") == Decimal(read)
+    assert Model.from_wire(json.loads(json.dumps(priced.wire()))) == priced
+
+
+def test_a_small_price_is_written_without_exponent():
+    assert model("acme/cheap", pricing={"prompt": Decimal("1E-9")}).wire()["pricing"] == {
+        "prompt": "0.000000001"
+    }
+
+
+def test_the_price_of_a_router_is_no_price():
+    assert (
+        Model.from_wire({"id": "acme/router", "pricing": {"prompt": "-1", "completion": "-1"}}).pricing
+        is None
+    )
+
+
+def test_routers_of_an_answer_are_left_out():
+    rows = [ROW, {"id": "openrouter/auto"}, {"id": "openrouter/new-router", "pricing": {"prompt": "-1"}}]
+    assert list(Catalog.from_wire({"data": rows, "total_count": 3})) == [ROW["id"]]
+
+
+def test_wire_has_what_can_be_derived_and_leaves_out_what_isnt_known():
+    wire = Catalog.bundled()["anthropic/claude-sonnet-4.6"].wire()
+    assert wire["canonical_slug"] == wire["id"] == "anthropic/claude-sonnet-4.6"
+    assert wire["created"] == 1771286400
+    assert wire["architecture"]["modality"] == "text+image+file->text"
+    assert wire["pricing"]["prompt"] == "0.000003"
+    assert wire["top_provider"] == {"context_length": 1_000_000, "max_completion_tokens": 128_000}
+    assert not {"description", "reasoning", "released"} & wire.keys()
+
+
+def test_a_release_known_by_month_stays_one():
+    kimi = Catalog.bundled()["moonshotai/kimi-k2.5"]
+    assert kimi.released == "2026-01"
+    assert kimi.wire()["created"] == 1767225600
+    assert Model.from_wire(kimi.wire()) == kimi
+
+
+@pytest.mark.parametrize(
+    ("answer", "where"),
+    [
+        ({}, "data: "),
+        ({"error": {"code": 401, "message": "no"}}, "data: .*'message': 'no'"),
+        ("<html>", "data: .*<html>"),
+        ([ROW, "x"], r"data\[1\].id: .*'x'"),
+        ({"data": [{"name": "Nameless"}]}, r"data\[0\].id: .*Nameless"),
+        ([{"id": ""}], r"data\[0\].id: "),
+    ],
+)
+def test_an_answer_that_is_none_says_where(answer, where):
+    with pytest.raises(ValueError, match=where):
+        Catalog.from_wire(answer)
+
+
+keys = st.sampled_from(
+    [*(ROW.keys() - {"id"}), "released", "unheard_of", *ROW["architecture"], *ROW["pricing"]]
+)
+values = st.recursive(
+    st.sampled_from([None, True, 0, -1, 128_000, 0.5, "", "-1", "0.000003", "2026-01", "text"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(keys, inner, max_size=3),
+    max_leaves=4,
+)
+
+
+@given(st.dictionaries(keys, values, max_size=6))
+def test_any_row_is_read_and_survives_the_wire(row):
+    read = Model.from_wire(row | {"id": "acme/any"})
+    again = Model.from_wire(json.loads(json.dumps(read.wire())))
+    assert again.wire() == read.wire()
+    assert again.pricing == read.pricing
