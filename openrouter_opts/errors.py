@@ -1,0 +1,277 @@
+"""Everything that can go wrong, as one tree by cause.
+
+::
+
+    OpenRouterError
+    ├─ ConfigurationError (ValueError)   never sent: key, base URL, header, option, a value JSON has no word for
+    ├─ ConnectionFailed (ConnectionError)   not delivered: DNS, refused, proxy, connect timeout
+    │  └─ CertificateError
+    ├─ ConnectionLost (ConnectionError)   broke after the request had begun to leave
+    ├─ TimedOut (TimeoutError)           phase: connect, first_byte, idle, progress, total, server
+    ├─ APIError                          OpenRouter or a provider said no
+    │  ├─ BadRequest                     400, 409, 412, 422
+    │  │  └─ ContextLengthExceeded
+    │  ├─ AuthenticationError            401
+    │  ├─ InsufficientCredits            402
+    │  ├─ Forbidden                      403
+    │  │  ├─ Moderated                   with reasons
+    │  │  └─ GuardrailBlocked            with patterns
+    │  ├─ NotFound                       404
+    │  ├─ PayloadTooLarge                413
+    │  ├─ RateLimited                    429
+    │  └─ ServerError                    5xx
+    │     ├─ ProviderFailed              502
+    │     ├─ NoProvider                  503
+    │     ├─ Overloaded                  529
+    │     └─ EdgeTimeout                 504, 520-524: the answer may have been generated
+    └─ BadResponse                       a 200 that is no answer
+       ├─ Malformed                      HTML, broken JSON, too large
+       ├─ Empty                          no choice, or a choice with nothing in it
+       └─ Interrupted                    the stream ended before a finish reason or `[DONE]`
+
+A cause has one class wherever it shows: in the status line, in a body with status 200, in a chunk of a stream. What was already
+paid for stays on the error: `partial`, `usage`, `generation_id`. Errors hold plain values only, pickle, and never hold the key.
+Source of the codes: https://openrouter.ai/docs/api_reference/errors-and-debugging
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from openrouter_opts.protocol.completion import Completion, Usage
+
+Delivered = Literal["no", "maybe", "yes"]
+Phase = Literal["connect", "first_byte", "idle", "progress", "total", "server"]
+
+USEFUL_HEADERS = frozenset(
+    {
+        "cf-ray",
+        "content-type",
+        "date",
+        "request-id",
+        "retry-after",
+        "x-generation-id",
+        "x-openrouter-cache-age",
+        "x-openrouter-cache-source-id",
+        "x-openrouter-cache-status",
+        "x-openrouter-cache-ttl",
+        "x-provider-name",
+        "x-ratelimit-limit",
+        "x-ratelimit-remaining",
+        "x-ratelimit-reset",
+        "x-request-id",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseView:
+    """What an error keeps of the response: the status, the useful headers, and the body with any key struck out.
+
+    It has the names of an HTTP response, since langchain-core copies `error.response` into traces.
+    """
+
+    status_code: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+
+    def json(self) -> Any:
+        """Parse the body; raises `ValueError` when it is no JSON."""
+        return json.loads(self.text)
+
+
+class OpenRouterError(Exception):
+    """The root of the tree. `str(error)` says what happened, where, and what to do."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        error_type: str | None = None,
+        provider: str | None = None,
+        provider_code: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        generation_id: str | None = None,
+        request_id: str | None = None,
+        attempts: int = 1,
+        delivered: Delivered = "no",
+        retry_after: float | None = None,
+        retryable: bool | None = None,
+        partial: Completion | None = None,
+        usage: Usage | None = None,
+        response: ResponseView | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        """The HTTP status, or the code inside a 200; `None` when there was no answer."""
+        self.error_type = error_type
+        """OpenRouter's canonical type, such as `rate_limit_exceeded`."""
+        self.provider = provider
+        self.provider_code = provider_code
+        self.metadata = metadata or {}
+        """`error.metadata` as it came."""
+        self.generation_id = generation_id
+        self.request_id = request_id
+        self.attempts = attempts
+        """How many requests were sent."""
+        self.delivered: Delivered = delivered
+        """Whether the last request reached OpenRouter: what was delivered may have been billed."""
+        self.retry_after = retry_after
+        """Seconds the server asked to wait."""
+        self.retryable = retryable
+        """Whether the server said that another attempt may go well; `None` when it did not say."""
+        self.partial = partial
+        """What had been received of the answer."""
+        self.usage = usage
+        self.response = response
+
+    @property
+    def status_code(self) -> int | None:
+        """The same as `status`, under the name that LlamaIndex and others look for."""
+        return self.status
+
+    def __str__(self) -> str:
+        facts = [
+            f"status {self.status}" if self.status else None,
+            self.error_type,
+            f"provider {self.provider}" if self.provider else None,
+            f"generation {self.generation_id}" if self.generation_id else None,
+            f"after {self.attempts} attempts" if self.attempts > 1 else None,
+        ]
+        known = ", ".join(fact for fact in facts if fact)
+        return f"{self.message} ({known})" if known else self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The class takes keyword arguments, which BaseException's own reduction forgets.
+        return _rebuild, (type(self), self.message, self.__dict__)
+
+
+def _rebuild(cls: type[OpenRouterError], message: str, state: dict[str, Any]) -> OpenRouterError:
+    error = cls.__new__(cls, message)
+    error.args = (message,)
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(OpenRouterError, ValueError):
+    """Wrong before anything was sent: the message names what, where (a path), and the remedy."""
+
+
+class ConnectionFailed(OpenRouterError, ConnectionError):
+    """No connection came about; nothing was delivered."""
+
+
+class CertificateError(ConnectionFailed):
+    """The server's certificate is not trusted here. Never tried again."""
+
+
+class ConnectionLost(OpenRouterError, ConnectionError):
+    """The connection broke after the request had begun to leave; it may have been delivered, and billed."""
+
+
+class TimedOut(OpenRouterError, TimeoutError):
+    """Waiting took longer than the timeout of its `phase`."""
+
+    def __init__(self, message: str, *, phase: Phase = "first_byte", **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.phase: Phase = phase
+
+
+class APIError(OpenRouterError):
+    """OpenRouter, or the provider behind it, answered with an error."""
+
+
+class BadRequest(APIError):
+    """The request is wrong: 400, 409, 412, 422."""
+
+
+class ContextLengthExceeded(BadRequest):
+    """The prompt, or the prompt with its `max_tokens`, is longer than the context window."""
+
+
+class AuthenticationError(APIError):
+    """The key is missing, wrong or disabled: 401."""
+
+
+class InsufficientCredits(APIError):
+    """Out of credits or over the key's limit: 402."""
+
+
+class Forbidden(APIError):
+    """Not allowed for this key: 403."""
+
+
+class Moderated(Forbidden):
+    """Moderation flagged the input."""
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it was flagged."""
+        return tuple(map(str, self.metadata.get("reasons") or ()))
+
+    @property
+    def flagged_input(self) -> str | None:
+        """The beginning and the end of what was flagged."""
+        return self.metadata.get("flagged_input")
+
+
+class GuardrailBlocked(Forbidden):
+    """A guardrail of the account blocked the request."""
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The patterns that matched."""
+        return tuple(map(str, self.metadata.get("patterns") or ()))
+
+
+class NotFound(APIError):
+    """No such model, or no endpoint left after the preferences: 404."""
+
+
+class PayloadTooLarge(APIError):
+    """The body is too big: 413."""
+
+
+class RateLimited(APIError):
+    """Too many requests, for OpenRouter or for every provider it tried: 429."""
+
+
+class ServerError(APIError):
+    """Something failed on their side: 5xx."""
+
+
+class ProviderFailed(ServerError):
+    """The provider is down or answered nonsense: 502."""
+
+
+class NoProvider(ServerError):
+    """No provider meets the request at the moment: 503."""
+
+
+class Overloaded(ServerError):
+    """The provider is overloaded: 529."""
+
+
+class EdgeTimeout(ServerError):
+    """The edge gave up waiting (504, 520-524); the answer may have been generated, and billed."""
+
+
+class BadResponse(OpenRouterError):
+    """Status 200, and yet no answer."""
+
+
+class Malformed(BadResponse):
+    """What came is not what OpenRouter sends: HTML, broken JSON, something too large."""
+
+
+class Empty(BadResponse):
+    """The answer has nothing in it: no text, no reasoning, no tool call, no refusal, no image."""
+
+
+class Interrupted(BadResponse):
+    """The stream ended before it said why, so `partial` is half an answer."""

@@ -1,0 +1,155 @@
+"""Keeps count of what calls cost: one record per call, wherever it was made from.
+
+The records are made by `OpenRouterClient`, so that everything built on it is counted, in any framework.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal, TypeAlias
+
+from openrouter_opts.errors import OpenRouterError
+from openrouter_opts.money.cost import UNKNOWN_COST, Cost
+from openrouter_opts.protocol.completion import Completion, Usage
+
+Outcome = Literal["answered", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One call."""
+
+    model: str | None
+    """The model that answered, or was asked if none did."""
+    provider: str | None
+    generation_id: str | None
+    usage: Usage | None
+    outcome: Outcome = "answered"
+    attempts: int = 1
+    at: float = field(default_factory=time.time)
+    """Unix time, seconds."""
+
+    @property
+    def cost(self) -> Cost:
+        """What it cost; of source `unknown` where nobody said."""
+        return self.usage.cost if self.usage else UNKNOWN_COST
+
+    @classmethod
+    def of(cls, result: Completion | OpenRouterError, asked: str | None) -> Record:
+        """Make the record of a call that ended in `result`; `asked` is the model that was asked for."""
+        if isinstance(result, Completion):
+            return cls(
+                result.model or asked, result.provider, result.id, result.usage, "answered", result.attempts
+            )
+        model = result.partial.model if result.partial else None
+        return cls(
+            model or asked, result.provider, result.generation_id, result.usage, "failed", result.attempts
+        )
+
+
+class Spend:
+    """What was spent in a scope. Safe to read and to add to from any thread."""
+
+    def __init__(self) -> None:
+        self._records: list[Record] = []
+        self._lock = threading.Lock()
+
+    def add(self, record: Record) -> None:
+        """Count one call."""
+        with self._lock:
+            self._records.append(record)
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """Every call, in the order in which they ended."""
+        with self._lock:
+            return tuple(self._records)
+
+    @property
+    def total(self) -> Decimal:
+        """All known costs, in USD. Calls whose cost nobody said are in `unknown`, and not in here."""
+        return sum(
+            (record.cost.total for record in self.records if record.cost.total is not None), Decimal(0)
+        )
+
+    @property
+    def total_cost(self) -> Decimal:
+        """The same as `total`, under the name that LangChain's callbacks use."""
+        return self.total
+
+    @property
+    def unknown(self) -> int:
+        """How many answered calls did not say what they cost."""
+        return sum(record.outcome == "answered" and record.cost.total is None for record in self.records)
+
+    @property
+    def successful_requests(self) -> int:
+        """How many calls were answered."""
+        return sum(record.outcome == "answered" for record in self.records)
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens in."""
+        return self._tokens(lambda usage: usage.prompt_tokens)
+
+    @property
+    def completion_tokens(self) -> int:
+        """Tokens out, reasoning included."""
+        return self._tokens(lambda usage: usage.completion_tokens)
+
+    @property
+    def total_tokens(self) -> int:
+        """Tokens in and out."""
+        return self._tokens(lambda usage: usage.total_tokens)
+
+    def by(self, key: Literal["model", "provider", "outcome"]) -> dict[str | None, Decimal]:
+        """Return the known costs summed over the records of equal `key`, dearest first."""
+        sums: dict[str | None, Decimal] = {}
+        for record in self.records:
+            name = getattr(record, key)
+            sums[name] = sums.get(name, Decimal(0)) + (record.cost.total or Decimal(0))
+        return dict(sorted(sums.items(), key=lambda pair: -pair[1]))
+
+    def _tokens(self, count: Callable[[Usage], int | None]) -> int:
+        return sum((record.usage and count(record.usage)) or 0 for record in self.records)
+
+    def __repr__(self) -> str:
+        records = self.records
+        return f"Spend(total=Decimal('{self.total}'), calls={len(records)}, unknown={self.unknown})"
+
+
+Settle: TypeAlias = Callable[[Completion | OpenRouterError], None]
+
+_open_scopes: ContextVar[tuple[Spend, ...]] = ContextVar("openrouter_opts_spend", default=())
+
+
+@contextmanager
+def track_costs() -> Iterator[Spend]:
+    """Count what everything called inside costs, in both frameworks, tasks and their threads included.
+
+    Scopes nest: the outer one counts what the inner one counts. A thread started by hand has to run in a copy of the context
+    (`contextvars.copy_context().run`) to be counted; `asyncio.to_thread` and LangChain's executors do that by themselves.
+    """
+    spend = Spend()
+    token = _open_scopes.set((*_open_scopes.get(), spend))
+    try:
+        yield spend
+    finally:
+        _open_scopes.reset(token)
+
+
+def settling(asked: str | None) -> Settle:
+    """Return what takes the result of the call that begins now to the scopes that are open now."""
+    scopes = _open_scopes.get()
+
+    def settle(result: Completion | OpenRouterError) -> None:
+        for scope in scopes:
+            scope.add(Record.of(result, asked))
+
+    return settle

@@ -1,0 +1,87 @@
+"""Options that OpenRouter has renamed or retired: a warning once, and what to send instead."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, Final
+
+from openrouter_opts.options.caller import stack_level
+from openrouter_opts.options.merge import look, merge
+from openrouter_opts.options.option import Option
+
+_TOOL: Final = "use the server tool `WebSearch` ({'type': 'openrouter:web_search'} in `tools`)"
+_COMPRESSION: Final = "context-compression"
+_warned: set[str] = set()
+
+
+def warn_once(name: str, instead: str) -> None:
+    """Warn about a deprecated name, at the user's line, the first time in this process."""
+    if name not in _warned:
+        _warned.add(name)
+        warnings.warn(f"{name} is deprecated: {instead}", DeprecationWarning, stack_level())
+
+
+def warn_if_deprecated(option: Option, value: Any) -> None:
+    """Warn about an option, or about a value of it, that OpenRouter has replaced."""
+    if option.deprecated:
+        warn_once(option.name, option.deprecated)
+    elif option.name == "plugins" and any(plugin["id"] == "web" for plugin in value):
+        warn_once("the plugin web", _TOOL)
+    elif option.name == "models":
+        for model in value:
+            warn_if_online(model)
+
+
+def warn_if_online(model: str) -> None:
+    """Warn about a model slug with the deprecated suffix `:online`."""
+    if ":online" in model:
+        warn_once("the suffix :online", _TOOL)
+
+
+def modern(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options in today's terms. Values that have no translation stay: they may be newer than this library."""
+    translated = dict(options)
+    for name in _TRANSLATIONS.keys() & options.keys():
+        translation = _TRANSLATIONS[name](options[name], translated)
+        if translation is not None:
+            del translated[name]
+            translated |= translation
+    return translated
+
+
+def _route(value: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
+    if value == "fallback":
+        return {}  # what OpenRouter does anyway
+    if value != "sort":
+        return None
+    sort = look(options, ("provider", "sort"))
+    given = sort if isinstance(sort, Mapping) else {} if sort is None else {"by": sort}
+    return {"provider": {**(options.get("provider") or {}), "sort": {"partition": "none", **given}}}
+
+
+def _transforms(value: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
+    if value not in (["middle-out"], []):
+        return None
+    plugins = options.get("plugins") or []
+    if any(plugin["id"] == _COMPRESSION for plugin in plugins):
+        return {}
+    plugin = {"id": _COMPRESSION} if value else {"id": _COMPRESSION, "enabled": False}
+    return {"plugins": [*plugins, plugin]}
+
+
+def _include_reasoning(value: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    return {"reasoning": merge({} if value else {"exclude": True}, options.get("reasoning") or {})}
+
+
+def _usage(value: Any, _: Mapping[str, Any]) -> dict[str, Any] | None:
+    return {} if value.keys() <= {"include", "include_usage"} else None
+
+
+_TRANSLATIONS: Final = {
+    "route": _route,
+    "transforms": _transforms,
+    "include_reasoning": _include_reasoning,
+    "usage": _usage,
+    "stream_options": _usage,
+}

@@ -1,0 +1,60 @@
+"""From what the user wrote to options under their own names, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.options.check import check_reasoning, checked
+from openrouter_opts.options.deprecated import warn_if_deprecated
+from openrouter_opts.options.table import OPTIONS, resolve
+
+
+def gather(written: Iterable[tuple[str, Any]], already: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that were written, whatever their spelling, along with those that were checked before.
+
+    Raises `ConfigurationError` for a name that doesn't exist, for a value that an option doesn't take, and for two spellings of
+    one option that disagree.
+    """
+    options = dict(already)
+    preferences: dict[str, Any] = {}
+    spelled: dict[str, str] = {}
+    for spelling, value in written:
+        name, key = resolve(spelling)
+        if key is not None:  # a key of `provider`, without it
+            if value is not None:
+                preference = _check(name, {key: value}, name)
+                _put(preferences, key, preference[key], spelling, spelled)
+        elif value is None:
+            options.setdefault(name, None)
+        else:
+            _put(options, name, _check(name, value, spelling), spelling, spelled)
+    if preferences:
+        provider = dict(options.get("provider") or {})
+        for key, value in preferences.items():
+            _put(provider, key, value, spelled[key], {key: f"provider.{key}"})
+        options["provider"] = provider
+    check_reasoning(options)
+    return options
+
+
+def _check(name: str, value: Any, path: str) -> Any:
+    option = OPTIONS[name]
+    value = checked(option, value, path)
+    warn_if_deprecated(option, value)
+    return value
+
+
+def _put(into: dict[str, Any], name: str, value: Any, spelling: str, spelled: dict[str, str]) -> None:
+    before = into.get(name)
+    if before is not None and before != value:
+        other = spelled.get(name, name)
+        twice = (
+            f"{spelling} is given twice"
+            if other == spelling
+            else f"{other} and {spelling} are the same option"
+        )
+        raise ConfigurationError(f"{twice}, with different values; give one of them")
+    into[name] = value
+    spelled[name] = spelling

@@ -1,0 +1,151 @@
+"""The options of a call, checked, and laid over one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Self, final
+
+from pydantic import ConfigDict
+
+from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.options.deprecated import modern
+from openrouter_opts.options.fields import AllFields
+from openrouter_opts.options.given import gather
+from openrouter_opts.options.merge import merge, overlay
+from openrouter_opts.options.table import OPTIONS, ORDER
+
+_UNSET: Final[Mapping[str, Any]] = dict.fromkeys(OPTIONS)
+_HEADERS: Final = tuple(
+    option for option in OPTIONS.values() if option.place == "header" and option.name != "extra_headers"
+)
+_NOT_BODY: Final = frozenset(name for name, option in OPTIONS.items() if option.place == "header") | {
+    "extra_body"
+}
+
+
+class HiddenDict(dict[str, str]):
+    """A mapping whose `repr` shows the keys only."""
+
+    def __repr__(self) -> str:
+        return repr(dict.fromkeys(self, "…"))
+
+
+@final
+class ProviderOptions(AllFields):
+    """Everything OpenRouter can be told beside the model and the messages.
+
+    ```python
+    ProviderOptions(models=["openai/gpt-5-mini"], provider=ProviderPreferences(order=["together"], zdr=True))
+    ProviderOptions.of(openrouter_models=["openai/gpt-5-mini"], order=["together"], zdr=True)  # the same
+    ```
+
+    Every option may be written with `openrouter_` before it, and the keys of `provider` also without it. What is set goes out as it
+    was given; what isn't set, or is `None`, isn't sent. Raises `ConfigurationError` for a name that doesn't exist, for a value of the
+    wrong type, and for two spellings of one option that disagree.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    if not TYPE_CHECKING:  # type checkers read the fields
+
+        def __init__(self, /, **named: Any) -> None:
+            self.__setstate__(_state(gather(named.items(), {})))
+
+    @classmethod
+    def of(cls, given: ProviderOptions | Mapping[str, Any] | None = None, /, **named: Any) -> ProviderOptions:
+        """Return options from a mapping or from keyword arguments, in any spelling, or from both.
+
+        `None` means that an option isn't set here; laid over other options with `merged`, it takes theirs away.
+        Raises `ConfigurationError`, as the constructor does.
+        """
+        if isinstance(given, ProviderOptions):
+            return cls._made(gather(named.items(), given.given)) if named else given
+        if not isinstance(given, Mapping | None):
+            raise ConfigurationError(
+                f"provider_options: should be a mapping or ProviderOptions, not {type(given).__name__}"
+            )
+        if not given and not named:
+            return EMPTY
+        return cls._made(gather((*(given or {}).items(), *named.items()), {}))
+
+    @classmethod
+    def _made(cls, checked: Mapping[str, Any]) -> Self:
+        made = cls.__new__(cls)
+        made.__setstate__(_state(checked))
+        return made
+
+    @cached_property
+    def given(self) -> Mapping[str, Any]:
+        """The options that were set, `None` included, in the order of the table."""
+        values = self.__dict__
+        return {name: values[name] for name in sorted(self.model_fields_set, key=ORDER.__getitem__)}
+
+    def merged(self, *over: ProviderOptions) -> ProviderOptions:
+        """Return these options with others laid over them; later ones win.
+
+        Mappings merge deeply, lists are replaced, and `None` takes away what was set below. Two ways to say one thing, such as
+        `reasoning_effort` and `reasoning`, count as one. Nothing is changed in place.
+        """
+        layers = [layer for layer in (self, *over) if layer.given]
+        if len(layers) <= 1:
+            return layers[0] if layers else self
+        options = layers[0].given
+        for layer in layers[1:]:
+            options = overlay(options, layer.given)
+        return self._made(options)
+
+    @cached_property
+    def body(self) -> Mapping[str, Any]:
+        """The options' share of the request body, in a fixed order; `extra_body` is merged into it last."""
+        given = {
+            name: value for name, value in self.given.items() if value is not None and name not in _NOT_BODY
+        }
+        options = modern(given)
+        if "top_logprobs" in options:
+            options.setdefault("logprobs", True)
+        body = {name: options[name] for name in sorted(options, key=ORDER.__getitem__)}
+        return merge(body, self.extra_body) if self.extra_body else body
+
+    @cached_property
+    def headers(self) -> Mapping[str, str]:
+        """The options' share of the request headers; `extra_headers` win. Its `repr` shows no values."""
+        headers = {
+            option.wire: option.form(value)
+            for option in _HEADERS
+            if (value := self.__dict__[option.name]) is not None
+        }
+        for name, value in (self.extra_headers or {}).items():
+            headers = {other: text for other, text in headers.items() if other.lower() != name.lower()}
+            if value is not None:
+                headers[name] = value
+        return HiddenDict((name, value.strip()) for name, value in headers.items())
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy, with options replaced; they are checked. Raises `ConfigurationError`."""
+        updated = self._made({**self.given, **gather((update or {}).items(), {})})
+        return updated.__deepcopy__() if deep else updated
+
+    def __eq__(self, other: object) -> bool:
+        return self.given == other.given if isinstance(other, ProviderOptions) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.given))  # the values may be dicts and lists
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        for name, value in self.given.items():
+            # Any header may hold a secret.
+            yield name, HiddenDict(value) if value and name == "extra_headers" else value
+
+
+def _state(checked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what pydantic restores an instance from, as when unpickling: the values need no further check."""
+    return {
+        "__dict__": {**_UNSET, **checked},
+        "__pydantic_fields_set__": set(checked),
+        "__pydantic_extra__": None,
+        "__pydantic_private__": None,
+    }
+
+
+EMPTY: Final = ProviderOptions()

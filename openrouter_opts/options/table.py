@@ -1,0 +1,70 @@
+"""The table of options, read from the fields: which there are, and every way to write each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Final
+
+from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.options.fields import AllFields
+from openrouter_opts.options.names import nearest
+from openrouter_opts.options.option import Option
+from openrouter_opts.options.parts import ProviderPreferences
+
+Place = tuple[str, str | None]
+"""An option, and the key of `provider` if it was given without it: `max_price`."""
+
+
+def _options() -> Mapping[str, Option]:
+    declared = {
+        name: next(mark for mark in field.metadata if isinstance(mark, Option))
+        for name, field in AllFields.model_fields.items()
+    }
+    return {name: replace(option, name=name, wire=option.wire or name) for name, option in declared.items()}
+
+
+def _spellings() -> Mapping[str, Place]:
+    names: dict[str, Place] = {key: ("provider", key) for key in ProviderPreferences.model_fields}
+    names |= {name: (name, None) for name in OPTIONS}
+    others: dict[str, Place] = {
+        other: (name, None) for name, option in OPTIONS.items() for other in (option.wire, *option.aliases)
+    }
+    return {f"openrouter_{name}": place for name, place in names.items()} | others | names
+
+
+OPTIONS: Final[Mapping[str, Option]] = MappingProxyType(_options())
+"""Every option by name, in the order in which they go out."""
+SPELLINGS: Final[Mapping[str, Place]] = _spellings()
+ORDER: Final[Mapping[str, int]] = {name: index for index, name in enumerate(OPTIONS)}
+
+_ELSEWHERE: Final[Mapping[str, str]] = {
+    "model": "pass `model` beside the options",
+    "messages": "pass the messages to the call",
+    "stream": "call the streaming method",
+    "api_key": "pass `api_key` to the constructor",
+    "base_url": "pass `base_url` to the constructor",
+    "timeout": "pass `timeout` beside the options",
+    "max_retries": "pass `max_retries` beside the options",
+}
+
+
+def resolve(spelling: object) -> Place:
+    """Return which option a name means; raises `ConfigurationError` with the nearest name if there is none."""
+    if not isinstance(spelling, str):
+        raise ConfigurationError(
+            f"{spelling!r}: the name of an option is a string, not {type(spelling).__name__}"
+        )
+    place = SPELLINGS.get(spelling)
+    if place is None:
+        raise ConfigurationError(f"{spelling}: {_remedy(spelling)}")
+    return place
+
+
+def _remedy(spelling: str) -> str:
+    if spelling in _ELSEWHERE:
+        return f"is no option; {_ELSEWHERE[spelling]}"
+    meant = nearest(spelling, SPELLINGS)
+    question = f"; did you mean {meant}?" if meant else ""
+    return f"there is no such option{question} (what is newer than this library goes into extra_body)"

@@ -1,0 +1,227 @@
+"""Every option, by every name, reaches the request as it was given."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+from openrouter.components import ChatRequest
+from pydantic import SecretStr
+
+from openrouter_opts.options import (
+    OPTIONS,
+    AutoRouterPlugin,
+    CacheControl,
+    Datetime,
+    MaxPrice,
+    OptionFields,
+    Plugin,
+    ProviderOptions,
+    ProviderPreferences,
+    ProviderSort,
+    Reasoning,
+    UserLocation,
+    WebSearch,
+    deprecated,
+)
+from tests import oracle
+from tests.option_examples import EXAMPLES, ON_THE_WIRE
+
+
+@pytest.fixture(autouse=True)
+def already_warned(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = {*OPTIONS, "the plugin web", "the suffix :online"}
+    monkeypatch.setattr(deprecated, "_warned", every)
+
+
+def wire(options: ProviderOptions) -> dict:
+    return {**options.body, **options.headers}
+
+
+def test_every_option_has_an_example():
+    assert EXAMPLES.keys() == OPTIONS.keys()
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_option_reaches_the_request_by_its_name(name):
+    assert wire(ProviderOptions.of({name: EXAMPLES[name]})) == ON_THE_WIRE.get(name, {name: EXAMPLES[name]})
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_option_goes_by_all_its_names(name):
+    plain = ProviderOptions.of({name: EXAMPLES[name]})
+    for spelling in (f"openrouter_{name}", *OPTIONS[name].aliases, OPTIONS[name].wire):
+        assert ProviderOptions.of({spelling: EXAMPLES[name]}) == plain
+        assert ProviderOptions(**{spelling: EXAMPLES[name]}) == plain
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_option_that_is_none_is_not_sent(name):
+    assert wire(ProviderOptions.of({name: None})) == {}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_option_says_what_it_does_and_where_that_is_written(name):
+    option = OPTIONS[name]
+    assert option.name == name
+    assert option.doc.endswith(".")
+    assert option.source.startswith("https://")
+
+
+@pytest.mark.parametrize("name", [name for name, option in OPTIONS.items() if option.place == "body"])
+def test_official_sdk_understands_what_goes_out(name):
+    body = {
+        "messages": [{"role": "user", "content": "hi"}],
+        **ProviderOptions.of({name: EXAMPLES[name]}).body,
+    }
+    assert oracle.problems(body) == []
+
+
+def test_everything_the_official_sdk_can_send_is_an_option():
+    assert ChatRequest.model_fields.keys() - {"messages", "model", "stream"} <= OPTIONS.keys()
+
+
+@pytest.mark.parametrize("key", ProviderPreferences.model_fields)
+def test_routing_preference_may_be_given_without_provider(key):
+    value = EXAMPLES["provider"][key]
+    assert ProviderOptions.of({key: value}).body == {"provider": {key: value}}
+
+
+def test_routing_preferences_with_and_without_provider_go_together():
+    options = ProviderOptions.of({"zdr": True, "provider": {"order": ["together"]}}, max_price={"prompt": 1})
+    assert options.body == {"provider": {"order": ["together"], "zdr": True, "max_price": {"prompt": 1}}}
+
+
+def test_plain_keyword_arguments_of_the_models_do_not_hide_members_of_the_frameworks():
+    from langchain_core.language_models.chat_models import BaseChatModel
+    from llama_index.core.llms.function_calling import FunctionCallingLLM
+
+    own = OptionFields.model_fields.keys()
+    for framework in (BaseChatModel, FunctionCallingLLM):
+        assert own.isdisjoint({*dir(framework), *framework.model_fields})
+
+
+@pytest.mark.parametrize("value", [1, 1.0, 0.5])
+def test_numbers_go_out_as_they_were_given(value):
+    assert repr(ProviderOptions.of(temperature=value).body) == f"{{'temperature': {value!r}}}"
+
+
+def test_prices_may_be_numbers_or_strings():
+    price = {"prompt": "0.50", "completion": 1, "request": 0.0}
+    assert repr(ProviderOptions.of(max_price=price).body["provider"]) == f"{{'max_price': {price!r}}}"
+
+
+def test_parts_are_the_same_as_plain_mappings():
+    parts = ProviderOptions(
+        provider=ProviderPreferences(
+            order=("together",), sort=ProviderSort(by="price"), max_price=MaxPrice(prompt=1)
+        ),
+        reasoning=Reasoning(max_tokens=2000),
+        cache_control=CacheControl(ttl="1h"),
+        plugins=[AutoRouterPlugin(allowed_models=["anthropic/*"]), Plugin(id="newer", level=3)],
+        tools=[WebSearch(max_results=3, newer=True), Datetime()],
+    )
+    assert parts.body == {
+        "reasoning": {"max_tokens": 2000},
+        "provider": {"order": ["together"], "sort": {"by": "price"}, "max_price": {"prompt": 1}},
+        "plugins": [{"id": "auto-router", "allowed_models": ["anthropic/*"]}, {"id": "newer", "level": 3}],
+        "cache_control": {"type": "ephemeral", "ttl": "1h"},
+        "tools": [
+            {"type": "openrouter:web_search", "parameters": {"max_results": 3, "newer": True}},
+            {"type": "openrouter:datetime"},
+        ],
+    }
+    assert parts == ProviderOptions.of(parts.body)
+
+
+def test_parts_inside_parts_are_written_out():
+    tool = WebSearch(user_location=UserLocation(city="Berlin"), newer=[Reasoning(effort="low")])
+    assert tool.wire() == {
+        "type": "openrouter:web_search",
+        "parameters": {
+            "user_location": {"type": "approximate", "city": "Berlin"},
+            "newer": [{"effort": "low"}],
+        },
+    }
+
+
+def test_explicit_none_inside_a_part_is_null():
+    assert ProviderPreferences(order=None, only=["a"]).wire() == {"order": None, "only": ["a"]}
+
+
+def test_token_ids_of_logit_bias_may_be_numbers():
+    assert ProviderOptions.of(logit_bias={50256: -100}).body == {"logit_bias": {"50256": -100}}
+
+
+def test_logprobs_that_were_switched_off_stay_off():
+    assert ProviderOptions.of(top_logprobs=2, logprobs=False).body["logprobs"] is False
+
+
+def test_values_newer_than_the_library_go_through():
+    options = {
+        "service_tier": "hyper",
+        "reasoning": {"effort": "extreme"},
+        "plugins": [{"id": "newer", "level": 3}],
+        "tools": [{"type": "openrouter:newer", "parameters": {"a": [1]}}],
+        "provider": {"quantizations": ["fp2"], "data_collection": "later"},
+    }
+    assert ProviderOptions.of(options).body == options
+
+
+def test_extra_body_is_merged_last_and_deeply():
+    options = ProviderOptions.of(
+        provider={"order": ["a"], "zdr": True},
+        extra_body={"provider": {"order": ["b"]}, "seed": None, "newer": 1},
+    )
+    assert options.body == {"provider": {"order": ["b"], "zdr": True}, "seed": None, "newer": 1}
+
+
+def test_extra_header_wins_over_an_option_whatever_its_case():
+    options = ProviderOptions.of(
+        app_referer="https://a.example", extra_headers={"http-referer": "https://b.example"}
+    )
+    assert options.headers == {"http-referer": "https://b.example"}
+
+
+def test_options_given_twice_alike_are_one():
+    assert ProviderOptions.of({"openrouter_seed": 7}, seed=7).body == {"seed": 7}
+    assert ProviderOptions.of(ProviderOptions(seed=7), temperature=1).body == {"temperature": 1, "seed": 7}
+
+
+def test_secrets_are_in_the_header_only():
+    options = ProviderOptions.of(
+        provider_api_keys={"together": "sk-mine", "openai": SecretStr("sk-other")},
+        extra_headers={"X-Gateway-Key": "sk-third"},
+    )
+    shown = (
+        f"{options!r} {options} {options.headers!r} {options.model_dump_json(include={'provider_api_keys'})}"
+    )
+    assert "sk-" not in shown
+    assert "X-Gateway-Key" in shown
+    assert options.headers == {
+        "X-Provider-API-Keys": '{"together": "sk-mine", "openai": "sk-other"}',
+        "X-Gateway-Key": "sk-third",
+    }
+    assert pickle.loads(pickle.dumps(options)).headers == copy.deepcopy(options).headers == options.headers
+
+
+def test_repr_shows_what_is_set():
+    assert repr(ProviderOptions(seed=7, temperature=None)) == "ProviderOptions(temperature=None, seed=7)"
+
+
+def test_options_are_frozen_and_copies_are_checked():
+    options = ProviderOptions(seed=7)
+    assert options.body == {"seed": 7}
+    with pytest.raises(ValueError, match="frozen"):
+        options.seed = 8
+    assert options.model_copy(update={"seed": 8}).body == {"seed": 8}
+    with pytest.raises(ValueError, match="did you mean seed"):
+        options.model_copy(update={"sed": 8})
+
+
+def test_options_are_equal_when_the_same_ones_are_set():
+    assert ProviderOptions(seed=7, top_k=1) == ProviderOptions(top_k=1, seed=7)
+    assert hash(ProviderOptions(seed=7)) == hash(ProviderOptions.of(openrouter_seed=7))
+    assert ProviderOptions(seed=7) != ProviderOptions(seed=7, temperature=None)
+    assert ProviderOptions(seed=7) != {"seed": 7}
