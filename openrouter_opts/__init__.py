@@ -1,0 +1,73 @@
+"""Everything OpenRouter can do, with a money figure that is right; without a framework.
+
+`langchain_openrouter_opts` and `llamaindex_openrouter_opts` put it into LangChain and LlamaIndex.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from openrouter_opts import errors
+    from openrouter_opts.catalog import Catalog, Model
+    from openrouter_opts.client import OpenRouterClient
+    from openrouter_opts.errors import ConfigurationError, OpenRouterError
+    from openrouter_opts.http.settings import Timeout
+    from openrouter_opts.money.cost import Cost
+    from openrouter_opts.money.tracking import Record, Spend, track_costs
+    from openrouter_opts.options import CacheControl, ProviderOptions, ProviderPreferences, Reasoning
+    from openrouter_opts.protocol.completion import Choice, Completion, Delta, ToolCall, ToolCallDelta, Usage
+    from openrouter_opts.stream import AsyncStream, Stream
+
+__all__ = [
+    "AsyncStream",
+    "CacheControl",
+    "Catalog",
+    "Choice",
+    "Completion",
+    "ConfigurationError",
+    "Cost",
+    "Delta",
+    "Model",
+    "OpenRouterClient",
+    "OpenRouterError",
+    "ProviderOptions",
+    "ProviderPreferences",
+    "Reasoning",
+    "Record",
+    "Spend",
+    "Stream",
+    "Timeout",
+    "ToolCall",
+    "ToolCallDelta",
+    "Usage",
+    "errors",
+    "track_costs",
+]
+
+# Imported when they are asked for: pytest loads this package for its fixture in every run, and should not wait for httpx.
+_HOMES = {
+    "catalog": ("Catalog", "Model"),
+    "client": ("OpenRouterClient",),
+    "errors": ("ConfigurationError", "OpenRouterError"),
+    "http.settings": ("Timeout",),
+    "money.cost": ("Cost",),
+    "money.tracking": ("Record", "Spend", "track_costs"),
+    "options": ("CacheControl", "ProviderOptions", "ProviderPreferences", "Reasoning"),
+    "protocol.completion": ("Choice", "Completion", "Delta", "ToolCall", "ToolCallDelta", "Usage"),
+    "stream": ("AsyncStream", "Stream"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME_OF:
+        return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    if name == "errors":
+        return import_module(f"{__name__}.errors")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

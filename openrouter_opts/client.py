@@ -1,0 +1,242 @@
+"""OpenRouter without a framework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeAlias
+
+from openrouter_opts.catalog import Model
+from openrouter_opts.errors import Malformed
+from openrouter_opts.http.drive import adrive, drive
+from openrouter_opts.http.exchange import (
+    Data,
+    Flow,
+    Item,
+    Patience,
+    Reader,
+    exchange,
+    read_completion,
+    read_json,
+    read_stream,
+)
+from openrouter_opts.http.retry import Retry
+from openrouter_opts.http.secret import KeySource, Secret
+from openrouter_opts.http.settings import Settings, Timeout, TimeoutLike
+from openrouter_opts.http.transport import Transport
+from openrouter_opts.money.tracking import Settle, settling
+from openrouter_opts.options import ProviderOptions
+from openrouter_opts.protocol.completion import Completion
+from openrouter_opts.protocol.request import Request, chat_request, get_request
+from openrouter_opts.protocol.wire import Messages
+from openrouter_opts.stream import AsyncStream, Stream
+
+OptionsLike: TypeAlias = ProviderOptions | Mapping[str, Any] | None
+# A generation's record is written a moment after the answer: 404 until then.
+_UNTIL_WRITTEN: Final = Retry(max_retries=6, also=frozenset({404}))
+
+
+class OpenRouterClient:
+    """Chat completions and the smaller endpoints, sync and async.
+
+    Cheap to make: connections belong to the process and are shared. Everything it raises is an `OpenRouterError`.
+
+    Args:
+        api_key: A string, a `SecretStr`, or a callable that is asked before every request; by default the environment variable
+            `OPENROUTER_API_KEY`, read at the first request.
+        base_url: By default `OPENROUTER_API_BASE`, or else `https://openrouter.ai/api/v1`.
+        model: The model for calls that name none.
+        timeout: Seconds, or a `Timeout` that tells the phases apart.
+        max_retries: Further attempts after the first. Nothing is tried again once a part of the answer has come.
+        retry_uncertain: Also try again what may have been delivered, and so may be billed twice.
+        provider_options: Options for every call; a call's own options win, merged deeply.
+        trust_env: Whether the environment's proxy variables count.
+        verify: Whether to check certificates, or an `ssl.SSLContext`.
+        proxy: The URL of a proxy.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: KeySource | Secret = None,
+        base_url: str | None = None,
+        model: str | None = None,
+        timeout: TimeoutLike = None,
+        max_retries: int = 2,
+        retry_uncertain: bool = False,
+        provider_options: OptionsLike = None,
+        trust_env: bool = True,
+        verify: Any = True,
+        proxy: str | None = None,
+    ) -> None:
+        self._secret = Secret(api_key)
+        self._settings = Settings.of(
+            base_url=base_url,
+            timeout=timeout,
+            max_retries=max_retries,
+            retry_uncertain=retry_uncertain,
+            trust_env=trust_env,
+            verify=verify,
+            proxy=proxy,
+        )
+        self._model = model
+        self._options = ProviderOptions.of(provider_options)
+        self._transport = Transport(self._settings, self._secret)
+
+    def complete(self, messages: Messages, **call: Any) -> Completion:
+        """Return the whole answer to a conversation.
+
+        Args:
+            messages: The conversation, as OpenRouter takes it: `[{"role": "user", "content": "hi"}]`.
+            **call: `model`, `provider_options`, `timeout`, `max_retries`, and any option by name.
+        """
+        chat = self._chat(messages, call, stream=False)
+        return _completion(list(drive(chat.flow(read_completion), chat.transport.wire(), chat.settle)))
+
+    async def acomplete(self, messages: Messages, **call: Any) -> Completion:
+        """Return the whole answer to a conversation. See `complete`."""
+        chat = self._chat(messages, call, stream=False)
+        driven = adrive(chat.flow(read_completion), chat.transport.async_wire(), chat.settle)
+        return _completion([item async for item in driven])
+
+    def stream(self, messages: Messages, **call: Any) -> Stream:
+        """Return a `Stream` of deltas; the request leaves when it is first read. Arguments as for `complete`."""
+        chat = self._chat(messages, call, stream=True)
+        return Stream(drive(chat.flow(read_stream), chat.transport.wire(), chat.settle))
+
+    def astream(self, messages: Messages, **call: Any) -> AsyncStream:
+        """Return an `AsyncStream` of deltas; the request leaves when it is first read. Arguments as for `complete`."""
+        chat = self._chat(messages, call, stream=True)
+        return AsyncStream(adrive(chat.flow(read_stream), chat.transport.async_wire(), chat.settle))
+
+    def models(self) -> tuple[Model, ...]:
+        """Return every model that OpenRouter lists for text (`GET /models`)."""
+        return _models(self._fetch(get_request("models")))
+
+    async def amodels(self) -> tuple[Model, ...]:
+        """Return every model that OpenRouter lists for text (`GET /models`)."""
+        return _models(await self._afetch(get_request("models")))
+
+    def endpoints(self, model: str) -> dict[str, Any]:
+        """Return a model and its `endpoints`: providers, prices, quantizations, uptime (`GET /models/…/endpoints`)."""
+        return _object(self._fetch(get_request("models", model, "endpoints")))
+
+    async def aendpoints(self, model: str) -> dict[str, Any]:
+        """Return a model and its `endpoints`: providers, prices, quantizations, uptime (`GET /models/…/endpoints`)."""
+        return _object(await self._afetch(get_request("models", model, "endpoints")))
+
+    def providers(self) -> list[dict[str, Any]]:
+        """Return the providers, with `name` and `slug` (`GET /providers`)."""
+        return _list(self._fetch(get_request("providers")))
+
+    async def aproviders(self) -> list[dict[str, Any]]:
+        """Return the providers, with `name` and `slug` (`GET /providers`)."""
+        return _list(await self._afetch(get_request("providers")))
+
+    def key(self) -> dict[str, Any]:
+        """Return what is known of the key: `label`, `limit`, `limit_remaining`, `usage`, in USD (`GET /key`)."""
+        return _object(self._fetch(get_request("key")))
+
+    async def akey(self) -> dict[str, Any]:
+        """Return what is known of the key: `label`, `limit`, `limit_remaining`, `usage`, in USD (`GET /key`)."""
+        return _object(await self._afetch(get_request("key")))
+
+    def credits(self) -> dict[str, Any]:
+        """Return `total_credits` and `total_usage`, in USD (`GET /credits`). Needs a management key."""
+        return _object(self._fetch(get_request("credits")))
+
+    async def acredits(self) -> dict[str, Any]:
+        """Return `total_credits` and `total_usage`, in USD (`GET /credits`). Needs a management key."""
+        return _object(await self._afetch(get_request("credits")))
+
+    def generation(self, generation_id: str) -> dict[str, Any]:
+        """Return the record of a call: `total_cost`, tokens, provider (`GET /generation`). Waits a little for it to be written."""
+        return _object(self._fetch(get_request("generation", id=generation_id), _UNTIL_WRITTEN))
+
+    async def ageneration(self, generation_id: str) -> dict[str, Any]:
+        """Return the record of a call: `total_cost`, tokens, provider (`GET /generation`). Waits a little for it to be written."""
+        return _object(await self._afetch(get_request("generation", id=generation_id), _UNTIL_WRITTEN))
+
+    def _fetch(self, request: Request, retry: Retry | None = None) -> Any:
+        call = _Call(request, self._transport, self._settings, retry or _retry(self._settings))
+        return _body(list(drive(call.flow(read_json), call.transport.wire(), call.settle)))
+
+    async def _afetch(self, request: Request, retry: Retry | None = None) -> Any:
+        call = _Call(request, self._transport, self._settings, retry or _retry(self._settings))
+        driven = adrive(call.flow(read_json), call.transport.async_wire(), call.settle)
+        return _body([item async for item in driven])
+
+    def _chat(self, messages: Messages, call: dict[str, Any], *, stream: bool) -> _Call:
+        model = call.pop("model", None) or self._model
+        settings, transport = self._for_call(call)
+        given = call.pop("provider_options", None)
+        options = self._options.merged(ProviderOptions.of(given, **call))
+        request = chat_request(messages, model=model, options=options, stream=stream)
+        return _Call(request, transport, settings, _retry(settings), settling(model))
+
+    def _for_call(self, call: dict[str, Any]) -> tuple[Settings, Transport]:
+        timeout, max_retries = call.pop("timeout", None), call.pop("max_retries", None)
+        if timeout is None and max_retries is None:
+            return self._settings, self._transport
+        settings = replace(
+            self._settings,
+            timeout=self._settings.timeout if timeout is None else Timeout.of(timeout),
+            max_retries=self._settings.max_retries if max_retries is None else max_retries,
+        )
+        return settings, Transport(settings, self._secret)
+
+
+def _uncounted(result: object, /) -> None:
+    """Lookups cost nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call, ready to be driven."""
+
+    request: Request
+    transport: Transport
+    settings: Settings
+    retry: Retry
+    settle: Settle = _uncounted
+
+    def flow(self, read: Reader) -> Flow:
+        return exchange(self.request, read, self.retry, Patience(self.settings.timeout))
+
+
+def _retry(settings: Settings) -> Retry:
+    return Retry(settings.max_retries, settings.retry_uncertain)
+
+
+def _completion(items: list[Item]) -> Completion:
+    (item,) = items
+    assert isinstance(item, Completion)
+    return item
+
+
+def _body(items: list[Item]) -> Any:
+    (item,) = items
+    assert isinstance(item, Data)
+    return item.body
+
+
+def _data(body: Any) -> Any:
+    return body.get("data") if isinstance(body, dict) else None
+
+
+def _object(body: Any) -> dict[str, Any]:
+    data = _data(body)
+    if not isinstance(data, dict):
+        raise Malformed("the answer holds no object under `data`", delivered="yes")
+    return data
+
+
+def _list(body: Any) -> list[dict[str, Any]]:
+    data = _data(body)
+    if not isinstance(data, list):
+        raise Malformed("the answer holds no list under `data`", delivered="yes")
+    return data
+
+
+def _models(body: Any) -> tuple[Model, ...]:
+    return tuple(Model.from_wire(row) for row in _list(body) if isinstance(row, dict))

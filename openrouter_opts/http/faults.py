@@ -1,0 +1,94 @@
+"""From what the HTTP library raises to our errors, by name: so no class of the library is needed here, and none leaks.
+
+The question that matters is whether the request may have been delivered, and so may be billed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from openrouter_opts.errors import (
+    CertificateError,
+    ConfigurationError,
+    ConnectionFailed,
+    ConnectionLost,
+    Malformed,
+    OpenRouterError,
+    TimedOut,
+)
+from openrouter_opts.protocol.failure import scrub
+
+_CERTIFICATE: Final = frozenset({"SSLCertVerificationError", "ClientConnectorCertificateError"})
+_KIND_OF: Final[dict[str, str]] = {
+    **dict.fromkeys(("ClientConnectorError", "ConnectError", "PoolTimeout", "ProxyError"), "unconnected"),
+    **dict.fromkeys(("ConnectTimeout", "ConnectionTimeoutError"), "late to connect"),
+    **dict.fromkeys(("ReadTimeout", "SocketTimeoutError", "TimeoutError", "WriteTimeout"), "late"),
+    **dict.fromkeys(("InvalidURL", "LocalProtocolError", "UnsupportedProtocol"), "wrong"),
+    "DecodingError": "malformed",
+    # Everything else broke under way: ReadError, RemoteProtocolError, ServerDisconnectedError, ClientPayloadError, …
+    "Exception": "lost",
+}
+
+
+def translate(problem: BaseException, *, sent: bool) -> OpenRouterError:
+    """Return our error for `problem`.
+
+    Args:
+        problem: What the HTTP library raised.
+        sent: Whether the head of the response had come by then.
+    """
+    if isinstance(problem, OpenRouterError):
+        return problem
+    chain = _chain(problem)
+    if any(type(link).__name__ in _CERTIFICATE for link in chain):
+        return CertificateError(
+            f"the server's certificate is not trusted: {_words(chain[-1])}; for a private authority set `SSL_CERT_FILE`"
+        )
+    return _of_kind(_kind(_telling(chain)), chain, sent=sent)
+
+
+def _of_kind(kind: str, chain: list[BaseException], *, sent: bool) -> OpenRouterError:
+    words = _words(chain[-1])
+    delivered: Any = "yes" if sent else "maybe"
+    if kind == "unconnected":
+        return ConnectionFailed(f"no connection: {words}")
+    if kind == "late to connect":
+        return TimedOut("no connection within the `connect` timeout", phase="connect")
+    if kind == "late":
+        return TimedOut(
+            "the server took too long", phase="idle" if sent else "first_byte", delivered=delivered
+        )
+    if kind == "malformed":
+        return Malformed(f"the body cannot be decompressed: {words}", delivered="yes")
+    if kind == "wrong":
+        # The words may hold a header's value.
+        return ConfigurationError(f"the request cannot be sent: {type(chain[0]).__name__}")
+    return ConnectionLost(f"the connection broke: {words}", delivered=delivered)
+
+
+def _telling(chain: list[BaseException]) -> BaseException:
+    """Return the link that tells most: aiohttp's own, if there is one.
+
+    httpx-aiohttp 0.2.0 calls a connection that closed before the headers, and a refused one, a `ConnectTimeout`; only the cause tells
+    them apart.
+    """
+    return next((link for link in chain if type(link).__module__.startswith("aiohttp")), chain[0])
+
+
+def _kind(problem: BaseException) -> str:
+    if type(problem).__name__ == "ClientConnectionResetError" and "Cannot write" in str(problem):
+        # A kept connection that the server had closed: a part of the request was never written.
+        return "unconnected"
+    return next(_KIND_OF[cls.__name__] for cls in type(problem).__mro__ if cls.__name__ in _KIND_OF)
+
+
+def _chain(problem: BaseException) -> list[BaseException]:
+    # Causes alone: the context goes on into whatever the caller is just handling, such as the failure before a fallback.
+    chain = [problem]
+    while (cause := chain[-1].__cause__) and cause not in chain:
+        chain.append(cause)
+    return chain
+
+
+def _words(problem: BaseException) -> str:
+    return scrub(str(problem)) or type(problem).__name__

@@ -1,0 +1,81 @@
+"""Whether and when to try again. Pure: the failure in, seconds out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import uniform
+
+from openrouter_opts.errors import (
+    CertificateError,
+    ConnectionFailed,
+    ConnectionLost,
+    EdgeTimeout,
+    Empty,
+    OpenRouterError,
+    TimedOut,
+)
+
+# What the server itself says has failed, and may go well the next time.
+_FAILED_THERE = frozenset({408, 429, 500, 502, 503, 529})
+_UNCERTAIN = (ConnectionLost, EdgeTimeout, TimedOut)
+MAX_WAIT = 60.0
+
+
+def _jitter() -> float:
+    return uniform(0.75, 1.0)  # noqa: S311 - spreads clients out, protects nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Never pay twice by accident.
+
+    Tried again is what was not delivered, and what the server says has failed, as long as nothing of the answer has come. What may have
+    been delivered is tried again only if `uncertain` says so: each delivery may be billed.
+    """
+
+    max_retries: int = 2
+    uncertain: bool = False
+    also: frozenset[int] = frozenset()
+    """Further statuses worth another try: a generation's record answers 404 until it is written."""
+    jitter: Callable[[], float] = field(default=_jitter, repr=False)
+
+    def delay(self, error: OpenRouterError, attempt: int, left: float | None = None) -> float | None:
+        """Return the seconds to wait before the next attempt, or `None` to give up.
+
+        Args:
+            error: What went wrong.
+            attempt: How many attempts were made, this one included.
+            left: Seconds left of the total timeout.
+        """
+        if attempt > self.max_retries or error.partial is not None or not self._worth(error, attempt):
+            return None
+        wish = error.retry_after
+        delay = wish if wish is not None else 0.5 * 2 ** min(attempt - 1, 4) * self.jitter()
+        return delay if delay <= (MAX_WAIT if left is None else min(MAX_WAIT, left)) else None
+
+    def _worth(self, error: OpenRouterError, attempt: int) -> bool:
+        said = _server_says(error)
+        if said is not None:
+            return said
+        if isinstance(error, CertificateError):
+            return False
+        if isinstance(error, ConnectionFailed) or error.delivered == "no":
+            return not isinstance(error, ValueError)
+        if error.status in _FAILED_THERE or error.status in self.also:
+            return True
+        if isinstance(error, Empty):
+            # An answer that says it is empty was not billed: zero-completion insurance, or a cold start. A body with nothing
+            # in it, which has a status instead, says nothing about the bill.
+            return attempt == 1 and error.usage is None and error.status is None
+        return self.uncertain and isinstance(error, _UNCERTAIN)
+
+
+def _server_says(error: OpenRouterError) -> bool | None:
+    if error.status == 402:
+        # The sum of the running requests exceeds the balance for the moment; every other 402 is final.
+        return (
+            error.metadata.get("limit_source") == "openrouter_in_flight_budget"
+            and error.retry_after is not None
+        )
+    return error.retryable

@@ -1,0 +1,92 @@
+"""The API key: where it comes from, and how it stays out of sight."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from openrouter_opts.errors import ConfigurationError
+
+ENV_KEY = "OPENROUTER_API_KEY"
+_REMEDY = f"set `{ENV_KEY}` or pass `api_key`; keys are made at https://openrouter.ai/settings/keys"
+
+
+@runtime_checkable
+class HasSecretValue(Protocol):
+    """What pydantic's `SecretStr` looks like."""
+
+    def get_secret_value(self) -> str:
+        """Return the secret itself."""
+        ...
+
+
+KeySource: TypeAlias = str | HasSecretValue | Callable[[], str] | None
+
+
+class Secret:
+    """An API key that no `repr`, log or pickle shows.
+
+    Made from a string, a `SecretStr`, a callable that is asked before every request (for keys that rotate), or `None` for the
+    environment variable `OPENROUTER_API_KEY`, read when it is needed. A pickled secret is empty: where it is unpickled, the key
+    comes from the environment again.
+    """
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: KeySource | Secret = None) -> None:
+        # Asking a secret is asking its source, so wrapping one twice is harmless.
+        self._source: KeySource = source.reveal if isinstance(source, Secret) else source
+
+    def reveal(self) -> str:
+        """Return the key, stripped of white space around it; raises `ConfigurationError` if there is none or it cannot be a header."""
+        key = self._read()
+        key = key.strip() if isinstance(key, str) else key
+        if not key:
+            raise ConfigurationError(f"there is no API key: {_REMEDY}")
+        if inspect.iscoroutine(key):
+            key.close()
+        if not isinstance(key, str):
+            raise ConfigurationError(f"the API key is a {type(key).__name__}, not a string: {_REMEDY}")
+        for position, character in enumerate(key, 1):
+            if not "!" <= character <= "~":
+                # Named by its place: the character could be part of the key.
+                raise ConfigurationError(
+                    f"character {position} of the API key cannot be in a header: {_REMEDY}"
+                )
+        return key
+
+    def _read(self) -> object:
+        source = self._source
+        if source is None:
+            return os.environ.get(ENV_KEY)
+        if isinstance(source, str):
+            return source
+        if isinstance(source, HasSecretValue):
+            return source.get_secret_value()
+        try:
+            return source()
+        except Exception as problem:  # noqa: BLE001 - it is the user's code, and may raise anything
+            # The callable's message may hold what it fetched; its type is enough.
+            raise ConfigurationError(
+                f"the callable given as `api_key` raised {type(problem).__name__}"
+            ) from None
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._source == self._source
+
+    def __hash__(self) -> int:
+        return hash(self._source)
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Secret:
+        return self
+
+    def __reduce__(self) -> tuple[type[Secret], tuple[()]]:
+        return Secret, ()

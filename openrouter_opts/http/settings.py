@@ -1,0 +1,133 @@
+"""Where requests go and how long they may take, checked once."""
+
+from __future__ import annotations
+
+import math
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeAlias
+from urllib.parse import SplitResult, urlsplit
+
+from openrouter_opts.errors import ConfigurationError
+
+BASE_URL = "https://openrouter.ai/api/v1"
+ENV_BASE_URL = "OPENROUTER_API_BASE"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """How long to wait, in seconds; `None` waits for ever."""
+
+    connect: float | None = 5.0
+    """For the connection."""
+    first_byte: float | None = 600.0
+    """For the answer to begin; without streaming the answer comes whole, so this is how long it may take."""
+    idle: float | None = 60.0
+    """For any byte; OpenRouter's `: OPENROUTER PROCESSING` comments count."""
+    progress: float | None = 300.0
+    """For the next event of a stream; comments do not count."""
+    total: float | None = None
+    """For the call with all its attempts."""
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+                raise ConfigurationError(f"timeout.{each.name}: needs seconds above 0 or None, got {value!r}")
+
+    @classmethod
+    def of(cls, given: TimeoutLike) -> Timeout:
+        """Read a timeout.
+
+        A number of seconds bounds the wait for the answer to begin and for each further byte; `None` means the defaults; a mapping
+        names the phases; an `httpx.Timeout`, or anything else with `connect` and `read`, is understood.
+        """
+        if isinstance(given, Timeout):
+            return given
+        if given is None:
+            return cls()
+        if isinstance(given, Mapping):
+            return _from_mapping(given)
+        if isinstance(given, int | float):
+            return cls(connect=min(5.0, given), first_byte=given, idle=given)
+        if hasattr(given, "connect") and hasattr(given, "read"):
+            return cls(connect=given.connect, first_byte=given.read, idle=given.read)
+        raise ConfigurationError(
+            f"timeout: needs seconds, a `Timeout` or a mapping of its fields, got {given!r}"
+        )
+
+
+TimeoutLike: TypeAlias = Timeout | float | Mapping[str, Any] | Any | None
+
+
+def _from_mapping(given: Mapping[str, Any]) -> Timeout:
+    known = [each.name for each in fields(Timeout)]
+    for name in given:
+        if name not in known:
+            raise ConfigurationError(f"timeout.{name}: no such phase; there are {', '.join(known)}")
+    return Timeout(**given)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything about the connection but the key."""
+
+    base_url: str = BASE_URL
+    timeout: Timeout = Timeout()
+    max_retries: int = 2
+    """Further attempts after the first, before anything was received."""
+    retry_uncertain: bool = False
+    """Whether to try again what may have been delivered: it may be paid twice."""
+    trust_env: bool = True
+    """Whether proxy variables of the environment count."""
+    verify: bool | ssl.SSLContext = True
+    proxy: str | None = None
+
+    def __post_init__(self) -> None:
+        retries = self.max_retries
+        if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+            raise ConfigurationError(f"max_retries: needs a whole number from 0 on, got {retries!r}")
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        base_url: str | None = None,
+        timeout: TimeoutLike = None,
+        max_retries: int = 2,
+        **rest: Any,
+    ) -> Settings:
+        """Check the settings; raises `ConfigurationError`. `base_url` falls back to `OPENROUTER_API_BASE`, then to OpenRouter."""
+        url = base_url if base_url is not None else os.environ.get(ENV_BASE_URL) or BASE_URL
+        return cls(check_base_url(url), Timeout.of(timeout), max_retries, **rest)
+
+
+def check_base_url(url: str) -> str:
+    """Return the URL without a slash at its end; raises `ConfigurationError`, which never shows a password."""
+    if not isinstance(url, str):
+        raise ConfigurationError(f"base_url: needs a string, got a {type(url).__name__}")
+    try:
+        problem = _problem(url, urlsplit(url))
+    except ValueError:
+        # What it says may hold the password.
+        problem = "there is no valid host or port"
+    if problem:
+        shown = "…@" + url.rpartition("@")[2] if "@" in url else url
+        raise ConfigurationError(f"base_url: {problem} in {shown!r}; it looks like {BASE_URL!r}")
+    return url.rstrip("/")
+
+
+def _problem(url: str, parts: SplitResult) -> str | None:
+    problems = {
+        "there is white space": any(character.isspace() for character in url),
+        "there is no `http://` or `https://`": parts.scheme not in {"http", "https"},
+        "there is no host": not parts.hostname,
+        "there is a user or password": bool(parts.username or parts.password),
+        "there is a query or fragment": bool(parts.query or parts.fragment),
+        "port 0 is none": parts.port == 0,
+    }
+    return next((problem for problem, found in problems.items() if found), None)

@@ -1,0 +1,358 @@
+"""The only file that does I/O, and the only one that knows httpx.
+
+Connections are pooled per process (and per event loop) and shared by every client with the same settings, so that making a client costs
+nothing. On the async side `httpx-aiohttp` carries the requests when it is installed: httpx's own pool costs O(n²) with many open
+connections (https://github.com/encode/httpcore/issues/1093 is the same pool). Requests go to httpx's transports directly: cookies,
+redirects and authentication, which its clients add, would be a third of the cost of a call, and are not wanted here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import importlib.util
+import os
+import ssl
+import threading
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
+from urllib.request import getproxies
+
+import httpx
+
+from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.http.exchange import Drain, Head, Open, Read, Sleep
+from openrouter_opts.http.faults import translate
+from openrouter_opts.http.secret import Secret
+from openrouter_opts.http.settings import Settings
+
+# httpx loses pool slots for cancelled requests, so slots are not what bounds us; and few kept-alive connections keep its pool fast.
+_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=5.0)
+_USER_AGENT: Final = "openrouter-opts"
+_Key: TypeAlias = tuple[bool | ssl.SSLContext, str | None, bool]
+
+_pools: dict[_Key, httpx.BaseTransport] = {}
+_async_pools: dict[
+    tuple[_Key, asyncio.AbstractEventLoop], tuple[httpx.AsyncBaseTransport, AsyncGenerator[None]]
+] = {}
+_inherited: list[Any] = []
+_lock = threading.Lock()
+
+
+class Transport:
+    """Opens wires to one server."""
+
+    def __init__(self, settings: Settings, secret: Secret) -> None:
+        self._settings = settings
+        self._secret = secret
+        self._key: _Key = (settings.verify, settings.proxy, settings.trust_env)
+
+    def wire(self) -> SyncWire:
+        """Return the way for one request."""
+        return SyncWire(self)
+
+    def async_wire(self) -> AsyncWire:
+        """Return the way for one request of the running loop."""
+        return AsyncWire(self)
+
+    def build(self, step: Open, read: float | None) -> httpx.Request:
+        """Build the httpx request, with the key."""
+        request = step.request
+        headers = {
+            "accept": "*/*",
+            # A cut gzip stream goes unnoticed, and events should not wait in a compressor.
+            "accept-encoding": "identity" if request.stream else "gzip, deflate",
+            "user-agent": _USER_AGENT,
+            "authorization": f"Bearer {self._secret.reveal()}",
+        }
+        if request.body is not None:
+            headers["content-type"] = "application/json"
+        headers |= {name.lower(): value for name, value in request.headers.items()}
+        connect = self._settings.timeout.connect
+        return httpx.Request(
+            request.method,
+            _parsed(self._settings.base_url + request.path),
+            headers=[(name.encode("ascii"), value.encode()) for name, value in headers.items()],
+            content=request.body,
+            extensions={"timeout": {"connect": connect, "read": read, "write": read, "pool": connect}},
+        )
+
+    def pool(self) -> httpx.BaseTransport:
+        """Return the shared connections; made at the first call, since that takes 20 ms."""
+        with _lock:
+            pool = _pools.get(self._key)
+            if pool is None:
+                pool = _pools[self._key] = _make(self._new_pool)
+        return pool
+
+    async def async_pool(self) -> httpx.AsyncBaseTransport:
+        """Return the connections of the running loop; the loop itself closes them when it shuts down."""
+        loop = asyncio.get_running_loop()
+        held = _async_pools.get((self._key, loop))
+        if held is None:
+            _forget_closed_loops()
+            pool: httpx.AsyncBaseTransport = _make(self._new_async_pool)
+            keeper = _keep(pool, (self._key, loop))
+            _async_pools[self._key, loop] = pool, keeper
+            # Started in this loop, the generator is closed by the loop's `shutdown_asyncgens`.
+            await anext(keeper)
+            return pool
+        return held[0]
+
+    def idle(self) -> float | None:
+        """Return how long a sync read may take; httpx reads it once per response."""
+        timeout = self._settings.timeout
+        limits = [limit for limit in (timeout.idle, timeout.progress, timeout.total) if limit is not None]
+        return min(limits, default=None)
+
+    def _arguments(self) -> dict[str, Any]:
+        verify, proxy, trust_env = self._key
+        return {"verify": verify, "proxy": proxy, "trust_env": trust_env, "limits": _LIMITS}
+
+    def _new_pool(self) -> httpx.BaseTransport:
+        if self._has_proxies_of_environment():
+            return _Proxied(httpx.Client(**self._arguments()))
+        return httpx.HTTPTransport(**self._arguments())
+
+    def _new_async_pool(self) -> httpx.AsyncBaseTransport:
+        verify, proxy, trust_env = self._key
+        if self._has_proxies_of_environment():
+            return _AsyncProxied(httpx.AsyncClient(**self._arguments()))
+        if proxy or not has_aiohttp():
+            return httpx.AsyncHTTPTransport(**self._arguments())
+        return _aiohttp_transport(verify, trust_env=trust_env)
+
+    def _has_proxies_of_environment(self) -> bool:
+        _, proxy, trust_env = self._key
+        return proxy is None and trust_env and bool(getproxies())
+
+
+class _Proxied(httpx.BaseTransport):
+    """A client in place of a transport: clients know which hosts the environment's proxies are for."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return self._client.send(request, stream=True)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class _AsyncProxied(httpx.AsyncBaseTransport):
+    """The same, awaited."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self._client.send(request, stream=True)
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+
+@lru_cache(maxsize=64)
+def _parsed(url: str) -> httpx.URL:
+    return httpx.URL(url)
+
+
+def has_aiohttp() -> bool:
+    """Tell whether the extra `aiohttp` is installed."""
+    return importlib.util.find_spec("httpx_aiohttp") is not None
+
+
+def _aiohttp_transport(verify: bool | ssl.SSLContext, *, trust_env: bool) -> httpx.AsyncBaseTransport:
+    import aiohttp  # noqa: PLC0415 - an extra
+    import httpx_aiohttp  # noqa: PLC0415 - an extra
+
+    context = httpx.create_ssl_context(verify=verify, trust_env=trust_env)
+
+    def session() -> aiohttp.ClientSession:
+        # `limit=0`: as many connections as are asked for; aiohttp's own default is 100.
+        connector = aiohttp.TCPConnector(limit=0, ssl=context, keepalive_timeout=_LIMITS.keepalive_expiry)
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+    return httpx_aiohttp.AiohttpTransport(verify=context, client=session)
+
+
+def _make(build: Callable[[], Any]) -> Any:
+    try:
+        return build()
+    except (ImportError, OSError, ValueError, httpx.InvalidURL) as problem:
+        # A proxy variable or a certificate file of the environment, read when the client is made.
+        message = f"the connection cannot be set up: {problem}; look at the proxy and SSL_CERT_FILE variables"
+        raise ConfigurationError(message) from None
+
+
+async def _keep(
+    pool: httpx.AsyncBaseTransport, key: tuple[_Key, asyncio.AbstractEventLoop]
+) -> AsyncGenerator[None]:
+    try:
+        yield
+    finally:
+        _async_pools.pop(key, None)
+        await pool.aclose()
+
+
+def _forget_closed_loops() -> None:
+    for key in [key for key in list(_async_pools) if key[1].is_closed()]:
+        _async_pools.pop(key, None)
+
+
+def _close_all() -> None:
+    for pool in _pools.values():
+        pool.close()
+
+
+def _inherit() -> None:
+    # In a forked child: the connections are the parent's, so they are neither used nor closed here.
+    _inherited.append((dict(_pools), dict(_async_pools)))
+    _pools.clear()
+    _async_pools.clear()
+    _lock.release()
+
+
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    # Held over the fork, the lock cannot be left locked in the child by a thread that is not there.
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_inherit)
+
+
+class SyncWire:
+    """One request's way, blocking."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._response: httpx.Response | None = None
+        self._body: Iterator[bytes] | None = None
+
+    def perform(self, step: Open | Read | Drain | Sleep) -> Head | bytes | None:
+        """Do a step; raises `OpenRouterError`."""
+        if isinstance(step, Read):
+            return self._read(step)
+        if isinstance(step, Open):
+            return self._open(step)
+        if isinstance(step, Sleep):
+            self.close()
+            time.sleep(step.seconds)
+        else:
+            self._drain(step)
+        return None
+
+    def _open(self, step: Open) -> Head:
+        self.close()
+        try:
+            request = self._transport.build(step, step.seconds)
+            self._response = self._transport.pool().handle_request(request)
+        except Exception as problem:  # noqa: BLE001 - every kind is translated
+            raise translate(problem, sent=False) from None
+        # httpcore looks this up anew when it begins to read the body.
+        request.extensions["timeout"]["read"] = self._transport.idle()
+        self._body = self._response.iter_bytes()
+        return _head(self._response)
+
+    def _read(self, step: Read) -> bytes:  # noqa: ARG002 - httpx takes the limit with the request
+        assert self._body is not None
+        try:
+            return next(self._body, b"")
+        except Exception as problem:  # noqa: BLE001 - every kind is translated
+            raise translate(problem, sent=True) from None
+
+    def _drain(self, step: Drain) -> None:
+        assert self._body is not None
+        with _cut_after(step.seconds, self._response), contextlib.suppress(Exception):
+            # An error of any kind means that the connection is gone, which is no loss: the answer is here.
+            for _ in self._body:
+                pass
+
+    def close(self) -> None:
+        """Let go of the connection, at once."""
+        response, self._response = self._response, None
+        if response is not None:
+            response.close()
+
+
+class AsyncWire:
+    """One request's way, awaited."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._response: httpx.Response | None = None
+        self._body: AsyncIterator[bytes] | None = None
+
+    async def perform(self, step: Open | Read | Drain | Sleep) -> Head | bytes | None:
+        """Do a step; raises `OpenRouterError`."""
+        if isinstance(step, Read):
+            return await self._read(step)
+        if isinstance(step, Open):
+            return await self._open(step)
+        if isinstance(step, Sleep):
+            await self.close()
+            await asyncio.sleep(step.seconds)
+        else:
+            await self._drain(step)
+        return None
+
+    async def _open(self, step: Open) -> Head:
+        await self.close()
+        try:
+            request = self._transport.build(step, None)
+            pool = await self._transport.async_pool()
+            async with asyncio.timeout(step.seconds):
+                self._response = await pool.handle_async_request(request)
+        except Exception as problem:  # noqa: BLE001 - every kind is translated
+            raise translate(problem, sent=False) from None
+        self._body = self._response.aiter_bytes()
+        return _head(self._response)
+
+    async def _read(self, step: Read) -> bytes:
+        assert self._body is not None
+        try:
+            async with asyncio.timeout(step.seconds):
+                return await anext(self._body, b"")
+        except Exception as problem:  # noqa: BLE001 - every kind is translated
+            raise translate(problem, sent=True) from None
+
+    async def _drain(self, step: Drain) -> None:
+        assert self._body is not None
+        with contextlib.suppress(Exception):
+            # An error of any kind means that the connection is gone, which is no loss: the answer is here.
+            async with asyncio.timeout(step.seconds):
+                async for _ in self._body:
+                    pass
+
+    async def close(self) -> None:
+        """Let go of the connection, at once."""
+        response, self._response = self._response, None
+        if response is not None:
+            await response.aclose()
+
+
+@contextlib.contextmanager
+def _cut_after(seconds: float, response: httpx.Response | None) -> Iterator[None]:
+    """Shut the socket down if the block takes longer: a blocking read has no other deadline of its own."""
+    stream = response.extensions.get("network_stream") if response else None
+    connection = stream.get_extra_info("socket") if stream else None
+    timer = threading.Timer(seconds, _shut, (connection,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+def _shut(connection: Any) -> None:
+    with contextlib.suppress(OSError):
+        # It may be closed by now.
+        connection.shutdown(2)
+
+
+def _head(response: httpx.Response) -> Head:
+    return Head(response.status_code, {name.lower(): value for name, value in response.headers.items()})

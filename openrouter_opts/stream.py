@@ -1,0 +1,81 @@
+"""A streamed answer: deltas while it comes, the completion when it has come."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from types import TracebackType
+from typing import Self
+
+from openrouter_opts.http.exchange import Item
+from openrouter_opts.protocol.completion import Completion, Delta
+
+
+class _Answer:
+    _completion: Completion | None = None
+
+    @property
+    def completion(self) -> Completion:
+        """The whole answer, with usage and cost; raises `RuntimeError` before the stream has been read to its end."""
+        if self._completion is None:
+            raise RuntimeError("the answer is not whole yet: read the stream to its end first")
+        return self._completion
+
+
+class Stream(_Answer, Iterator[Delta]):
+    """Iterate it for deltas. Use it in `with`, or close it, to end early: that closes the connection at once."""
+
+    def __init__(self, items: Generator[Item, None, None]) -> None:
+        self._items = items
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Delta:
+        for item in self._items:
+            if isinstance(item, Delta):
+                return item
+            assert isinstance(item, Completion)
+            self._completion = item
+        raise StopIteration
+
+    def close(self) -> None:
+        """Close the connection. At providers that support it, generation and billing stop."""
+        self._items.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncStream(_Answer, AsyncIterator[Delta]):
+    """Iterate it for deltas. Use it in `async with`, or close it, to end early: that closes the connection at once."""
+
+    def __init__(self, items: AsyncGenerator[Item, None]) -> None:
+        self._items = items
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Delta:
+        async for item in self._items:
+            if isinstance(item, Delta):
+                return item
+            assert isinstance(item, Completion)
+            self._completion = item
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Close the connection. At providers that support it, generation and billing stop."""
+        await self._items.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()

@@ -1,0 +1,86 @@
+"""What every test stands on: no keys or proxies of the machine, and no network but loopback."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+import pytest_socket
+
+from openrouter_opts import OpenRouterClient
+from openrouter_opts.http import transport
+from openrouter_opts.http.exchange import Open
+from openrouter_opts.http.transport import Transport
+from tests import oracle
+from tests.both import SIDES, Caller, Side
+from tests.scripted_server import Delivery, Script, ScriptedServer
+
+LOOPBACK = ["127.0.0.1", "::1", "localhost"]
+
+
+def pytest_runtest_setup() -> None:
+    pytest_socket.socket_allow_hosts(LOOPBACK, allow_unix_socket=True)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("OPENROUTER_", "OPENAI_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def scripted() -> Iterator[Callable[..., ScriptedServer]]:
+    """Return a function that starts a server: a script for each request, or one that chooses."""
+    with ExitStack() as stack:
+
+        def start(*scripts: Script, choose: Callable[[Delivery], Script] | None = None) -> ScriptedServer:
+            return stack.enter_context(ScriptedServer(scripts, choose))
+
+        yield start
+
+
+@pytest.fixture(params=SIDES)
+def side(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Side:
+    """Run the test on the sync side, and on the async side over each of its two transports."""
+    monkeypatch.setattr(transport, "has_aiohttp", lambda: request.param == "aiohttp")
+    return request.param
+
+
+@pytest.fixture
+def caller(side: Side) -> Iterator[Callable[..., Caller]]:
+    """Return a function that makes a client of a server, to be called on the side of the test."""
+    with ExitStack() as stack:
+
+        def make(server: ScriptedServer, **settings: object) -> Caller:
+            client = OpenRouterClient(
+                **{"api_key": "sk-or-v1-test", "base_url": server.base_url, "model": "m/x", **settings}
+            )
+            made = Caller(side, client)
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+@pytest.fixture(autouse=True)
+def judged_by_the_official_sdk(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Let the official SDK look at every chat request that a test sends, but for those that are wrong on purpose."""
+    sent: set[bytes] = set()
+    build = Transport.build
+
+    def recorded(self: Transport, step: Open, read: float | None) -> object:
+        if step.request.path == "/chat/completions" and step.request.body:
+            sent.add(step.request.body)
+        return build(self, step, read)
+
+    monkeypatch.setattr(Transport, "build", recorded)
+    yield
+    if request.node.get_closest_marker("wrong_on_purpose"):
+        return
+    found = [problem for body in sent for problem in oracle.problems(body)]
+    assert not found, "the official SDK would change what was sent"

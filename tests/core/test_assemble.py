@@ -1,0 +1,479 @@
+"""Chunks put together: the deltas say what is new, the body is what the answer would have been without streaming."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from openrouter_opts.protocol import decode
+from openrouter_opts.protocol.assemble import Assembler
+from openrouter_opts.protocol.completion import Delta, ToolCallDelta
+
+
+def chunk(delta: Any = None, finish_reason: str | None = None, **more: Any) -> dict[str, Any]:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    return {"id": "gen-1", "model": "m/x", "provider": "Mock", "choices": [choice], **more}
+
+
+def assemble(*chunks: dict[str, Any]) -> tuple[list[Delta], dict[str, Any]]:
+    assembler = Assembler()
+    return [delta for each in chunks for delta in assembler.feed(each)], assembler.body()
+
+
+def message(*deltas: Any) -> dict[str, Any]:
+    return assemble(*map(chunk, deltas))[1]["choices"][0]["message"]
+
+
+def calls(*deltas: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    """Return (id, name, arguments) of each call, having checked that the deltas tell the same story."""
+    steps, body = assemble(*(chunk({"role": "assistant", "tool_calls": each}) for each in deltas))
+    raw = body["choices"][0]["message"].get("tool_calls", [])
+    whole = [(call["id"], call["function"]["name"], call["function"]["arguments"]) for call in raw]
+    told: dict[int, list[str]] = {}
+    for step in (call for delta in steps for call in delta.tool_calls):
+        ids = told.setdefault(step.slot, ["", "", ""])
+        assert not (step.id and ids[0]), "an id comes once"
+        assert not (step.name and ids[1]), "a name comes once"
+        told[step.slot] = [ids[0] + (step.id or ""), ids[1] + (step.name or ""), ids[2] + step.arguments]
+    assert [tuple(told[slot]) for slot in sorted(told)] == whole
+    read = decode.tool_calls(raw, "gen-1")
+    assert [(call.id, call.name, call.arguments) for call in read] == whole
+    return whole
+
+
+def piece(
+    arguments: object = None, *, index: int | None = None, id: str | None = None, name: str | None = None
+) -> dict[str, Any]:
+    call: dict[str, Any] = {"function": {}}
+    if index is not None:
+        call["index"] = index
+    if id is not None:
+        call["id"] = id
+    if name is not None:
+        call["function"]["name"] = name
+    if arguments is not None:
+        call["function"]["arguments"] = arguments
+    return call
+
+
+def test_text_and_reasoning_are_joined():
+    deltas, body = assemble(
+        chunk({"role": "assistant", "content": "", "reasoning": "th"}),
+        chunk({"role": "assistant", "content": None, "reasoning": "ink"}),
+        chunk({"role": "assistant", "content": "Hel"}),
+        chunk({"role": "assistant", "content": "lo"}),
+        chunk({"role": "assistant", "content": ""}, "stop"),
+    )
+    assert [(delta.text, delta.reasoning) for delta in deltas] == [
+        ("", "th"),
+        ("", "ink"),
+        ("Hel", ""),
+        ("lo", ""),
+    ]
+    assert body == {
+        "object": "chat.completion",
+        "id": "gen-1",
+        "model": "m/x",
+        "provider": "Mock",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "Hello", "reasoning": "think"},
+                "finish_reason": "stop",
+                "native_finish_reason": None,
+            }
+        ],
+    }
+
+
+def test_content_that_never_came_is_null():
+    assert message({"role": "assistant"})["content"] is None
+    assert message({"role": "assistant", "content": ""})["content"] == ""
+
+
+def test_a_refusal_is_joined():
+    deltas, body = assemble(chunk({"refusal": "I c"}), chunk({"refusal": "an't"}), chunk({"refusal": None}))
+    assert [delta.refusal for delta in deltas] == ["I c", "an't"]
+    assert body["choices"][0]["message"]["refusal"] == "I can't"
+
+
+def test_a_character_cut_in_two_is_joined_in_the_text_and_shown_whole():
+    deltas, body = assemble(
+        chunk({"content": "a\ud83d"}), chunk({"content": "\ude00b"}), chunk({"content": "\ud83d"})
+    )
+    assert [delta.text for delta in deltas] == ["a", "😀b"]
+    assert body["choices"][0]["message"]["content"] == "a😀b\ufffd"
+
+
+def test_a_delta_holds_the_chunk_as_it_came():
+    came = chunk({"content": "a"}, something_new=1)
+    deltas, _ = assemble(came)
+    assert deltas[0].chunk is came
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        {},
+        {"choices": None},
+        {"choices": []},
+        {"choices": [None]},
+        {"choices": [{}]},
+        chunk(None),
+        chunk({}),
+        chunk({"content": None}),
+        chunk({"content": "", "tool_calls": []}),
+        chunk({"tool_calls": [{}, None, {"index": 0}]}),
+        chunk("odd"),
+    ],
+)
+def test_a_chunk_with_nothing_new_gives_no_delta(empty: dict[str, Any]):
+    deltas, body = assemble(empty, chunk({"content": "a"}), empty)
+    assert [delta.text for delta in deltas] == ["a"]
+    assert "tool_calls" not in body["choices"][0]["message"]
+
+
+def test_nothing_that_comes_is_changed():
+    came = chunk({"reasoning_details": [{"type": "reasoning.text", "text": "a", "index": 0}], "content": "x"})
+    before = repr(came)
+    assemble(came, came)
+    assert repr(came) == before
+
+
+def test_the_first_finish_reason_counts_and_native_may_come_later():
+    first = chunk({"content": "a"}, "length")
+    last = chunk({"content": ""}, "stop")
+    last["choices"][0]["native_finish_reason"] = "MAX_TOKENS"
+    choice = assemble(first, last)[1]["choices"][0]
+    assert (choice["finish_reason"], choice["native_finish_reason"]) == ("length", "MAX_TOKENS")
+
+
+def test_a_message_in_place_of_a_delta_is_taken():
+    deltas, body = assemble({"choices": [{"index": 0, "message": {"content": "whole"}}]})
+    assert [delta.text for delta in deltas] == ["whole"]
+    assert body["choices"][0]["message"]["content"] == "whole"
+
+
+def test_the_last_usage_counts_and_is_never_added_up():
+    _, body = assemble(
+        chunk({"content": "a"}, usage={"prompt_tokens": 5, "cost": 0.1}),
+        {"choices": [], "usage": {"prompt_tokens": 9, "cost": 0.2}},
+        {"choices": [], "usage": None},
+        {"choices": [], "usage": {}},
+    )
+    assert body["usage"] == {"prompt_tokens": 9, "cost": 0.2}
+    assert "usage" not in assemble(chunk({"content": "a"}))[1]
+
+
+def test_the_last_model_and_provider_count():
+    _, body = assemble(
+        chunk({"content": ""}),
+        chunk({"content": "a"}, model="m/fallback", provider="Other", created=5, service_tier="flex"),
+        {"choices": [], "openrouter_metadata": {"attempt": 2}, "model": None},
+    )
+    assert (body["model"], body["provider"], body["created"]) == ("m/fallback", "Other", 5)
+    assert (body["service_tier"], body["openrouter_metadata"]) == ("flex", {"attempt": 2})
+
+
+def test_choices_are_kept_apart():
+    deltas, body = assemble(
+        {"choices": [{"index": 1, "delta": {"content": "b"}}, {"index": 0, "delta": {"content": "a"}}]},
+        {"choices": [{"index": 1, "delta": {"content": "B"}, "finish_reason": "stop"}]},
+    )
+    assert [(delta.choice, delta.text) for delta in deltas] == [(1, "b"), (0, "a"), (1, "B")]
+    assert [choice["message"]["content"] for choice in body["choices"]] == ["a", "bB"]
+    assert [choice["finish_reason"] for choice in body["choices"]] == [None, "stop"]
+
+
+# --- tool calls ---
+
+
+def test_a_call_comes_in_pieces():
+    assert calls(
+        [piece("", index=0, id="c1", name="f")], [piece('{"a"', index=0)], [piece(": 1}", index=0)]
+    ) == [("c1", "f", '{"a": 1}')]
+
+
+def test_two_calls_in_one_chunk():
+    both = [piece("{}", index=0, id="c1", name="f"), piece("{}", index=1, id="c2", name="g")]
+    assert calls(both) == [("c1", "f", "{}"), ("c2", "g", "{}")]
+
+
+def test_interleaved_calls():
+    assert calls(
+        [piece("", index=0, id="c1", name="f")],
+        [piece("", index=1, id="c2", name="g")],
+        [piece('{"a"', index=0)],
+        [piece('{"b"', index=1)],
+        [piece(":1}", index=0), piece(":2}", index=1)],
+    ) == [("c1", "f", '{"a":1}'), ("c2", "g", '{"b":2}')]
+
+
+def test_calls_numbered_from_one():
+    assert calls([piece("{}", index=1, id="c1", name="f")], [piece("{}", index=2, id="c2", name="g")]) == [
+        ("c1", "f", "{}"),
+        ("c2", "g", "{}"),
+    ]
+
+
+def test_an_id_and_a_name_in_every_piece():
+    pieces = ["", '{"a"', ": 1}"]
+    assert calls(*([piece(text, index=0, id="c1", name="f")] for text in pieces)) == [("c1", "f", '{"a": 1}')]
+
+
+def test_a_name_in_every_piece():
+    assert calls([piece("", index=0, id="c1", name="f")], [piece("{}", index=0, name="f")]) == [
+        ("c1", "f", "{}")
+    ]
+
+
+def test_one_index_for_two_calls():
+    assert calls([piece("{}", index=0, id="c1", name="f")], [piece("{}", index=0, id="c2", name="g")]) == [
+        ("c1", "f", "{}"),
+        ("c2", "g", "{}"),
+    ]
+
+
+def test_one_index_for_two_calls_that_are_interleaved_by_id():
+    assert calls(
+        [piece('{"a"', index=0, id="c1", name="f")],
+        [piece('{"b"', index=0, id="c2", name="g")],
+        [piece(":1}", index=0, id="c1")],
+        [piece(":2}", index=0, id="c2")],
+    ) == [("c1", "f", '{"a":1}'), ("c2", "g", '{"b":2}')]
+
+
+def test_one_index_for_two_calls_without_ids():
+    (first, second) = calls([piece("{}", index=0, name="f")], [piece("{}", index=0, name="g")])
+    assert (first[1:], second[1:]) == (("f", "{}"), ("g", "{}"))
+    assert first[0] != second[0]
+
+
+def test_one_id_for_two_calls():
+    (first, second) = calls(
+        [piece('{"a":1}', index=0, id="x", name="f")], [piece('{"a":2}', index=1, id="x", name="f")]
+    )
+    assert (first, second[1:]) == (("x", "f", '{"a":1}'), ("f", '{"a":2}'))
+    assert second[0] not in {"", "x"}
+
+
+def test_no_index_for_a_lone_call():
+    assert calls([piece("", id="c1", name="f")], [piece('{"a"')], [piece(": 1}")]) == [
+        ("c1", "f", '{"a": 1}')
+    ]
+
+
+def test_no_index_but_the_id_in_every_piece():
+    assert calls([piece("", id="c1", name="f")], [piece("{", id="c1")], [piece("}", id="c1")]) == [
+        ("c1", "f", "{}")
+    ]
+
+
+def test_no_index_for_two_calls():
+    assert calls([piece("{}", id="c1", name="f")], [piece("{}", id="c2", name="g")]) == [
+        ("c1", "f", "{}"),
+        ("c2", "g", "{}"),
+    ]
+
+
+def test_neither_index_nor_id_for_two_calls():
+    (first, second) = calls([piece("{}", name="f")], [piece("{}", name="f")])
+    assert (first[1:], second[1:]) == (("f", "{}"), ("f", "{}"))
+    assert first[0] != second[0]
+
+
+@pytest.mark.parametrize("id_", ["", None])
+def test_a_call_without_an_id_gets_one(id_: str | None):
+    ((made, name, arguments),) = calls([piece("{}", index=0, id=id_, name="f")])
+    assert made
+    assert (name, arguments) == ("f", "{}")
+
+
+def test_a_late_id_does_not_open_another_call():
+    ((_, name, arguments),) = calls(
+        [piece("", index=0, name="f")], [piece("{", index=0, id="c1")], [piece("}", index=0, id="c1")]
+    )
+    assert (name, arguments) == ("f", "{}")
+
+
+def test_a_name_after_the_arguments():
+    assert calls([piece('{"a": 1}', index=0, id="c1")], [piece("", index=0, name="f")]) == [
+        ("c1", "f", '{"a": 1}')
+    ]
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_a_call_without_arguments(nothing: str | None):
+    assert calls([piece(nothing, index=0, id="c1", name="f")]) == [("c1", "f", "")]
+
+
+def test_arguments_as_an_object():
+    assert calls([piece({"a": "é"}, index=0, id="c1", name="f")]) == [("c1", "f", '{"a": "é"}')]
+
+
+def test_a_whole_call_sent_again_at_the_end_counts_once():
+    again = [piece('{"a": 1}', index=0, id="c1", name="f")]
+    assert calls(
+        [piece("", index=0, id="c1", name="f")], [piece('{"a"', index=0)], [piece(": 1}", index=0)], again
+    ) == [("c1", "f", '{"a": 1}')]
+    assert calls(again, again) == [("c1", "f", '{"a": 1}')]
+
+
+def test_numbers_and_lists_where_text_belongs_do_no_harm():
+    odd = {"index": "0", "id": 5, "type": "", "function": {"name": ["f"], "arguments": 1}}
+    ((made, name, arguments),) = calls([odd])
+    assert made
+    assert (name, arguments) == ("", "1")
+
+
+def test_a_delta_of_a_call_says_what_is_new():
+    deltas, _ = assemble(
+        chunk({"tool_calls": [piece("", index=0, id="c1", name="f")]}),
+        chunk({"tool_calls": [piece("{", index=0, id="c1", name="f")]}),
+    )
+    assert [delta.tool_calls for delta in deltas] == [
+        (ToolCallDelta(0, "c1", "f", ""),),
+        (ToolCallDelta(0, None, None, "{"),),
+    ]
+
+
+# --- reasoning details ---
+
+
+def details(*fragments: Any) -> Any:
+    return message(*({"role": "assistant", "reasoning_details": each} for each in fragments)).get(
+        "reasoning_details"
+    )
+
+
+def test_the_signature_of_claude_comes_last_and_alone():
+    same = {"type": "reasoning.text", "format": "anthropic-claude-v1", "index": 0}
+    assert details(
+        [{**same, "text": "", "signature": ""}],
+        [{**same, "text": "Let me "}],
+        [{**same, "text": "think"}],
+        [{**same, "signature": "EqQB"}],
+    ) == [{**same, "text": "Let me think", "signature": "EqQB"}]
+
+
+def test_the_summary_and_the_encrypted_item_of_openai_share_an_index():
+    summary = {"type": "reasoning.summary", "format": "openai-responses-v1", "index": 0}
+    encrypted = {
+        "type": "reasoning.encrypted",
+        "data": "gAAA",
+        "id": "rs_1",
+        "format": "openai-responses-v1",
+        "index": 0,
+    }
+    assert details([{**summary, "summary": "**Plan"}], [{**summary, "summary": "ning**"}], [encrypted]) == [
+        {**summary, "summary": "**Planning**"},
+        encrypted,
+    ]
+
+
+def test_two_encrypted_items_with_one_index_are_two():
+    first = {"type": "reasoning.encrypted", "data": "a", "id": "rs_1", "index": 0}
+    second = {"type": "reasoning.encrypted", "data": "b", "id": "rs_2", "index": 0}
+    assert details([first], [second]) == [first, second]
+
+
+def test_the_signature_of_gemini_comes_beside_a_tool_call():
+    item = {
+        "type": "reasoning.encrypted",
+        "data": "CiQB",
+        "id": "tool_1",
+        "format": "google-gemini-v1",
+        "index": 0,
+    }
+    got = message({"tool_calls": [piece("{}", index=0, id="c1", name="f")], "reasoning_details": [item]})
+    assert got["reasoning_details"] == [item]
+    assert len(got["tool_calls"]) == 1
+
+
+def test_interleaved_blocks_keep_the_order_in_which_they_began():
+    def text(index: int, piece: str) -> dict[str, Any]:
+        return {"type": "reasoning.text", "index": index, "text": piece}
+
+    assert details([text(0, "a")], [text(1, "x")], [text(0, "b")], [text(1, "y")]) == [
+        text(0, "ab"),
+        text(1, "xy"),
+    ]
+
+
+def test_text_without_an_index_goes_on_until_it_is_signed():
+    def text(piece: str, **more: Any) -> dict[str, Any]:
+        return {"type": "reasoning.text", "format": "f", "text": piece, **more}
+
+    assert details([text("a")], [text("b", signature="s")], [text("c")], [text("d", format="g")]) == [
+        text("ab", signature="s"),
+        text("c"),
+        text("d", format="g"),
+    ]
+    assert details([text("a", index=None)], [text("b", index=None)]) == [text("ab", index=None)]
+
+
+def test_items_of_an_unknown_type_are_kept_as_they_are():
+    unknown = {"type": "reasoning.server_tool_call", "tool_name": "fusion", "index": 0, "arguments": "{}"}
+    assert details([unknown], [unknown], [{"odd": 1}], [None]) == [unknown, unknown, {"odd": 1}]
+
+
+def test_an_empty_list_of_details_is_kept():
+    assert details([]) == []
+    assert "reasoning_details" not in message({"content": "a"})
+
+
+def test_details_are_taken_from_a_delta_that_holds_nothing_else():
+    item = {"type": "reasoning.text", "signature": "s", "index": 0}
+    assert message({"reasoning_details": [item]})["reasoning_details"] == [item]
+
+
+def test_reasoning_that_is_only_in_the_details_is_shown():
+    fragments = [{"reasoning_details": [{"type": "reasoning.text", "text": each}]} for each in ("a", "b")]
+    deltas, body = assemble(*map(chunk, fragments))
+    assert [delta.reasoning for delta in deltas] == ["a", "b"]
+    assert body["choices"][0]["message"]["reasoning"] == "ab"
+
+
+# --- images, audio, annotations, logprobs ---
+
+
+def test_images_come_whole_and_once():
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+    assert message({"images": [image]}, {"role": "assistant", "images": [image]})["images"] == [image]
+
+
+def test_annotations_are_collected():
+    first, second = ({"type": "url_citation", "url_citation": {"url": url}} for url in "ab")
+    assert message({"annotations": [first]}, {"content": "x", "annotations": [second]})["annotations"] == [
+        first,
+        second,
+    ]
+
+
+def test_audio_is_joined_as_bytes():
+    def data(raw: bytes) -> str:
+        return base64.b64encode(raw).decode()
+
+    got = message(
+        {"audio": {"id": "a1", "data": data(b"RI"), "transcript": "Hel"}},
+        {"audio": {"data": data(b"FF!"), "transcript": "lo"}},
+        {"audio": {"expires_at": 5, "data": None}},
+    )["audio"]
+    assert base64.b64decode(got["data"]) == b"RIFF!"
+    assert (got["id"], got["transcript"], got["expires_at"]) == ("a1", "Hello", 5)
+
+
+@pytest.mark.parametrize("pieces", [["QUJ", "D"], ["é", "x"]])
+def test_audio_that_is_cut_at_odd_places_is_joined_as_text(pieces: list[str]):
+    assert message(*({"audio": {"data": each}} for each in pieces))["audio"]["data"] == "".join(pieces)
+
+
+def test_logprobs_are_collected():
+    def with_logprobs(token: str) -> dict[str, Any]:
+        choice = {"delta": {"content": token}, "logprobs": {"content": [{"token": token}], "refusal": None}}
+        return {"choices": [choice]}
+
+    _, body = assemble(with_logprobs("a"), with_logprobs("b"), {"choices": [{"logprobs": ["odd"]}]})
+    assert body["choices"][0]["logprobs"] == {"content": [{"token": "a"}, {"token": "b"}]}

@@ -1,0 +1,303 @@
+"""A whole answer, read into values: nothing is lost, nothing odd is fatal."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from openrouter_opts.errors import Malformed
+from openrouter_opts.protocol import decode
+from openrouter_opts.protocol.completion import Choice, ToolCall
+
+
+def choice(message: object, finish_reason: object = "stop") -> Choice:
+    return decode.choice({"index": 0, "message": message, "finish_reason": finish_reason})
+
+
+def test_a_whole_answer_is_read():
+    body = {
+        "id": "gen-1",
+        "model": "anthropic/claude-sonnet-4.6",
+        "provider": "Anthropic",
+        "created": 1_790_000_000,
+        "service_tier": "default",
+        "system_fingerprint": None,
+        "something_new": {"kept": True},
+        "choices": [
+            {
+                "index": 0,
+                "message": {
+                    "role": "assistant",
+                    "content": "Paris",
+                    "refusal": None,
+                    "reasoning": "hm",
+                    "reasoning_details": [
+                        {"type": "reasoning.text", "text": "hm", "signature": "s", "index": 0}
+                    ],
+                    "annotations": [{"type": "url_citation", "url_citation": {"url": "https://a"}}],
+                    "images": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}],
+                    "audio": {"id": "a", "data": "AA=="},
+                },
+                "finish_reason": "stop",
+                "native_finish_reason": "end_turn",
+                "logprobs": {"content": []},
+            }
+        ],
+        "usage": {
+            "prompt_tokens": 10,
+            "completion_tokens": 5,
+            "total_tokens": 15,
+            "prompt_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 2, "audio_tokens": None},
+            "completion_tokens_details": {"reasoning_tokens": 3},
+            "server_tool_use_details": {"web_search_requests": 1},
+            "cost": 0.00014,
+            "is_byok": False,
+        },
+    }
+    completion = decode.completion(body, headers={"cf-ray": "r", "set-cookie": "secret"}, attempts=2)
+    assert (completion.id, completion.model, completion.provider) == (
+        "gen-1",
+        "anthropic/claude-sonnet-4.6",
+        "Anthropic",
+    )
+    assert (completion.created, completion.service_tier, completion.system_fingerprint) == (
+        1_790_000_000,
+        "default",
+        None,
+    )
+    assert completion.headers == {"cf-ray": "r"}
+    assert completion.attempts == 2
+    assert completion.raw is body
+    assert completion.text == "Paris"
+    assert completion.reasoning == "hm"
+    only = completion.choice
+    assert only.reasoning_details == ({"type": "reasoning.text", "text": "hm", "signature": "s", "index": 0},)
+    assert only.annotations[0]["url_citation"] == {"url": "https://a"}
+    assert only.images[0]["image_url"] == {"url": "data:image/png;base64,AA=="}
+    assert only.audio == {"id": "a", "data": "AA=="}
+    assert (only.finish_reason, only.native_finish_reason, only.logprobs) == (
+        "stop",
+        "end_turn",
+        {"content": []},
+    )
+    usage = completion.usage
+    assert usage is not None
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (10, 5, 15)
+    assert (usage.cached_tokens, usage.cache_write_tokens, usage.reasoning_tokens) == (4, 2, 3)
+    assert "audio_tokens" not in usage.prompt_details
+    assert usage.server_tool_use == {"web_search_requests": 1}
+    assert completion.cost.total == Decimal("0.00014")
+
+
+def test_what_the_body_does_not_say_the_headers_do():
+    completion = decode.completion({}, headers={"x-generation-id": "gen-2", "x-provider-name": "Mock"})
+    assert (completion.id, completion.provider) == ("gen-2", "Mock")
+
+
+def test_every_choice_is_read():
+    body = {"choices": [{"index": 1, "message": {"content": "b"}}, None, {"message": {"content": "a"}}]}
+    assert [(each.index, each.text) for each in decode.completion(body).choices] == [(1, "b"), (0, "a")]
+
+
+@pytest.mark.parametrize("choices", [None, [], {}, "x", [None], 3])
+def test_choices_that_are_none_give_no_choice(choices: object):
+    completion = decode.completion({"choices": choices})
+    assert completion.choices == ()
+    assert (completion.text, completion.tool_calls, completion.finish_reason) == ("", (), None)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("hi", "hi"),
+        ("", ""),
+        (None, None),
+        ([{"type": "text", "text": "a"}, {"type": "image_url"}, {"type": "text", "text": "b"}], "ab"),
+        ([], ""),
+        (5, ""),
+    ],
+)
+def test_content_may_be_text_parts_or_nothing(content: object, text: str | None):
+    assert choice({"content": content}).text == text
+
+
+def test_halves_of_a_character_are_joined_and_a_lone_half_is_replaced():
+    body = decode.parse(rb'{"message": {"content": "\ud83d\ude00 \ud83d", "reasoning": "\ude00"}}')
+    read = decode.choice(body)
+    assert (read.text, read.reasoning) == ("😀 \ufffd", "\ufffd")
+
+
+@pytest.mark.parametrize(
+    ("message", "reasoning"),
+    [
+        ({"reasoning": "a", "reasoning_details": [{"type": "reasoning.text", "text": "a"}]}, "a"),
+        ({"reasoning_content": "deepseek"}, "deepseek"),
+        (
+            {"reasoning": None, "reasoning_details": [{"text": "a"}, {"summary": "b"}, {"data": "x"}, None]},
+            "ab",
+        ),
+        ({"reasoning": "", "reasoning_details": []}, None),
+        ({"reasoning": {"odd": 1}}, None),
+    ],
+)
+def test_reasoning_is_taken_from_one_place(message: dict[str, object], reasoning: str | None):
+    assert choice(message).reasoning == reasoning
+
+
+def test_empty_reasoning_details_differ_from_none():
+    assert choice({"reasoning_details": []}).reasoning_details == ()
+    assert choice({}).reasoning_details is None
+
+
+def test_tool_calls_keep_the_text_of_their_arguments():
+    calls = decode.tool_calls(
+        [
+            {"id": "c1", "index": 0, "function": {"name": "f", "arguments": '{"a": 1}'}},
+            {"id": "c2", "function": {"name": "g", "arguments": {"b": "é"}}},
+            {"id": "c3", "function": {"name": "h"}},
+            {"id": "c4", "function": {"name": "i", "arguments": '{"cut": '}},
+            {"id": "c5", "function": {"name": "j", "arguments": "[1]"}},
+        ]
+    )
+    assert calls[0] == ToolCall("c1", "f", '{"a": 1}', 0)
+    assert [call.arguments for call in calls] == ['{"a": 1}', '{"b": "é"}', "", '{"cut": ', "[1]"]
+    assert [call.args for call in calls] == [{"a": 1}, {"b": "é"}, {}, None, None]
+
+
+def test_calls_without_an_id_or_with_the_same_one_get_ids_of_their_own():
+    raw = [{"id": id_, "function": {"name": "f"}} for id_ in ("", "x", "x", None)]
+    calls = decode.tool_calls(raw, "gen-1790000000-aBcDeFgHiJkLmNoPqRsT")
+    ids = [call.id for call in calls]
+    assert len(set(ids)) == 4
+    assert ids[1] == "x"
+    assert all(0 < len(id_) <= 40 for id_ in ids)
+    assert ids == [call.id for call in decode.tool_calls(raw, "gen-1790000000-aBcDeFgHiJkLmNoPqRsT")]
+    assert ids[0] != decode.tool_calls(raw, "gen-1790000001-zzzzzzzzzzzzzzzzzzzz")[0].id
+
+
+@pytest.mark.parametrize(
+    ("said", "with_calls", "expected"),
+    [
+        ("stop", True, "tool_calls"),
+        (None, True, "tool_calls"),
+        ("length", True, "length"),
+        ("stop", False, "stop"),
+        (None, False, None),
+        ("something_new", False, "something_new"),
+    ],
+)
+def test_an_answer_that_calls_tools_ended_for_tool_calls(said: str, with_calls: bool, expected: str):
+    calls = [{"id": "c", "function": {"name": "f"}}] if with_calls else []
+    assert choice({"tool_calls": calls}, said).finish_reason == expected
+
+
+def test_an_answer_that_was_cut_short_ended_for_no_reason():
+    raw = {"message": {"tool_calls": [{"id": "c", "function": {"name": "f", "arguments": '{"a'}}]}}
+    (cut,) = decode.completion({"choices": [raw]}, ended=False).choices
+    assert cut.finish_reason is None
+
+
+@pytest.mark.parametrize(
+    ("message", "finish_reason", "empty"),
+    [
+        ({"content": None}, "stop", True),
+        ({"content": ""}, "stop", False),
+        ({"content": ""}, None, True),
+        ({"content": ""}, "error", True),
+        ({"content": None}, "length", False),
+        ({"content": None}, "content_filter", False),
+        ({"content": None, "reasoning": "hm"}, "stop", False),
+        ({"content": None, "refusal": "no"}, "stop", False),
+        ({"content": None, "images": [{}]}, "stop", False),
+        ({"content": None, "audio": {"data": "AA=="}}, "stop", False),
+        ({"content": None, "tool_calls": [{"id": "c", "function": {"name": "f"}}]}, "tool_calls", False),
+        (None, "stop", True),
+    ],
+)
+def test_what_counts_as_an_empty_answer(message: object, finish_reason: str | None, empty: bool):
+    assert decode.is_empty(choice(message, finish_reason)) is empty
+
+
+@pytest.mark.parametrize("value", [None, "5", -1, float("nan"), float("inf"), True, [], {}])
+def test_a_count_that_makes_no_sense_is_unknown_not_zero(value: object):
+    usage = decode.usage({"prompt_tokens": value, "completion_tokens": 3, "total_tokens": value})
+    assert (usage.prompt_tokens, usage.total_tokens) == (None, None)
+
+
+def test_usage_is_read_as_far_as_it_goes():
+    usage = decode.usage({"prompt_tokens": 4.0, "completion_tokens": 0, "server_tool_use": {"a": 1}})
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (4, 0, 4)
+    assert usage.server_tool_use == {"a": 1}
+    assert usage.cached_tokens is None
+    assert decode.completion({"usage": {}}).usage is None
+    assert decode.completion({"usage": None}).usage is None
+
+
+def test_the_completion_that_was_once_nested_in_provider_is_found():
+    inner = {"choices": [], "id": "gen-1"}
+    assert decode.unnest({"provider": inner}) is inner
+    outer = {"provider": {"name": "x"}}
+    assert decode.unnest(outer) is outer
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"error": {"code": 502}}, {"code": 502}),
+        ({"error": "text"}, "text"),
+        ({"error": ["odd"]}, "['odd']"),
+        ({"choices": [{"error": {"code": 429}}]}, {"code": 429}),
+        ({"choices": [{}, {"error": "x"}]}, "x"),
+        ({"error": None, "choices": [{"error": None, "finish_reason": "stop"}]}, None),
+        ({"choices": None}, None),
+    ],
+)
+def test_an_error_is_found_wherever_it_stands(body: dict[str, object], said: object):
+    assert decode.error_in(body) == said
+
+
+def test_an_error_that_is_only_a_finish_reason_is_found():
+    said = decode.error_in({"choices": [{"finish_reason": "error"}]})
+    assert isinstance(said, dict)
+    assert said["code"] == 502
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"<html>Sign in</html>",
+        b'{"a": ',
+        b'{"a": 1} x',
+        b"[" * 5000 + b"]" * 5000,
+        b"1" * 5000,
+        b'"\xff"',
+        '{"a": 1}'.encode("utf-16"),
+        rb'{"a": "\ud83d", "b": ' + b"[" * 50_000,
+    ],
+    ids=[
+        "HTML",
+        "cut",
+        "trailing",
+        "deep",
+        "a huge number",
+        "no UTF-8",
+        "UTF-16",
+        "deep after half a character",
+    ],
+)
+def test_what_is_no_json_is_malformed(data: bytes):
+    with pytest.raises(Malformed, match="sent no JSON") as caught:
+        decode.parse(data)
+    assert caught.value.delivered == "yes"
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_byte_order_mark_and_blanks_before_json_are_passed_over():
+    assert decode.parse(b"\xef\xbb\xbf  \n {}") == {}
+
+
+def test_a_key_in_what_came_instead_of_json_is_struck_out():
+    with pytest.raises(Malformed) as caught:
+        decode.parse(b"<html>you sent sk-or-v1-abc</html>")
+    assert "abc" not in str(caught.value)

@@ -1,0 +1,196 @@
+"""Properties: how the bytes are split changes nothing, and nothing that comes makes a call end in any way but two."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from openrouter_opts.errors import OpenRouterError
+from openrouter_opts.http.exchange import Open, Sleep
+from openrouter_opts.protocol.completion import Completion, Delta
+from tests.fake_wire import JSON, SSE, Outcome, call, whole_call
+from tests.wire_bytes import COMPLETION
+
+FILES = sorted((Path(__file__).parent.parent / "streams").glob("*.sse"))
+STREAMS = {file.stem: file.read_bytes() for file in FILES}
+RECORDED = pytest.mark.parametrize("name", STREAMS)
+
+
+def whole(name: str) -> Outcome:
+    return call([SSE, STREAMS[name]])
+
+
+def same(one: Outcome, other: Outcome) -> bool:
+    return one.deltas == other.deltas and one.completion == other.completion
+
+
+@RECORDED
+def test_a_recorded_stream_is_read(name: str):
+    completion = whole(name).completion
+    assert completion.text
+    assert completion.reasoning
+    assert completion.choice.reasoning_details
+    assert completion.cost.total
+    assert completion.id
+    assert completion.id.startswith("gen-")
+
+
+def test_the_recorded_streams_say_what_their_models_said():
+    claude, gemini, openai = (whole(name).completion for name in ("claude", "gemini", "openai"))
+    assert [(call.name, call.args) for call in claude.tool_calls] == [
+        ("lookup", {"country": "Côte d'Ivoire"}),
+        ("clock", {}),
+    ]
+    assert claude.choice.reasoning_details == (
+        {
+            "type": "reasoning.text",
+            "format": "anthropic-claude-v1",
+            "index": 0,
+            "text": "The user asks for the capital of Côte d'Ivoire.",
+            "signature": "EqQBCkgIBRABGAIiQL8xK3cmHn0pVw==",
+        },
+    )
+    assert openai.text == "2 + 2 = 4 ✓\n\nline\u2028separator"
+    assert [item["type"] for item in openai.choice.reasoning_details or ()] == [
+        "reasoning.summary",
+        "reasoning.encrypted",
+    ]
+    assert (gemini.text, gemini.finish_reason, gemini.choice.native_finish_reason) == (
+        "日本の首都は東京です。",
+        "tool_calls",
+        "STOP",
+    )
+    assert len(gemini.choice.annotations) == 1
+
+
+@RECORDED
+def test_one_byte_at_a_time_gives_the_same_answer(name: str):
+    assert same(whole(name), call([SSE, *(bytes([byte]) for byte in STREAMS[name])]))
+
+
+@RECORDED
+@pytest.mark.parametrize("ending", [b"\r\n", b"\r"], ids=["CRLF", "CR"])
+def test_other_line_ends_give_the_same_answer(name: str, ending: bytes):
+    assert same(whole(name), call([SSE, STREAMS[name].replace(b"\n", ending)]))
+
+
+@RECORDED
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_any_split_gives_the_same_answer(name: str, data: st.DataObject):
+    raw = STREAMS[name]
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=30)))
+    pieces = [raw[start:end] for start, end in zip([0, *cuts], [*cuts, len(raw)], strict=True)]
+    # An empty read would be the end of the body.
+    assert same(whole(name), call([SSE, *filter(None, pieces)]))
+
+
+@RECORDED
+def test_a_stream_cut_anywhere_is_an_error_or_whole(name: str):
+    raw = STREAMS[name]
+    last_word = raw.index(b'"finish_reason":"')
+    for cut in range(0, len(raw), 7):
+        outcome = call([SSE, raw[:cut]])
+        assert (outcome.error is None) == any(isinstance(item, Completion) for item in outcome.items)
+        if cut < last_word:
+            assert isinstance(outcome.error, OpenRouterError), cut
+            assert bool(outcome.deltas) == (outcome.error.partial is not None)
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 600)
+    | st.floats()
+    | st.sampled_from(["", "x", "error", "stop", "429", "\ud83d", "\ude00", '{"a": 1}']),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "error", "text"]), inner)
+    ),
+    max_leaves=5,
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, item in inner for place in places(item, (*path, key)))]
+
+
+def mutated(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    if not path:
+        return new
+    key, *rest = path
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[key] = mutated(value[key], tuple(rest), new)
+    return copy
+
+
+def ends_well(outcome: Outcome) -> None:
+    """Check what holds for every call: one ending, and no second attempt after the first delta."""
+    completions = [item for item in outcome.items if isinstance(item, Completion)]
+    assert len(completions) == (outcome.error is None)
+    assert len(outcome.settled) == 1
+    assert outcome.wire.closed == 1
+    if outcome.deltas and outcome.error:
+        assert outcome.error.partial is not None
+    assert outcome.wire.opened == 1 + sum(isinstance(step, Sleep) for step in outcome.wire.steps)
+    if outcome.wire.opened > 1:
+        assert isinstance(outcome.wire.steps[0], Open)
+    repr(outcome.items), str(outcome.error)
+    for delta in outcome.deltas:
+        assert all(isinstance(text, str) for text in (delta.text, delta.reasoning, delta.refusal))
+        assert all(isinstance(call.arguments, str) for call in delta.tool_calls)
+        delta.text.encode()
+
+
+CHUNKS = {
+    name: [json.loads(line[6:]) for line in raw.decode().split("\n") if line.startswith("data: {")]
+    for name, raw in STREAMS.items()
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_a_mutated_stream_ends_in_an_answer_or_an_error_of_ours(data: st.DataObject):
+    chunks: Any = CHUNKS[data.draw(st.sampled_from(sorted(CHUNKS)))]
+    for _ in range(data.draw(st.integers(1, 4))):
+        path = data.draw(st.sampled_from(places(chunks)[1:]))
+        chunks = mutated(chunks, path, data.draw(json_values))
+        if not path[1:]:
+            break
+    body = (
+        b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks) + b"data: [DONE]\n\n"
+    )
+    with warnings.catch_warnings(action="ignore"):
+        ends_well(call([SSE, body]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_a_mutated_answer_ends_in_an_answer_or_an_error_of_ours(data: st.DataObject):
+    body = whole(data.draw(st.sampled_from(sorted(STREAMS)))).completion.raw | {"extra": COMPLETION}
+    for _ in range(data.draw(st.integers(1, 4))):
+        body = mutated(body, data.draw(st.sampled_from(places(body))), data.draw(json_values))
+    ends_well(whole_call([JSON, json.dumps(body).encode()]))
+
+
+@settings(max_examples=100, deadline=None)
+@given(raw=st.binary(max_size=200), event=st.booleans())
+def test_arbitrary_bytes_end_in_an_answer_or_an_error_of_ours(raw: bytes, event: bool):
+    ends_well(call([SSE, b"data: " + raw + b"\n\n"] if event else [SSE, raw]) if raw else call([SSE]))
+    ends_well(whole_call([JSON, raw]))
+
+
+@RECORDED
+def test_an_answer_that_comes_in_chunks_equals_the_same_answer_whole(name: str):
+    streamed = whole(name).completion
+    assert whole_call([JSON, json.dumps(streamed.raw).encode()]).completion.choices == streamed.choices
+
+
+def test_a_delta_is_a_small_value():
+    assert Delta() == Delta("", "", (), "", 0, {})

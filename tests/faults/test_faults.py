@@ -1,0 +1,628 @@
+"""The faults of real networks and servers, played by a real one; sync, and async over both transports.
+
+What needs no socket (status codes, odd bodies, odd streams, timeouts) is in `tests/core/test_exchange.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import os
+import pickle
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from openrouter_opts import OpenRouterClient
+from openrouter_opts.errors import (
+    AuthenticationError,
+    BadRequest,
+    CertificateError,
+    ConfigurationError,
+    ConnectionFailed,
+    ConnectionLost,
+    Empty,
+    Interrupted,
+    Malformed,
+    OpenRouterError,
+    ProviderFailed,
+    RateLimited,
+    ServerError,
+    TimedOut,
+)
+from tests.both import Caller, Side
+from tests.scripted_server import Delivery, Script, ScriptedServer
+from tests.wire_bytes import COMPLETION, DONE, STREAM, STREAM_HEAD, answer, chunked, delta, event, streamed
+
+HI = [{"role": "user", "content": "hi"}]
+KEY = "sk-or-v1-0123456789abcdef"
+Servers = Callable[..., ScriptedServer]
+Callers = Callable[..., Caller]
+STOP = delta("", finish_reason="stop")
+SOON = 0.3
+
+
+def failure(client: Caller, cls: type[OpenRouterError], *, stream: bool = False, **call: Any) -> Any:
+    """Return the error in which a call ends."""
+    error = ending(client, stream=stream, **call)
+    assert type(error) is cls, error
+    return error
+
+
+def ending(client: Caller, *, stream: bool, **call: Any) -> OpenRouterError | None:
+    """Return the error of a call, `None` if it was answered."""
+    try:
+        if stream:
+            list(client.stream(HI, **call))
+        else:
+            client.complete(HI, **call)
+    except OpenRouterError as error:
+        return error
+    return None
+
+
+both_kinds = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+
+
+# --- A: before anything is sent ---
+
+
+@pytest.mark.parametrize("key", ["", "  ", "sk-or-\u201cx", "sk-or-\u200bx", "sk-or-\0x", "sk-or-v1-\nx"])
+@both_kinds
+def test_a_key_that_cannot_be_one_sends_nothing(key: str, stream: bool, scripted: Servers, caller: Callers):
+    server = scripted([answer(COMPLETION)])
+    error = failure(caller(server, api_key=key), ConfigurationError, stream=stream)
+    assert "OPENROUTER_API_KEY" in str(error)
+    assert (server.connections, error.delivered) == (0, "no")
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\n", f" {KEY} \r\n"])
+def test_white_space_around_a_key_does_no_harm(key: str, scripted: Servers, caller: Callers):
+    server = scripted([answer(COMPLETION)])
+    caller(server, api_key=key).complete(HI)
+    assert server.deliveries[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("title", ["x\r\nX-Evil: 1", "x\0y", "x\ny"])
+def test_a_header_cannot_be_smuggled_in(title: str, scripted: Servers, caller: Callers):
+    server = scripted([answer(COMPLETION)])
+    with pytest.raises(ConfigurationError):
+        caller(server, provider_options={"app_title": title}).complete(HI)
+    assert server.deliveries == []
+
+
+@pytest.mark.parametrize("url", ["http://-bad-.exa\u0000mple/v1", "http://127.0.0.1\x7f:1/v1"])
+def test_a_base_url_that_turns_out_impossible_is_a_wrong_setting(url: str, side: Side):
+    client = Caller(side, OpenRouterClient(api_key=KEY, base_url=url))
+    failure(client, ConfigurationError)
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("ALL_PROXY", "ftp://proxy"), ("SSL_CERT_FILE", "/no/such/file")]
+)
+def test_a_wrong_environment_is_named_at_the_first_call(
+    name: str, value: str, side: Side, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("openrouter_opts.http.transport._pools", {})
+    monkeypatch.setenv(name, value)
+    client = Caller(side, OpenRouterClient(api_key=KEY, base_url="https://127.0.0.1:9/v1"))
+    assert "proxy and SSL_CERT_FILE variables" in str(failure(client, ConfigurationError))
+    client.close()
+
+
+# --- B: connecting ---
+
+
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    """Return the URL of a port that nobody listens on; held, so that nobody will."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}/v1"
+
+
+@both_kinds
+def test_a_refused_connection_is_tried_again(stream: bool, refusing: str, side: Side):
+    client = Caller(side, OpenRouterClient(api_key=KEY, base_url=refusing, max_retries=1))
+    error = failure(client, ConnectionFailed, stream=stream)
+    assert (error.attempts, error.delivered) == (2, "no")
+    client.close()
+
+
+def test_a_name_that_does_not_resolve_is_a_failed_connection(side: Side, monkeypatch: pytest.MonkeyPatch):
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    client = Caller(side, OpenRouterClient(api_key=KEY, base_url="http://nowhere.invalid/v1", max_retries=0))
+    error = failure(client, ConnectionFailed)
+    assert "not known" in str(error)
+    client.close()
+
+
+# --- C: sent, and no head yet ---
+
+
+@pytest.mark.parametrize("end", ["RST", "FIN"])
+@both_kinds
+def test_a_connection_that_ends_before_the_head_may_have_been_paid_for(
+    end: str, stream: bool, scripted: Servers, caller: Callers
+):
+    server = scripted([end])
+    error = failure(caller(server), ConnectionLost, stream=stream)
+    assert (error.delivered, error.attempts, len(server.deliveries)) == ("maybe", 1, 1)
+    error = failure(caller(server, retry_uncertain=True, max_retries=1), ConnectionLost, stream=stream)
+    assert (error.attempts, len(server.deliveries)) == (2, 3)
+
+
+@both_kinds
+def test_a_head_that_never_comes_is_asked_for_once(stream: bool, scripted: Servers, caller: Callers):
+    server = scripted(["HANG"])
+    began = time.monotonic()
+    error = failure(caller(server, timeout={"first_byte": SOON}), TimedOut, stream=stream)
+    assert SOON <= time.monotonic() - began < 2
+    assert (error.phase, error.delivered, len(server.deliveries)) == ("first_byte", "maybe", 1)
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"garbage\r\n\r\n", b"HTTP/1.1 20\xff OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n"]
+)
+def test_garbage_in_place_of_a_head_may_have_been_paid_for(
+    garbage: bytes, scripted: Servers, caller: Callers
+):
+    server = scripted([garbage, "FIN"])
+    error = failure(caller(server), ConnectionLost)
+    assert (error.delivered, len(server.deliveries)) == ("maybe", 1)
+
+
+def test_a_kept_connection_that_the_server_has_closed_is_not_reused(scripted: Servers, caller: Callers):
+    server = scripted([answer(COMPLETION), "FIN"])
+    client = caller(server)
+    for _ in range(3):
+        assert client.complete(HI).text == "Hello"
+        time.sleep(0.02)
+    assert server.connections == 3
+
+
+# --- D: the server says no ---
+
+
+@both_kinds
+def test_a_refusal_is_read_whole(stream: bool, scripted: Servers, caller: Callers):
+    body = {"error": {"code": 400, "message": "bad", "metadata": {"error_type": "invalid_request"}}}
+    error = failure(caller(scripted([answer(body, 400)])), BadRequest, stream=stream)
+    assert (error.status, error.error_type, error.generation_id) == (400, "invalid_request", "gen-1")
+
+
+@both_kinds
+@pytest.mark.parametrize("end", ["RST", "FIN"])
+def test_a_refusal_that_breaks_off_is_still_a_refusal(
+    end: str, stream: bool, scripted: Servers, caller: Callers
+):
+    cut = b'HTTP/1.1 500 No\r\nContent-Length: 100\r\n\r\n{"error": {"mess'
+    failure(caller(scripted([cut, SOON, end]), max_retries=0), ServerError, stream=stream)
+
+
+@both_kinds
+def test_a_server_that_recovers_is_answered_by(stream: bool, scripted: Servers, caller: Callers):
+    busy = answer({"error": {"code": 503, "message": "busy"}}, 503, Retry_After="0")
+    server = scripted([busy], [busy], streamed(STREAM) if stream else [answer(COMPLETION)])
+    client = caller(server)
+    if stream:
+        streaming = client.stream(HI)
+        assert "".join(step.text for step in streaming) == "Hello"
+        completion = streaming.completion
+    else:
+        completion = client.complete(HI)
+    assert (completion.text, completion.attempts, server.connections) == ("Hello", 3, 1)
+    assert len({sent.body for sent in server.deliveries}) == 1
+
+
+def test_retry_after_is_waited_for(scripted: Servers, caller: Callers):
+    busy = answer({"error": {"code": 429}}, 429, Retry_After="0.2")
+    began = time.monotonic()
+    caller(scripted([busy], [answer(COMPLETION)])).complete(HI)
+    assert 0.2 <= time.monotonic() - began < 1.5
+
+
+def test_a_long_wait_is_the_callers_to_decide(scripted: Servers, caller: Callers):
+    error = failure(
+        caller(scripted([answer({"error": {"code": 429}}, 429, Retry_After="3600")])), RateLimited
+    )
+    assert (error.retry_after, error.attempts) == (3600, 1)
+
+
+def test_a_redirect_is_not_followed(scripted: Servers, caller: Callers):
+    elsewhere = scripted([answer(COMPLETION)])
+    moved = answer(b"", 307, Location=f"{elsewhere.base_url}/chat/completions")
+    error = failure(caller(scripted([moved])), ConfigurationError)
+    assert elsewhere.base_url in str(error)
+    assert elsewhere.deliveries == []
+
+
+# --- E: a 200 that is no answer ---
+
+
+@both_kinds
+@pytest.mark.parametrize(
+    ("script", "cls"),
+    [
+        ([answer({"error": {"code": 429, "message": "slow"}})], RateLimited),
+        ([answer({"choices": [{"finish_reason": "error", "message": {"content": "par"}}]})], ProviderFailed),
+        ([answer(b"<html>Sign in</html>", Content_Type="text/html")], Malformed),
+        ([answer(b"  \n ")], Empty),
+        ([answer(b'{"choices": [{"mess')], Malformed),
+        ([answer({"choices": []})], Empty),
+        ([answer({"choices": None})], Empty),
+    ],
+    ids=["error", "broke off", "HTML", "blank", "cut JSON", "no choices", "null choices"],
+)
+def test_a_200_may_hold_no_answer(
+    script: Script, cls: type[OpenRouterError], stream: bool, scripted: Servers, caller: Callers
+):
+    error = failure(caller(scripted(script), max_retries=0), cls, stream=stream)
+    assert (error.delivered, error.generation_id) == ("yes", "gen-1")
+
+
+@pytest.mark.parametrize("end", ["RST", "FIN"])
+def test_an_answer_shorter_than_its_length_is_lost(end: str, scripted: Servers, caller: Callers):
+    whole = answer(COMPLETION)
+    server = scripted([whole[:-20], 0.05, end])
+    error = failure(caller(server), ConnectionLost)
+    assert (error.delivered, error.generation_id, len(server.deliveries)) == ("yes", "gen-1", 1)
+
+
+def test_an_answer_that_ends_with_the_connection_is_judged_by_its_content(scripted: Servers, caller: Callers):
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
+    raw = json.dumps(COMPLETION).encode()
+    assert caller(scripted([head + raw, "FIN"])).complete(HI).text == "Hello"
+    failure(caller(scripted([head + raw[:-20], "FIN"])), Malformed)
+
+
+def test_an_answer_padded_with_blanks_while_waiting_is_read(scripted: Servers, caller: Callers):
+    raw = b"  \n\n" * 5 + json.dumps(COMPLETION).encode()
+    pieces = [chunked(raw[start : start + 10]) for start in range(0, len(raw), 10)]
+    head = STREAM_HEAD.replace(b"text/event-stream", b"application/json")
+    server = scripted([head, *pieces[:2], 0.05, *pieces[2:], chunked(b"")])
+    assert caller(server).complete(HI).text == "Hello"
+
+
+# --- F, G: streams ---
+
+
+def test_a_stream_in_single_bytes_is_the_same(scripted: Servers, caller: Callers):
+    data = delta("é😀") + STOP + DONE
+    stream = caller(scripted(streamed(*(bytes([byte]) for byte in data)))).stream(HI)
+    assert "".join(step.text for step in stream) == "é😀"
+
+
+@pytest.mark.parametrize("end", ["RST", "FIN"])
+def test_a_stream_that_is_cut_keeps_what_had_come(end: str, scripted: Servers, caller: Callers):
+    server = scripted([*streamed(delta("Hel"), delta("lo"), end=0.05), end])
+    client = caller(server)
+    stream, seen = client.stream(HI), []
+    with pytest.raises(ConnectionLost) as caught:
+        seen.extend(step.text for step in stream)
+    error = caught.value
+    assert error.partial is not None
+    assert (error.partial.text, error.generation_id, error.delivered) == ("Hello", "gen-1", "yes")
+    assert len(server.deliveries) == 1
+
+
+def test_a_stream_that_ends_politely_in_the_middle_is_half_an_answer(scripted: Servers, caller: Callers):
+    server = scripted(streamed(delta("Hel")))
+    error = failure(caller(server), Interrupted, stream=True)
+    assert (error.partial.text, len(server.deliveries)) == ("Hel", 1)
+
+
+@pytest.mark.parametrize("end", ["RST", "FIN", chunked(b"")])
+def test_a_finish_reason_makes_a_stream_whole(end: Any, scripted: Servers, caller: Callers):
+    stream = caller(scripted([*streamed(delta("Hello"), STOP, end=0.05), end])).stream(HI)
+    assert [step.text for step in stream] == ["Hello"]
+    assert stream.completion.finish_reason == "stop"
+
+
+def test_an_error_in_the_middle_ends_the_stream(scripted: Servers, caller: Callers):
+    choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error"}
+    chunk = {"id": "gen-1", "error": {"code": 502, "message": "down"}, "choices": [choice]}
+    server = scripted(streamed(delta("Hel"), event(chunk), DONE))
+    error = failure(caller(server), ProviderFailed, stream=True)
+    assert (error.partial.text, len(server.deliveries)) == ("Hel", 1)
+
+
+def test_an_error_before_the_first_delta_is_tried_again(scripted: Servers, caller: Callers):
+    busy = streamed(event({"error": {"code": 429, "message": "slow", "availability": {"retry_after": 0}}}))
+    server = scripted(busy, streamed(STREAM))
+    assert "".join(step.text for step in caller(server).stream(HI)) == "Hello"
+    assert len(server.deliveries) == 2
+
+
+def test_silence_in_a_stream_is_idle(scripted: Servers, caller: Callers):
+    server = scripted(streamed(delta("Hel"), end="HANG"))
+    error = failure(caller(server, timeout={"first_byte": 5, "idle": SOON}), TimedOut, stream=True)
+    assert (error.phase, error.delivered, error.partial.text) == ("idle", "yes", "Hel")
+
+
+def test_comments_without_end_are_no_progress(scripted: Servers, caller: Callers):
+    comments = [step for _ in range(100) for step in (0.02, chunked(b": OPENROUTER PROCESSING\n\n"))]
+    server = scripted([*streamed(delta("Hel"), end=0.0), *comments])
+    began = time.monotonic()
+    error = failure(caller(server, timeout={"progress": SOON}), TimedOut, stream=True)
+    assert time.monotonic() - began < 2
+    assert (error.phase, error.partial.text) == ("progress", "Hel")
+
+
+def test_a_stream_without_end_is_bounded_by_the_total(scripted: Servers, caller: Callers):
+    deltas = [step for _ in range(100) for step in (0.02, chunked(delta("x")))]
+    server = scripted([*streamed(delta("x"), end=0.0), *deltas])
+    began = time.monotonic()
+    error = failure(caller(server, timeout={"total": SOON}), TimedOut, stream=True)
+    assert time.monotonic() - began < 2
+    assert error.phase == "total"
+
+
+def test_a_server_that_never_closes_after_done_holds_nothing_up(scripted: Servers, caller: Callers):
+    client = caller(scripted(streamed(STREAM, end="HANG")))
+    began = time.monotonic()
+    assert "".join(step.text for step in client.stream(HI)) == "Hello"
+    assert time.monotonic() - began < 2
+
+
+# --- H: cancellation ---
+
+
+@pytest.fixture(params=["httpx", "aiohttp"])
+def asynchronous(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("openrouter_opts.http.transport.has_aiohttp", lambda: request.param == "aiohttp")
+
+
+def client_of(server: ScriptedServer, **settings: Any) -> OpenRouterClient:
+    return OpenRouterClient(api_key=KEY, base_url=server.base_url, model="m/x", **settings)
+
+
+@pytest.mark.usefixtures("asynchronous")
+@pytest.mark.parametrize(
+    "script",
+    [["HANG"], [answer({"error": {"code": 503}}, 503, Retry_After="5")], streamed(delta("x"), end="HANG")],
+    ids=["waiting for the head", "sleeping before an attempt", "between chunks"],
+)
+async def test_a_cancelled_call_ends_at_once_and_swallows_nothing(script: Script, scripted: Servers):
+    client = client_of(scripted(script))
+
+    async def read() -> None:
+        async for _ in client.astream(HI):
+            pass
+
+    task = asyncio.create_task(read())
+    await asyncio.sleep(0.1)
+    began = time.monotonic()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert time.monotonic() - began < 0.1
+
+
+@pytest.mark.usefixtures("asynchronous")
+async def test_many_cancelled_calls_leave_the_client_usable(scripted: Servers):
+    server = scripted(
+        choose=lambda sent: ["HANG"] if sent.json.get("user") == "slow" else [answer(COMPLETION)]
+    )
+    client = client_of(server)
+    for pause in [0, 0.0005, 0.002] * 10:
+        tasks = [asyncio.create_task(client.acomplete(HI, user="slow")) for _ in range(5)]
+        await asyncio.sleep(pause)
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(result, asyncio.CancelledError) for result in results)
+    answers = await asyncio.gather(*(client.acomplete(HI) for _ in range(20)))
+    assert {each.text for each in answers} == {"Hello"}
+
+
+@pytest.mark.usefixtures("asynchronous")
+async def test_the_failure_of_a_sibling_cancels_a_stream(scripted: Servers):
+    client = client_of(scripted(streamed(delta("x"), end="HANG")))
+    started = asyncio.Event()
+
+    async def read() -> None:
+        async for _ in client.astream(HI):
+            started.set()
+
+    async def fail() -> None:
+        await started.wait()
+        raise KeyError
+
+    async def both() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(read())
+            group.create_task(fail())
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await both()
+    assert [type(each) for each in caught.value.exceptions] == [KeyError]
+
+
+# --- I: many at once ---
+
+
+def echo(sent: Delivery) -> Script:
+    """Answer with the user's words, so that a mix-up shows."""
+    words = sent.json["messages"][0]["content"]
+    if sent.json.get("stream"):
+        return streamed(delta(words), STOP, DONE)
+    choice = {"index": 0, "message": {"role": "assistant", "content": words}, "finish_reason": "stop"}
+    return [answer({**COMPLETION, "choices": [choice]})]
+
+
+def say(words: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": words}]
+
+
+def test_many_threads_share_a_client(scripted: Servers):
+    client = client_of(scripted(choose=echo))
+    wrong: list[str] = []
+
+    def work(number: int) -> None:
+        for turn in range(3):
+            words = f"{number}/{turn}"
+            if client.complete(say(words)).text != words:
+                wrong.append(words)
+            if "".join(step.text for step in client.stream(say(words))) != words:
+                wrong.append(words)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+@pytest.mark.usefixtures("asynchronous")
+async def test_many_streams_run_at_once(scripted: Servers):
+    client = client_of(scripted(choose=echo))
+
+    async def read(number: int) -> bool:
+        stream = client.astream(say(str(number)))
+        return "".join([step.text async for step in stream]) == str(number)
+
+    assert all(await asyncio.gather(*(read(number) for number in range(150))))
+
+
+@pytest.mark.usefixtures("asynchronous")
+def test_a_client_serves_one_event_loop_after_another(scripted: Servers):
+    server = scripted(choose=echo)
+    client = client_of(server)
+
+    async def work(loop: int) -> list[str]:
+        completions = await asyncio.gather(*(client.acomplete(say(f"{loop}/{turn}")) for turn in range(3)))
+        return [completion.text for completion in completions]
+
+    for loop in range(5):
+        assert asyncio.run(work(loop)) == [f"{loop}/{turn}" for turn in range(3)]
+
+
+@pytest.mark.usefixtures("asynchronous")
+def test_a_client_serves_event_loops_in_many_threads(scripted: Servers):
+    client = client_of(scripted(choose=echo))
+    wrong: list[int] = []
+
+    async def work(number: int) -> None:
+        answers = [await client.acomplete(say(str(number))) for _ in range(3)]
+        if {each.text for each in answers} != {str(number)}:
+            wrong.append(number)
+
+    threads = [
+        threading.Thread(target=lambda number=number: asyncio.run(work(number))) for number in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_a_forked_child_opens_its_own_connection(scripted: Servers):
+    server = scripted(choose=echo)
+    client = client_of(server)
+    assert client.complete(say("parent")).text == "parent"
+    warm = server.connections
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            status = 0 if client.complete(say("child")).text == "child" else 2
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    assert server.connections == warm + 1
+    assert client.complete(say("again")).text == "again"
+    assert server.connections == warm + 1
+
+
+# --- J: the key stays out of sight ---
+
+ECHO = {"error": {"code": 401, "message": f"bad key {KEY}", "metadata": {"raw": f"Bearer {KEY}"}}}
+REVEALING = {
+    "refused": None,
+    "echoed": [answer(ECHO, 401)],
+    "reset": ["RST"],
+    "garbage": [f"HTTP/1.1 {KEY}\r\n\r\n".encode(), "FIN"],
+    "late": ["HANG"],
+    "page": [answer(f"<html>{KEY}</html>".encode())],
+    "cut": [*streamed(delta("x"), end=0.02), "RST"],
+}
+
+
+@pytest.mark.parametrize("kind", REVEALING)
+@both_kinds
+def test_no_error_shows_the_key(
+    kind: str,
+    stream: bool,
+    scripted: Servers,
+    caller: Callers,
+    refusing: str,
+    caplog: pytest.LogCaptureFixture,
+):
+    caplog.set_level(logging.DEBUG)
+    script = REVEALING[kind]
+    server = scripted(script or ["HANG"])
+    settings = {"base_url": refusing} if script is None else {}
+    client = caller(server, api_key=KEY, max_retries=0, timeout={"first_byte": SOON}, **settings)
+    error = ending(client, stream=stream)
+    assert error
+    for link in chain(error):
+        assert KEY not in f"{link} {link!r} {link.args} {vars(link)}"
+        request = getattr(link, "request", None)
+        assert request is None, "the library's request holds the key"
+    assert KEY.encode() not in pickle.dumps(error)
+    printed = io.StringIO()
+    traceback.TracebackException.from_exception(error, capture_locals=True).print(file=printed)
+    ours = printed.getvalue().split("tests/")[0]
+    assert KEY not in ours
+    if kind != "garbage":
+        # There the library's own log quotes the server.
+        assert KEY not in caplog.text
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def test_an_authentication_error_names_the_remedy(scripted: Servers, caller: Callers):
+    error = failure(caller(scripted([answer(ECHO, 401)]), api_key=KEY), AuthenticationError)
+    assert "https://openrouter.ai/settings/keys" in str(error)
+
+
+def test_a_failure_while_another_is_handled_is_judged_by_itself(scripted: Servers, caller: Callers):
+    client = caller(scripted(["RST"]))
+
+    def fail() -> None:
+        raise CertificateError("an earlier failure, elsewhere")
+
+    try:
+        fail()
+    except CertificateError:
+        error = failure(client, ConnectionLost)
+    assert "earlier" not in str(error)
+
+
+def test_neither_the_client_nor_what_it_is_made_of_shows_the_key():
+    client = OpenRouterClient(api_key=KEY)
+    shown = [
+        repr(client),
+        str(client),
+        repr(vars(client)),
+        *(repr(vars(part)) for part in (client._transport,)),
+    ]
+    assert all(KEY not in text for text in shown)
