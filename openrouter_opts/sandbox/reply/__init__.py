@@ -1,0 +1,1 @@
+"""What is said and how it is put on the wire, whole or streamed."""
