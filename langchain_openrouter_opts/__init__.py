@@ -1,0 +1,7 @@
+"""OpenRouter in LangChain: every option, and a money figure that is right."""
+
+from __future__ import annotations
+
+from langchain_openrouter_opts.chat_models import ChatOpenRouter
+
+__all__ = ["ChatOpenRouter"]

@@ -1,0 +1,108 @@
+"""What a model is made and called with, sorted into its fields, its options and the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from langchain_openrouter_opts.structured import response_format
+from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.options import OPTIONS, OptionFields, ProviderOptions, nearest
+from openrouter_opts.options.table import SPELLINGS
+
+if TYPE_CHECKING:
+    from langchain_openrouter_opts.chat_models import ChatOpenRouter
+
+OptionsLike: TypeAlias = ProviderOptions | Mapping[str, Any] | None
+"""Options as they are given: ready ones, or any of their names with a value."""
+
+# What langchain_openrouter and LangChain call something that has another name here.
+_ALSO: Final[Mapping[str, str]] = {"default_headers": "extra_headers"}
+_CALL_ALSO: Final[Mapping[str, str]] = {"model_name": "model", "request_timeout": "timeout"}
+
+
+def sorted_out(cls: type[ChatOpenRouter], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a constructor with every spelling of an option brought to its field, or else into `provider_options`.
+
+    Raises:
+        ConfigurationError: An argument doesn't exist; names the nearest.
+    """
+    own = {*cls.model_fields, *(field.alias for field in cls.model_fields.values() if field.alias)}
+    sorted_ = {name: value for name, value in given.items() if name in own}
+    rest: dict[str, Any] = {}
+    for name, value in given.items():
+        if name in own:
+            continue
+        option, key = SPELLINGS.get(_ALSO.get(name, name), (None, None))
+        if option is None:
+            meant = nearest(name, [*own, *SPELLINGS])
+            raise ConfigurationError(
+                f"{name}: there is no such argument{f'; did you mean {meant}?' if meant else ''}"
+            )
+        if key is None and option in own and sorted_.get(option) is None:
+            sorted_[option] = value
+        else:
+            rest[name] = value
+    if rest:
+        sorted_["provider_options"] = _joined(sorted_.get("provider_options"), rest)
+    return sorted_
+
+
+def _joined(options: OptionsLike, rest: Mapping[str, Any]) -> Any:
+    if isinstance(options, ProviderOptions):
+        return options.merged(ProviderOptions.of(rest))
+    return {**(options or {}), **rest}
+
+
+def options_of(model: ChatOpenRouter) -> ProviderOptions:
+    """Return the options of a model: its fields and its `provider_options`, over its `model_kwargs`."""
+    named = fields_of(model)
+    if named.get("stop") == []:
+        # LangChain's way to say that there are none; some providers refuse an empty list.
+        del named["stop"]
+    options = ProviderOptions.of(model.provider_options, **named)
+    return _of_kwargs(model.model_kwargs).merged(options) if model.model_kwargs else options
+
+
+def fields_of(model: ChatOpenRouter) -> dict[str, Any]:
+    """Return the options that are set as fields of a model."""
+    fields = {name: getattr(model, name) for name in OptionFields.model_fields}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _of_kwargs(given: Mapping[str, Any]) -> ProviderOptions:
+    known = {name: value for name, value in given.items() if name in SPELLINGS}
+    other = {name: value for name, value in given.items() if name not in SPELLINGS}
+    return ProviderOptions.of(known).merged(ProviderOptions.of({"extra_body": other} if other else None))
+
+
+def of_call(stop: list[str] | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a call gives, as the client takes it."""
+    call = {_CALL_ALSO.get(name, _ALSO.get(name, name)): value for name, value in kwargs.items()}
+    # It chose between `_generate` and `_stream`, and has done its work.
+    call.pop("stream", None)
+    if stop is not None:
+        # An empty list takes the constructor's away.
+        call["stop"] = stop or None
+    if isinstance(call.get("response_format"), type):
+        call["response_format"] = response_format(call["response_format"])
+    return call
+
+
+def plain(options: OptionsLike) -> dict[str, Any]:
+    """Return options as JSON that may be stored: without keys, and without headers, which may hold keys."""
+    given = ProviderOptions.of(options).model_dump(exclude_unset=True)
+    return {name: value for name, value in given.items() if not _is_secret(name)}
+
+
+def shown(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a call gives, for traces and cache keys: without what `plain` leaves out."""
+    visible = {name: value for name, value in kwargs.items() if not _is_secret(_ALSO.get(name, name))}
+    if visible.get("provider_options"):
+        visible["provider_options"] = plain(visible["provider_options"])
+    return visible
+
+
+def _is_secret(name: str) -> bool:
+    option, _ = SPELLINGS.get(name, (name, None))
+    return option == "extra_headers" or (option in OPTIONS and OPTIONS[option].secret)

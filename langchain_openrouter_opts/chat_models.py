@@ -1,0 +1,336 @@
+"""`ChatOpenRouter`: the models of OpenRouter as a LangChain chat model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.load.serializable import SerializedConstructor, SerializedNotImplemented
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages.utils import count_tokens_approximately
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, Generation
+from langchain_core.runnables import Runnable
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, SkipValidation
+from typing_extensions import override
+
+from langchain_openrouter_opts import arguments, blocks, structured
+from langchain_openrouter_opts.errors import ModelErrors
+from langchain_openrouter_opts.messages import wire_messages
+from langchain_openrouter_opts.profile import profile
+from langchain_openrouter_opts.results import MODEL_PROVIDER, chat_result, chunk, combined, last_chunk
+from langchain_openrouter_opts.tools import ToolLike, tool_names, wire_tool_choice, wire_tools
+from openrouter_opts.client import OpenRouterClient
+from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.http.secret import ENV_KEY
+from openrouter_opts.http.settings import Timeout
+from openrouter_opts.options import OptionFields, ProviderOptions
+
+blocks.register()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ready:
+    """What a model calls, and the fields that it was made from."""
+
+    fields: Mapping[str, Any]
+    client: OpenRouterClient
+    options: ProviderOptions
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+
+class ChatOpenRouter(OptionFields, BaseChatModel):
+    """A chat model of OpenRouter.
+
+    Options come from three places, and the later wins, merged deeply: the constructor's `provider_options`, its own keyword arguments,
+    and whatever a call gives: `llm.invoke("hi", temperature=0, provider_options={"max_price": {"prompt": 1}})`. Every option has OpenRouter's
+    name, which may begin with `openrouter_`. What isn't set isn't sent.
+
+    Answers carry `response_metadata` with `cost` (USD, what was billed), `cost_details`, `model_name`, `provider`, `id`, `finish_reason`,
+    `native_finish_reason`; a stream has them on its last chunk.
+
+    Raises:
+        ConfigurationError: An argument that doesn't exist, or a value that isn't allowed; before anything is sent.
+    """
+
+    model_name: str = Field(alias="model")
+    """The slug of a model, such as `"anthropic/claude-sonnet-4.6"`; variants such as `:nitro` included."""
+    openrouter_api_key: SecretStr | Callable[[], str] | None = Field(default=None, alias="api_key")
+    """The key, or what is asked for it before every request; by default `OPENROUTER_API_KEY`, read at the first request."""
+    openrouter_api_base: str | None = Field(default=None, alias="base_url")
+    """By default `OPENROUTER_API_BASE`, or else OpenRouter."""
+    request_timeout: Any = Field(default=None, alias="timeout")
+    """Seconds, or an `openrouter_opts.Timeout` that tells the phases apart."""
+    max_retries: int = 2
+    """Further attempts after the first; nothing is tried again once a part of the answer has come."""
+    retry_uncertain: bool = False
+    """Also try again what may have been delivered, and so may be billed twice."""
+    provider_options: SkipValidation[arguments.OptionsLike] = None
+    """Any options: a `ProviderOptions`, or a mapping of their names."""
+    model_kwargs: dict[str, Any] = Field(default_factory=dict)
+    """Further keys of the request's body: options by name, anything else verbatim. Every other way to give an option wins over it."""
+    streaming: bool = False
+    """Whether `invoke` streams too, for the sake of callbacks."""
+    stream_usage: bool = True
+    """Whether a stream's last chunk has `usage_metadata`."""
+    proxy: str | None = Field(default=None, exclude=True, repr=False)
+    """The URL of a proxy."""
+    trust_env: bool = True
+    """Whether the environment's proxy variables count."""
+    verify: Any = Field(default=True, exclude=True)
+    """Whether to check certificates, or an `ssl.SSLContext`."""
+
+    # Errors of pydantic would show the key among what was given.
+    model_config = ConfigDict(populate_by_name=True, hide_input_in_errors=True)
+
+    _ready: _Ready | None = PrivateAttr(default=None)
+
+    if not TYPE_CHECKING:  # type checkers make a signature from the fields
+
+        def __init__(self, **given: Any) -> None:
+            super().__init__(**arguments.sorted_out(type(self), given))
+            self._made_ready()
+
+    @property
+    def client(self) -> OpenRouterClient:
+        """The client underneath, for OpenRouter's other endpoints: `llm.client.generation(id)`."""
+        return self._made_ready().client
+
+    def _made_ready(self) -> _Ready:
+        """Return the client and its options. They are made again when a field has changed, by whatever way."""
+        ready = self._ready
+        if ready is None or ready.fields != self.__dict__:
+            options = arguments.options_of(self)
+            client = OpenRouterClient(
+                api_key=self.openrouter_api_key,
+                base_url=self.openrouter_api_base,
+                model=self.model_name,
+                timeout=self.request_timeout,
+                max_retries=self.max_retries,
+                retry_uncertain=self.retry_uncertain,
+                provider_options=options,
+                trust_env=self.trust_env,
+                verify=self.verify,
+                proxy=self.proxy,
+            )
+            ready = self._ready = _Ready(dict(self.__dict__), client, options)
+        return ready
+
+    @override
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        with ModelErrors():
+            call = arguments.of_call(stop, kwargs)
+            return chat_result(self.client.complete(wire_messages(messages), **call))
+
+    @override
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        with ModelErrors():
+            call = arguments.of_call(stop, kwargs)
+            return chat_result(await self.client.acomplete(wire_messages(messages), **call))
+
+    @override
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        with ModelErrors():
+            call = arguments.of_call(stop, kwargs)
+            with self.client.stream(wire_messages(messages), **call) as stream:
+                for delta in stream:
+                    yield chunk(delta)
+                yield last_chunk(stream.completion, usage=self.stream_usage)
+
+    @override
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        with ModelErrors():
+            call = arguments.of_call(stop, kwargs)
+            async with self.client.astream(wire_messages(messages), **call) as stream:
+                async for delta in stream:
+                    yield chunk(delta)
+                yield last_chunk(stream.completion, usage=self.stream_usage)
+
+    @override
+    def bind_tools(
+        self,
+        tools: Sequence[ToolLike],
+        *,
+        tool_choice: str | bool | Mapping[str, Any] | None = None,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Return the model with tools.
+
+        Args:
+            tools: Functions, `BaseTool`s, pydantic classes, `TypedDict`s, schemas, and server tools such as
+                `{"type": "openrouter:web_search"}`, which go out as they are.
+            tool_choice: `"auto"`, `"none"`, `"required"` or `"any"`, `True` (any), the name of a tool, or what the API takes.
+            strict: Whether arguments must keep to the schemas.
+            **kwargs: Any options, such as `parallel_tool_calls`.
+
+        Raises:
+            ConfigurationError: `tool_choice` names a tool that isn't there.
+        """
+        wired = wire_tools(tools, strict=strict)
+        choice = wire_tool_choice(tool_choice, wired)
+        given = {"tools": wired, "tool_choice": choice} if choice is not None else {"tools": wired}
+        # Providers refuse an empty list of tools.
+        return self.bind(**(given if wired else {}), **kwargs)
+
+    @override
+    def with_structured_output(
+        self,
+        schema: structured.Schema | None = None,
+        *,
+        include_raw: bool = False,
+        method: structured.Method | None = None,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]:
+        """Return the model with its answers read into a schema.
+
+        Args:
+            schema: A pydantic class (then answers are its instances), a `TypedDict`, a JSON Schema, or OpenAI's form of a tool or of a
+                response format. JSON mode does without.
+            include_raw: Return `{"raw", "parsed", "parsing_error"}`, and raise nothing about an answer that can't be read.
+            method: `json_schema`, the model's own structured outputs; `function_calling`; or `json_mode`, where the prompt has to say which
+                keys. By default `json_schema` for a model that the catalogue knows to support it, otherwise `function_calling`.
+            strict: Whether the answer must keep to the schema; the schema is then made one that strict mode takes.
+            **kwargs: Any options, and `tools` that may be called before the answer.
+
+        Raises:
+            ConfigurationError: There is no such method, or no schema.
+        """
+        chosen = structured.check_method(method or structured.method_for(self.model_name))
+        traced = {"kwargs": {"method": chosen, "strict": strict}, "schema": structured.titled(schema)}
+        if schema is None and chosen != "json_mode":
+            raise ConfigurationError(f"schema: {chosen} needs one")
+        if schema is not None and chosen == "function_calling":
+            tools = wire_tools([structured.titled(schema)], strict=strict)
+            (name,) = tool_names(tools)
+            calling = self.bind_tools(tools, tool_choice=name, ls_structured_output_format=traced, **kwargs)
+            return structured.read(calling, structured.tool_parser(schema, name), include_raw=include_raw)
+        form = {"type": "json_object"}
+        if chosen == "json_schema":
+            form = structured.response_format(schema, strict=strict)
+        tools = kwargs.pop("tools", ())
+        answering = self.bind_tools(tools, response_format=form, ls_structured_output_format=traced, **kwargs)
+        return structured.read(answering, structured.json_parser(schema), include_raw=include_raw)
+
+    @override
+    def get_num_tokens(self, text: str) -> int:
+        """Return about how many tokens a text has; exact counts come with each answer."""
+        return math.ceil(len(text) / 4)
+
+    @override
+    def get_num_tokens_from_messages(
+        self, messages: list[BaseMessage], tools: Sequence[Any] | None = None
+    ) -> int:
+        """Return about how many tokens messages and tools have; nothing is downloaded for it."""
+        return count_tokens_approximately(messages, tools=list(tools) if tools else None)
+
+    @property
+    @override
+    def _llm_type(self) -> str:
+        return "openrouter-chat"
+
+    @property
+    @override
+    def _identifying_params(self) -> dict[str, Any]:
+        return {"model_name": self.model_name, **self._made_ready().options.body}
+
+    @override
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = super()._get_ls_params(stop=stop, **kwargs)
+        params["ls_provider"] = MODEL_PROVIDER
+        limit = kwargs.get("max_completion_tokens", self.max_completion_tokens)
+        if "ls_max_tokens" not in params and isinstance(limit, int):
+            params["ls_max_tokens"] = limit
+        if not stop and self.stop:
+            params["ls_stop"] = [self.stop] if isinstance(self.stop, str) else list(self.stop)
+        return params
+
+    @override
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        return super()._get_invocation_params(stop, **arguments.shown(kwargs))
+
+    @override
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        return super()._get_llm_string(stop, **arguments.shown(kwargs))
+
+    @override
+    def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
+        return combined(llm_outputs)
+
+    @override
+    def _convert_cached_generations(self, cache_val: list[Generation]) -> list[ChatGeneration]:
+        generations = super()._convert_cached_generations(cache_val)
+        for generation in generations:
+            metadata = generation.message.response_metadata
+            if "cost" in metadata:
+                # An answer from LangChain's cache was paid for when it came the first time.
+                free = {**metadata, "cost": 0.0}
+                free.pop("cost_details", None)
+                generation.message = generation.message.model_copy(update={"response_metadata": free})
+        return generations
+
+    @override
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        return profile(self.model_name)
+
+    @classmethod
+    @override
+    def is_lc_serializable(cls) -> bool:
+        return True
+
+    @property
+    @override
+    def lc_secrets(self) -> dict[str, str]:
+        return {"openrouter_api_key": ENV_KEY}
+
+    @override
+    def to_json(self) -> SerializedConstructor | SerializedNotImplemented:
+        """Return the model in LangChain's form, without the key, other keys, and headers."""
+        written = super().to_json()
+        if written["type"] == "constructor":
+            kwargs = written["kwargs"]
+            kwargs.pop("extra_headers", None)
+            kwargs.update(arguments.plain(arguments.fields_of(self)))
+            if self.provider_options is not None:
+                kwargs["provider_options"] = arguments.plain(self.provider_options)
+            if isinstance(self.request_timeout, Timeout):
+                kwargs["request_timeout"] = asdict(self.request_timeout)
+        return written
+
+    @override
+    def __getstate__(self) -> dict[Any, Any]:
+        # A pickle has neither key nor connections; where it is opened, the key comes from the environment.
+        state = super().__getstate__()
+        fields = {**state["__dict__"], "openrouter_api_key": None}
+        return {**state, "__dict__": fields, "__pydantic_private__": {"_ready": None}}

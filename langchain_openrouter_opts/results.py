@@ -1,0 +1,204 @@
+"""OpenRouter's answers as LangChain's messages and results.
+
+Whatever the answer says once is on exactly one chunk of a stream, the last: `AIMessageChunk.__add__` joins strings, adds up integers, and
+raises for two floats that differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall
+from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
+from langchain_core.messages.tool import ToolCall, ToolCallChunk
+from langchain_core.messages.tool import invalid_tool_call as invalid
+from langchain_core.messages.tool import tool_call as valid
+from langchain_core.messages.tool import tool_call_chunk as piece
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+
+from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.protocol.completion import Choice, Completion, Delta, Usage
+
+MODEL_PROVIDER: Final = "openrouter"
+"""What `response_metadata["model_provider"]` says, and LangSmith's `ls_provider`: middleware compares the two."""
+
+_INPUT_DETAILS: Final = {"cached_tokens": "cache_read", "cache_write_tokens": "cache_creation"}
+
+
+def chat_result(completion: Completion) -> ChatResult:
+    """Return every choice as a generation; what the call used and cost is on the first, since it was paid once."""
+    generations = [
+        ChatGeneration(message=_message(completion, choice, paid=not index))
+        for index, choice in enumerate(completion.choices)
+    ]
+    return ChatResult(generations=generations, llm_output=_output(completion))
+
+
+def chunk(delta: Delta) -> ChatGenerationChunk:
+    """Return what one step of a stream adds; raises `ConfigurationError` for a second answer, which would be mixed into the first."""
+    if delta.choice:
+        raise ConfigurationError("n: a stream holds one answer; use `invoke` or `generate` for several")
+    kwargs: dict[str, Any] = {}
+    if delta.reasoning:
+        kwargs["reasoning_content"] = delta.reasoning
+    if delta.refusal:
+        kwargs["refusal"] = delta.refusal
+    return ChatGenerationChunk(
+        message=AIMessageChunk(
+            content=delta.text,
+            additional_kwargs=kwargs,
+            tool_call_chunks=_pieces(delta) if delta.tool_calls else [],
+            response_metadata={"model_provider": MODEL_PROVIDER},
+        )
+    )
+
+
+def last_chunk(completion: Completion, *, usage: bool = True) -> ChatGenerationChunk:
+    """Return what a stream ends with: everything but the text, the refusal and the tool calls, which have been given out."""
+    choice = completion.choice
+    message = AIMessageChunk(
+        content="",
+        additional_kwargs=_whole(choice),
+        response_metadata=_metadata(completion, choice) | _money(completion),
+        usage_metadata=usage_metadata(completion.usage) if usage else None,
+    )
+    return ChatGenerationChunk(message=message)
+
+
+def usage_metadata(usage: Usage | None) -> UsageMetadata | None:
+    """Return the token counts under LangChain's names. Integers only: langchain-core can't add anything else up."""
+    if usage is None:
+        return None
+    prompt, completion = usage.prompt_tokens or 0, usage.completion_tokens or 0
+    counted = UsageMetadata(
+        input_tokens=prompt,
+        output_tokens=completion,
+        total_tokens=prompt + completion if usage.total_tokens is None else usage.total_tokens,
+    )
+    if usage.prompt_details:
+        named = {_INPUT_DETAILS.get(key, _bare(key)): count for key, count in usage.prompt_details.items()}
+        counted["input_token_details"] = InputTokenDetails(**named)  # type: ignore[typeddict-item]
+    if usage.completion_details:
+        named = {_bare(key): count for key, count in usage.completion_details.items()}
+        counted["output_token_details"] = OutputTokenDetails(**named)  # type: ignore[typeddict-item]
+    return counted
+
+
+def combined(outputs: Iterable[Mapping[str, Any] | None]) -> dict[str, Any]:
+    """Add up the `llm_output` of several calls: tokens and USD."""
+    tokens: dict[str, int] = {}
+    costs: list[Decimal] = []
+    names: list[str] = []
+    for output in outputs:
+        if not output:
+            continue
+        for key, count in output.get("token_usage", {}).items():
+            tokens[key] = tokens.get(key, 0) + count
+        if (cost := output.get("cost")) is not None:
+            # The shortest repr of the float is the number that was billed.
+            costs.append(Decimal(str(cost)))
+        if name := output.get("model_name"):
+            names.append(name)
+    total: dict[str, Any] = {"token_usage": tokens}
+    if costs:
+        total["cost"] = float(sum(costs, Decimal(0)))
+    if names:
+        total["model_name"] = names[0]
+    return total
+
+
+def _message(completion: Completion, choice: Choice, *, paid: bool) -> AIMessage:
+    kwargs = _whole(choice)
+    if choice.reasoning:
+        kwargs["reasoning_content"] = choice.reasoning
+    if choice.refusal:
+        kwargs["refusal"] = choice.refusal
+    calls, invalid_calls = _tool_calls(choice)
+    metadata = _metadata(completion, choice)
+    return AIMessage(
+        content=choice.text or "",
+        additional_kwargs=kwargs,
+        tool_calls=calls,
+        invalid_tool_calls=invalid_calls,
+        response_metadata=metadata | _money(completion) if paid else metadata,
+        usage_metadata=usage_metadata(completion.usage) if paid else None,
+    )
+
+
+def _tool_calls(choice: Choice) -> tuple[list[ToolCall], list[InvalidToolCall]]:
+    calls: list[ToolCall] = []
+    broken: list[InvalidToolCall] = []
+    for call in choice.tool_calls:
+        args = call.args
+        if args is None:
+            problem = "the arguments are no JSON object"
+            broken.append(invalid(name=call.name, args=call.arguments, id=call.id, error=problem))
+        else:
+            calls.append(valid(name=call.name, args=args, id=call.id))
+    return calls, broken
+
+
+def _pieces(delta: Delta) -> list[ToolCallChunk]:
+    return [
+        piece(name=call.name, args=call.arguments, id=call.id, index=call.slot) for call in delta.tool_calls
+    ]
+
+
+def _whole(choice: Choice) -> dict[str, Any]:
+    """Return what comes in one piece, under the names of the wire."""
+    kwargs: dict[str, Any] = {}
+    if choice.reasoning_details is not None:
+        # An empty list means something: the next turn has to send it back.
+        kwargs["reasoning_details"] = [dict(entry) for entry in choice.reasoning_details]
+    if choice.annotations:
+        kwargs["annotations"] = [dict(each) for each in choice.annotations]
+    if choice.images:
+        kwargs["images"] = [dict(each) for each in choice.images]
+    if choice.audio:
+        kwargs["audio"] = dict(choice.audio)
+    return kwargs
+
+
+def _metadata(completion: Completion, choice: Choice) -> dict[str, Any]:
+    known = {
+        "model_provider": MODEL_PROVIDER,
+        "model_name": completion.model,
+        "provider": completion.provider,
+        "id": completion.id,
+        "created": completion.created,
+        "finish_reason": choice.finish_reason,
+        "native_finish_reason": choice.native_finish_reason,
+        "logprobs": choice.logprobs,
+        "service_tier": completion.service_tier,
+        "system_fingerprint": completion.system_fingerprint,
+        "openrouter_metadata": completion.raw.get("openrouter_metadata"),
+    }
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def _money(completion: Completion) -> dict[str, Any]:
+    """Return the cost in USD; nothing where nobody said it, since unknown is not zero."""
+    cost = completion.cost
+    known = {
+        "cost": None if cost.total is None else float(cost.total),
+        "cost_details": dict(cost.details) or None,
+        "is_byok": cost.is_byok,
+    }
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def _output(completion: Completion) -> dict[str, Any]:
+    output: dict[str, Any] = {"model_name": completion.model}
+    usage = completion.usage
+    if usage is not None:
+        counts = ("prompt_tokens", "completion_tokens", "total_tokens")
+        output["token_usage"] = {name: getattr(usage, name) or 0 for name in counts}
+    if completion.cost.total is not None:
+        output["cost"] = float(completion.cost.total)
+    return output
+
+
+def _bare(name: str) -> str:
+    return name.removesuffix("_tokens")

@@ -1,0 +1,198 @@
+"""What LangChain asks of a chat model beside its answers."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import pickle
+import time
+from typing import Any
+
+import pytest
+from langchain_core.caches import InMemoryCache
+from langchain_core.load import dumpd, dumps, load
+from langchain_core.messages import HumanMessage
+from langchain_core.tools import tool
+
+from langchain_openrouter_opts import ChatOpenRouter
+from openrouter_opts import OpenRouterClient, ProviderOptions, ProviderPreferences, Reasoning, Timeout
+from openrouter_opts.sandbox import Sandbox
+from tests.wire_bytes import STREAM_HEAD, chunked, delta
+
+KEY = "sk-or-v1-secret"
+GATEWAY = "gateway-token"
+
+
+@pytest.fixture
+def keyed() -> ChatOpenRouter:
+    return ChatOpenRouter(
+        model="openai/gpt-5-mini",
+        api_key=KEY,
+        temperature=0.5,
+        timeout=Timeout(idle=5),
+        reasoning=Reasoning(effort="low"),
+        provider_options=ProviderOptions(
+            models=["openai/gpt-4o-mini"],
+            provider_api_keys={"openai": "sk-mine"},
+            extra_headers={"X-Gateway": GATEWAY},
+        ),
+    )
+
+
+def test_no_secret_is_shown_or_stored(keyed: ChatOpenRouter) -> None:
+    written = (
+        repr(keyed),
+        str(keyed),
+        dumps(keyed),
+        str(keyed.asdict()),
+        str(keyed._get_invocation_params()),
+        keyed._get_llm_string(),
+    )
+    per_call: Any = {
+        "extra_headers": {"X-Gateway": GATEWAY},
+        "provider_options": {"provider_api_keys": {"openai": "sk-mine"}},
+    }
+    called = (str(keyed._get_invocation_params(**per_call)), keyed._get_llm_string(**per_call))
+    for text in (*written, *called):
+        assert not any(secret in text for secret in (KEY, "sk-mine", GATEWAY))
+    assert KEY.encode() not in pickle.dumps(keyed)
+
+
+def test_an_error_of_the_constructor_shows_no_key() -> None:
+    with pytest.raises(ValueError, match="max_retries") as caught:
+        ChatOpenRouter(model="a/b", api_key=KEY, max_retries="many")  # type: ignore[arg-type]
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:The function `load` is in beta")
+def test_a_model_is_written_and_loaded_without_its_key(keyed: ChatOpenRouter) -> None:
+    loaded = load(
+        json.loads(json.dumps(dumpd(keyed))),
+        allowed_objects=[ChatOpenRouter],
+        valid_namespaces=["langchain_openrouter_opts"],
+        secrets_map={"OPENROUTER_API_KEY": "sk-other"},
+    )
+    assert loaded.temperature == 0.5
+    assert loaded.request_timeout["idle"] == 5
+    assert loaded.asdict() == keyed.asdict()
+    assert loaded.openrouter_api_key.get_secret_value() == "sk-other"
+
+
+def test_a_model_that_is_pickled_takes_its_key_from_the_environment(
+    llm: ChatOpenRouter, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llm.invoke("hi")
+    again = pickle.loads(pickle.dumps(llm))
+    assert again.openrouter_api_key is None
+    monkeypatch.setenv("OPENROUTER_API_KEY", sandbox.api_key)
+    assert again.invoke("hi").content == llm.invoke("hi").content
+
+
+def test_copies_work_and_are_apart(llm: ChatOpenRouter, sandbox: Sandbox) -> None:
+    llm.invoke("hi")
+    for made in (copy.copy(llm), copy.deepcopy(llm), llm.model_copy(deep=True)):
+        made.temperature = 0.9
+        made.invoke("hi")
+        assert sandbox.last.body["temperature"] == 0.9
+        llm.invoke("hi")
+        assert "temperature" not in sandbox.last.body
+
+
+def test_one_model_serves_several_event_loops(llm: ChatOpenRouter) -> None:
+    assert [asyncio.run(llm.ainvoke("hi")).content for _ in range(2)]
+
+
+def test_models_with_other_options_have_other_cache_entries(make_llm: Any) -> None:
+    strings = {
+        make_llm(**options)._get_llm_string()
+        for options in (
+            {},
+            {"temperature": 0.5},
+            {"provider_options": {"top_k": 1}},
+            {"provider_options": ProviderOptions(top_k=2)},
+            {"provider": ProviderPreferences(zdr=True)},
+            {"provider": ProviderPreferences(zdr=False)},
+        )
+    }
+    assert len(strings) == 6
+
+
+def test_an_answer_from_the_cache_costs_nothing(make_llm: Any, sandbox: Sandbox) -> None:
+    llm = make_llm(cache=InMemoryCache())
+    first = llm.invoke("hi")
+    second = llm.invoke("hi")
+    assert len(sandbox.requests) == 1
+    assert first.response_metadata["cost"] == float(sandbox.credits_used)
+    assert second.response_metadata["cost"] == 0
+    assert second.content == first.content
+
+
+def test_traces_name_the_model_and_its_parameters(make_llm: Any) -> None:
+    llm = make_llm(max_completion_tokens=7, temperature=0.5, stop="x")
+    assert llm._get_ls_params() == {
+        "ls_provider": "openrouter",
+        "ls_model_name": "openai/gpt-5-mini",
+        "ls_model_type": "chat",
+        "ls_temperature": 0.5,
+        "ls_max_tokens": 7,
+        "ls_stop": ["x"],
+    }
+    called = llm._get_ls_params(stop=["y"], model="a/b", max_tokens=3, temperature=0.1)
+    assert called == {
+        "ls_provider": "openrouter",
+        "ls_model_name": "a/b",
+        "ls_model_type": "chat",
+        "ls_temperature": 0.1,
+        "ls_max_tokens": 3,
+        "ls_stop": ["y"],
+    }
+
+
+@pytest.mark.parametrize(
+    "slug", ["google/gemini-2.5-flash", "google/gemini-2.5-flash:nitro", "google/gemini-2.5-flash:floor"]
+)
+def test_the_profile_comes_from_the_catalogue(make_llm: Any, slug: str) -> None:
+    profile = make_llm(slug).profile
+    assert profile["max_input_tokens"] > 1_000_000
+    assert profile["image_inputs"]
+    assert profile["audio_inputs"]
+    assert profile["tool_calling"]
+    assert profile["structured_output"]
+
+
+def test_an_unknown_model_has_the_profile_of_any_model(make_llm: Any) -> None:
+    profile = make_llm("someone/unheard-of").profile
+    assert profile["max_input_tokens"] == 128_000
+    assert profile["tool_calling"]
+    assert not profile["structured_output"]
+
+
+def test_tokens_are_counted_without_a_tokenizer(llm: ChatOpenRouter) -> None:
+    def look_up(name: str) -> str:
+        """Look a name up."""
+        return name
+
+    assert llm.get_num_tokens("four letter word") == 4
+    plain = llm.get_num_tokens_from_messages([HumanMessage("hello there")])
+    assert 3 <= plain <= 12
+    assert llm.get_num_tokens_from_messages([HumanMessage("hello there")], tools=[tool(look_up)]) > plain
+
+
+def test_the_client_underneath_is_at_hand(llm: ChatOpenRouter) -> None:
+    message = llm.invoke("hi")
+    assert isinstance(llm.client, OpenRouterClient)
+    record = llm.client.generation(message.response_metadata["id"])
+    assert record["total_cost"] == pytest.approx(message.response_metadata["cost"])
+
+
+def test_a_stream_that_is_left_closes_its_connection(llm: ChatOpenRouter, scripted: Any) -> None:
+    server = scripted([STREAM_HEAD, chunked(delta("He")), "HANG"])
+    stream = llm.model_copy(update={"openrouter_api_base": server.base_url}).stream("hi")
+    assert next(stream).content == "He"
+    stream.close()
+    for _ in range(200):
+        if server.closed_by_client:
+            break
+        time.sleep(0.01)
+    assert server.closed_by_client == 1

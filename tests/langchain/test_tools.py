@@ -1,0 +1,145 @@
+"""Tools in every form that LangChain knows, and the choice among them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import pytest
+from langchain_core.tools import tool
+from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
+
+from langchain_openrouter_opts import ChatOpenRouter
+from langchain_openrouter_opts.tools import wire_tool_choice, wire_tools
+from openrouter_opts import ConfigurationError
+from openrouter_opts.options import WebSearch
+from openrouter_opts.sandbox import Sandbox
+
+MARK = {"type": "ephemeral"}
+SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+WIRE = {"type": "function", "function": {"name": "double", "description": "Twice a.", "parameters": SCHEMA}}
+
+
+def double(a: int) -> int:
+    """Twice a."""
+    return 2 * a
+
+
+class Double(BaseModel):
+    """Twice a."""
+
+    a: int
+
+
+class DoubleDict(TypedDict):
+    """Twice a."""
+
+    a: Annotated[int, ..., "the number"]
+
+
+@tool(extras={"cache_control": MARK, "defer_loading": True, "other": 1})
+def marked(a: Annotated[int, Field(description="the number")]) -> int:
+    """Twice a."""
+    return 2 * a
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        (double, "double"),
+        (tool(double), "double"),
+        (Double, "Double"),
+        (DoubleDict, "DoubleDict"),
+        ({"title": "double", "description": "Twice a.", **SCHEMA}, "double"),
+        ({"name": "double", "description": "Twice a.", "parameters": SCHEMA}, "double"),
+        ({"name": "double", "description": "Twice a.", "input_schema": SCHEMA}, "double"),
+        ({"type": "custom", "name": "double", "input_schema": SCHEMA}, "double"),
+        (WIRE, "double"),
+    ],
+)
+def test_functions_are_written_alike_whatever_they_are_given_as(given: Any, name: str) -> None:
+    (wire,) = wire_tools([given])
+    assert wire["type"] == "function"
+    assert wire["function"]["name"] == name
+    assert wire["function"]["parameters"]["properties"]["a"]["type"] == "integer"
+
+
+@pytest.mark.parametrize(
+    "server_tool",
+    [
+        {"type": "openrouter:web_search", "parameters": {"max_results": 3}},
+        {"type": "openrouter:brand_new", "parameters": {"x": 1}},
+        {"type": "web_search", "max_results": 3},
+        {"type": "web_search_20250305", "name": "web_search", "max_uses": 3},
+    ],
+)
+def test_tools_that_are_no_functions_go_out_as_they_are(server_tool: dict[str, Any]) -> None:
+    assert wire_tools([server_tool]) == [server_tool]
+
+
+def test_typed_server_tools_are_written_out() -> None:
+    assert wire_tools([WebSearch(max_results=3)]) == [
+        {"type": "openrouter:web_search", "parameters": {"max_results": 3}}
+    ]
+
+
+def test_marks_stand_beside_the_function() -> None:
+    anthropic = {"name": "double", "input_schema": SCHEMA, "cache_control": MARK}
+    of_tool, of_mapping = wire_tools([marked, anthropic])
+    assert of_tool.keys() == {"type", "function", "cache_control", "defer_loading"}
+    assert of_mapping["cache_control"] == MARK
+    assert "cache_control" not in of_mapping["function"]
+
+
+def test_strict_tools_have_strict_schemas() -> None:
+    (wire,) = wire_tools([double], strict=True)
+    assert wire["function"]["strict"] is True
+    assert wire["function"]["parameters"]["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("given", "wire"),
+    [
+        (None, None),
+        (False, None),
+        (True, "required"),
+        ("any", "required"),
+        ("required", "required"),
+        ("auto", "auto"),
+        ("none", "none"),
+        ("double", {"type": "function", "function": {"name": "double"}}),
+        ("openrouter:datetime", {"type": "openrouter:datetime"}),
+        (
+            {"type": "function", "function": {"name": "double"}},
+            {"type": "function", "function": {"name": "double"}},
+        ),
+        ({"type": "tool", "name": "double"}, {"type": "function", "function": {"name": "double"}}),
+        ({"type": "any"}, "required"),
+        ({"type": "auto"}, "auto"),
+        ({"type": "openrouter:datetime"}, {"type": "openrouter:datetime"}),
+    ],
+)
+def test_a_tool_choice_can_be_written_in_many_ways(given: Any, wire: Any) -> None:
+    tools = wire_tools([double, {"type": "openrouter:datetime"}])
+    assert wire_tool_choice(given, tools) == wire
+
+
+def test_the_choice_of_a_tool_that_is_not_there_is_refused(llm: ChatOpenRouter) -> None:
+    with pytest.raises(ConfigurationError, match="did you mean 'double'"):
+        llm.bind_tools([double], tool_choice="duoble")
+
+
+def test_bound_tools_are_sent_with_what_was_said_about_them(llm: ChatOpenRouter, sandbox: Sandbox) -> None:
+    clock = {"type": "openrouter:datetime"}
+    bound = llm.bind_tools([double, clock], tool_choice="double", parallel_tool_calls=False)
+    message = bound.invoke("What is twice 21?")
+    sent = sandbox.last.body
+    assert [each["type"] for each in sent["tools"]] == ["function", "openrouter:datetime"]
+    assert sent["tool_choice"] == {"type": "function", "function": {"name": "double"}}
+    assert sent["parallel_tool_calls"] is False
+    assert message.tool_calls[0]["args"] == {"a": 21}
+
+
+def test_an_empty_list_of_tools_is_not_sent(llm: ChatOpenRouter, sandbox: Sandbox) -> None:
+    llm.bind_tools([], tool_choice="any").invoke("hi")
+    assert not sandbox.last.body.keys() & {"tools", "tool_choice"}
