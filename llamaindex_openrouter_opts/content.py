@@ -1,0 +1,202 @@
+"""From the blocks of a message to the parts that OpenRouter takes.
+
+URLs are passed on: whoever serves the model fetches them. Files and bytes go out as data URLs.
+Source: https://openrouter.ai/docs/guides/overview/multimodal/overview
+"""
+
+from __future__ import annotations
+
+import base64
+import mimetypes
+from collections.abc import Callable, Mapping, Sequence
+from io import IOBase
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
+
+import filetype  # type: ignore[import-untyped]
+from llama_index.core.base.llms.types import (
+    AudioBlock,
+    CachePoint,
+    CitableBlock,
+    CitationBlock,
+    DocumentBlock,
+    ImageBlock,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+    VideoBlock,
+)
+from llama_index.core.utils import resolve_binary
+
+from openrouter_opts.errors import ConfigurationError
+
+Part: TypeAlias = dict[str, Any]
+_DEFAULT_TTL: Final = "5m"
+_UNTITLED: Final = "input_document"  # what LlamaIndex calls a document without a title
+
+
+def parts_of(blocks: Sequence[Any], where: str) -> list[Part]:
+    """Convert blocks; `where` is the path that errors name.
+
+    Tool calls, thinking and citations have other places in a message than its content, and give no part.
+    """
+    parts: list[Part] = []
+    for index, block in enumerate(blocks):
+        place = f"{where}.blocks[{index}]"
+        if isinstance(block, CachePoint):
+            _mark(parts, block, place)
+        else:
+            parts += _converter(block, place)(block, place)
+    return parts
+
+
+def _mark(parts: list[Part], point: CachePoint, where: str) -> None:
+    """Let the prompt cache end with the last part."""
+    if not parts:
+        raise ConfigurationError(
+            f"{where}: a cache point follows what is to be cached, and nothing comes before it"
+        )
+    parts[-1]["cache_control"] = cache_control_of(point)
+
+
+def cache_control_of(point: CachePoint) -> dict[str, str]:
+    """Return the `cache_control` of a cache point; five minutes are the default, and left out."""
+    control = point.cache_control
+    return (
+        {"type": control.type} if control.ttl == _DEFAULT_TTL else {"type": control.type, "ttl": control.ttl}
+    )
+
+
+def _text(block: TextBlock, _where: str) -> list[Part]:
+    return [{"type": "text", "text": block.text}]
+
+
+def _image(block: ImageBlock, where: str) -> list[Part]:
+    url = _url(block.url, block.image, block.path, block.image_mimetype, where, "image_mimetype")
+    image_url = {"url": url, "detail": block.detail} if block.detail else {"url": url}
+    return [{"type": "image_url", "image_url": image_url}]
+
+
+def _video(block: VideoBlock, where: str) -> list[Part]:
+    url = _url(block.url, block.video, block.path, block.video_mimetype, where, "video_mimetype")
+    settings = {"detail": block.detail, "fps": block.fps}
+    given = {name: value for name, value in settings.items() if value is not None}
+    return [{"type": "video_url", "video_url": {"url": url, **given}}]
+
+
+def _audio(block: AudioBlock, where: str) -> list[Part]:
+    url = str(block.url) if block.url else None
+    if url and not url.startswith("data:") and block.audio is None and block.path is None:
+        raise ConfigurationError(
+            f"{where}.url: OpenRouter takes audio as data only; download {url} and pass `audio`"
+        )
+    data = _read(block.audio, block.path, where, url)
+    guess = filetype.guess(data)
+    format_ = block.format or (guess.extension if guess else None)
+    if not format_:
+        raise ConfigurationError(
+            f"{where}.format: cannot tell it from the data; set it, to `wav` or `mp3` say"
+        )
+    return [{"type": "input_audio", "input_audio": {"data": _base64(data), "format": format_}}]
+
+
+def _document(block: DocumentBlock, where: str) -> list[Part]:
+    named = block.title if block.title != _UNTITLED else None
+    if block.url and not block.data and not block.path:
+        filename = named or PurePosixPath(urlsplit(block.url).path).name
+        file = {"filename": filename, "file_data": block.url} if filename else {"file_data": block.url}
+        return [{"type": "file", "file": file}]
+    data = _read(block.data, block.path, where, block.url)
+    mimetype = block.document_mimetype or _guess(data)
+    text = _plain_text(data, mimetype)
+    if text is not None:
+        return [{"type": "text", "text": f"{named}\n\n{text}" if named else text}]
+    if not mimetype:
+        raise ConfigurationError(f"{where}.document_mimetype: cannot tell it from the data; set it")
+    filename = _filename(named or (Path(block.path).name if block.path else _UNTITLED), mimetype)
+    return [{"type": "file", "file": {"filename": filename, "file_data": _data_url(data, mimetype)}}]
+
+
+def _citable(block: CitableBlock, where: str) -> list[Part]:
+    heading = {"type": "text", "text": f"{block.title} ({block.source})"}
+    return [heading, *parts_of(block.content, where)]
+
+
+def _no_part(_block: Any, _where: str) -> list[Part]:
+    return []
+
+
+_CONVERTERS: Final[Mapping[type, Callable[[Any, str], list[Part]]]] = {
+    TextBlock: _text,
+    ImageBlock: _image,
+    AudioBlock: _audio,
+    VideoBlock: _video,
+    DocumentBlock: _document,
+    CitableBlock: _citable,
+    CitationBlock: _no_part,
+    ThinkingBlock: _no_part,
+    ToolCallBlock: _no_part,
+}
+
+
+def _converter(block: Any, where: str) -> Callable[[Any, str], list[Part]]:
+    for cls in type(block).__mro__:
+        if cls in _CONVERTERS:
+            return _CONVERTERS[cls]
+    known = ", ".join(cls.__name__ for cls in _CONVERTERS)
+    raise ConfigurationError(f"{where}: no way to send a {type(block).__name__}; there are {known}")
+
+
+def _url(
+    url: object, data: bytes | IOBase | None, path: Path | None, mimetype: str | None, where: str, field: str
+) -> str:
+    if url and data is None and path is None:
+        return str(url)
+    content = _read(data, path, where, str(url) if url else None)
+    mimetype = mimetype or _guess(content)
+    if not mimetype:
+        raise ConfigurationError(f"{where}.{field}: cannot tell it from the data; set it")
+    return _data_url(content, mimetype)
+
+
+def _read(data: bytes | IOBase | None, path: str | Path | None, where: str, url: str | None) -> bytes:
+    """Return the bytes of a block; blocks that were made from bytes hold them as base64."""
+    if isinstance(data, IOBase):
+        data.seek(0)
+        content = data.read()
+    elif data or path or url:
+        content = resolve_binary(raw_bytes=data or None, path=path, url=url).read()
+    else:
+        content = b""
+    if not content:
+        raise ConfigurationError(f"{where}: the block is empty; give it data, a path or a URL")
+    return bytes(content)
+
+
+def _plain_text(data: bytes, mimetype: str | None) -> str | None:
+    """Return a text document as text, which every model reads."""
+    if mimetype and not mimetype.startswith("text/"):
+        return None
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _guess(data: bytes) -> str | None:
+    kind = filetype.guess(data)
+    return str(kind.mime) if kind else None
+
+
+def _filename(name: str, mimetype: str) -> str:
+    # Files are told apart by their endings: https://openrouter.ai/docs/guides/overview/multimodal/pdfs
+    return name if PurePosixPath(name).suffix else name + (mimetypes.guess_extension(mimetype) or "")
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _data_url(data: bytes, mimetype: str) -> str:
+    return f"data:{mimetype};base64,{_base64(data)}"

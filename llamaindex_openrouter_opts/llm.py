@@ -1,0 +1,366 @@
+"""OpenRouter as a LlamaIndex LLM."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from copy import deepcopy
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    ChatResponseAsyncGen,
+    ChatResponseGen,
+    CompletionResponse,
+    CompletionResponseAsyncGen,
+    CompletionResponseGen,
+    LLMMetadata,
+)
+from llama_index.core.constants import DEFAULT_NUM_OUTPUTS
+from llama_index.core.instrumentation.events.llm import (
+    LLMStructuredPredictEndEvent,
+    LLMStructuredPredictStartEvent,
+)
+from llama_index.core.llms.function_calling import FunctionCallingLLM
+from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.program.utils import get_program_for_llm
+from llama_index.core.prompts import BasePromptTemplate
+from llama_index.core.types import BasePydanticProgram, Model, PydanticProgramMode
+from llama_index_instrumentation import get_dispatcher
+from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, PrivateAttr, SecretStr
+
+from llamaindex_openrouter_opts import tools as tool
+from llamaindex_openrouter_opts.built import Built
+from llamaindex_openrouter_opts.construction import accepted, dumped_options, dumped_timeout, secret
+from llamaindex_openrouter_opts.events import aannounced, announced, chat_events, completion_events
+from llamaindex_openrouter_opts.messages import wire_messages
+from llamaindex_openrouter_opts.responses import chat_response, completion_response
+from llamaindex_openrouter_opts.streams import acompletions_of, aresponses_of, completions_of, responses_of
+from llamaindex_openrouter_opts.structured import ObjectProgram, Way
+from openrouter_opts.catalog import Catalog
+from openrouter_opts.catalog import Model as Facts
+from openrouter_opts.client import OpenRouterClient
+from openrouter_opts.http.settings import TimeoutLike
+from openrouter_opts.options import OptionFields, ProviderOptions
+
+DEFAULT_MODEL: Final = "openrouter/auto"
+"""Whichever model OpenRouter finds best for the prompt."""
+
+dispatcher = get_dispatcher(__name__)
+
+
+class OpenRouter(OptionFields, FunctionCallingLLM):
+    """A model served by OpenRouter, for LlamaIndex: query engines, chat engines, agents, structured prediction.
+
+    Every option of OpenRouter can be set here and in each call, by name or in `provider_options`; what a call says wins. Options
+    that aren't set aren't sent. Responses have the tokens, the cost in USD, the model, the provider and the generation id in
+    `additional_kwargs`, and the plain body in `raw`; of a stream, the last response has them.
+
+    Everything raised is an `openrouter_opts.errors.OpenRouterError`; a `ConfigurationError` comes before anything is sent.
+
+    Example:
+        >>> llm = OpenRouter(model="anthropic/claude-sonnet-4.6", temperature=0.2, app_title="My App")
+        >>> llm.complete("Say hi.", provider_options={"max_price": {"prompt": 1}})  # doctest: +SKIP
+    """
+
+    model: str = Field(
+        default=DEFAULT_MODEL, description="The slug of the model, such as `openai/gpt-5-mini`."
+    )
+    api_key: Annotated[str | SecretStr | Callable[[], str] | None, BeforeValidator(secret)] = Field(
+        default=None,
+        description="The key, or a callable that is asked before every request; by default `OPENROUTER_API_KEY`, read when needed.",
+        exclude=True,
+        repr=False,
+    )
+    api_base: str | None = Field(
+        default=None,
+        description="The URL of the API; by default `OPENROUTER_API_BASE`, or else OpenRouter's own.",
+    )
+    timeout: Annotated[TimeoutLike, PlainSerializer(dumped_timeout)] = Field(
+        default=None, description="Seconds, or an `openrouter_opts.Timeout` that tells the phases apart."
+    )
+    max_retries: int = Field(
+        default=2, description="Further attempts after the first; none once a part of the answer has come."
+    )
+    retry_uncertain: bool = Field(
+        default=False,
+        description="Whether to try again what may have been delivered, and so may be paid twice.",
+    )
+    provider_options: Annotated[
+        ProviderOptions | Mapping[str, Any] | None, PlainSerializer(dumped_options)
+    ] = Field(default=None, description="Any option of OpenRouter; the fields below win over it.")
+    additional_kwargs: Annotated[dict[str, Any], PlainSerializer(dumped_options)] = Field(
+        default_factory=dict,
+        description="Further options, `extra_body` among them; they win over the other fields.",
+    )
+    context_window: int | None = Field(
+        default=None,
+        description="Tokens that prompt and answer have together; by default what the catalogue says.",
+    )
+    num_output: int | None = Field(
+        default=None,
+        description="Tokens that LlamaIndex leaves for an answer; by default `max_tokens`, or else 256.",
+    )
+    is_chat_model: bool = Field(default=True, description="Whether LlamaIndex uses its chat prompts.")
+    is_function_calling_model: bool | None = Field(
+        default=None, description="Whether the model calls tools; by default what the catalogue says."
+    )
+    should_use_structured_outputs: bool | None = Field(
+        default=None,
+        description="Whether objects are asked for by `response_format` (true) or by a tool (false); by default what the catalogue says.",
+    )
+    strict: bool | None = Field(
+        default=None, description="Whether tools are sent as strict or as not strict."
+    )
+
+    proxy: str | None = Field(default=None, description="The URL of a proxy.", exclude=True, repr=False)
+    trust_env: bool = Field(default=True, description="Whether the environment's proxy variables count.")
+    verify: Any = Field(
+        default=True, description="Whether to check certificates, or an `ssl.SSLContext`.", exclude=True
+    )
+
+    # Errors of pydantic would show the key among what was given.
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    _built: Built | None = PrivateAttr(default=None)
+
+    if not TYPE_CHECKING:  # type checkers take the signature from the fields
+
+        def __init__(self, model: str | None = None, **given: Any) -> None:
+            super().__init__(**accepted({"model": model or DEFAULT_MODEL, **given}, type(self).model_fields))
+            self._build()
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """Return what is pickled: everything but keys; the environment gives OpenRouter's again where it is unpickled."""
+        keyless = {
+            "api_key": None,
+            "provider_options": dumped_options(self.provider_options),
+            "additional_kwargs": dumped_options(self.additional_kwargs),
+        }
+        # LlamaIndex takes what can't be pickled away from the object itself, which here is a copy.
+        return super(OpenRouter, self.model_copy(update=keyless)).__getstate__()
+
+    @property
+    def client(self) -> OpenRouterClient:
+        """The client underneath, for OpenRouter's other endpoints: `llm.client.generation(id)`."""
+        return self._build().client
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Return the name under which LlamaIndex serialises this class, and tracers name the provider."""
+        return "OpenRouter"
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        """What LlamaIndex needs to know of the model; from the catalogue, unless it was set. Never asks the network."""
+        facts = self._facts
+        calls_tools = self.is_function_calling_model
+        return LLMMetadata(
+            context_window=self.context_window or facts.context_length or LLMMetadata().context_window,
+            num_output=self.num_output
+            or self.max_completion_tokens
+            or self.max_tokens
+            or DEFAULT_NUM_OUTPUTS,
+            is_chat_model=self.is_chat_model,
+            is_function_calling_model=facts.calls_tools if calls_tools is None else calls_tools,
+            model_name=self.model,
+        )
+
+    @property
+    def _facts(self) -> Facts:
+        return Catalog.bundled().facts(self.model)
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return what observers may see of this LLM: no key, no headers."""
+        metadata = self.metadata
+        body = self._options.body
+        shown = ("temperature", "max_tokens", "max_completion_tokens", "models", "provider")
+        return {
+            "class_name": self.class_name(),
+            **dict(metadata),
+            "model": self.model,
+            "max_retries": self.max_retries,
+            **deepcopy({name: body[name] for name in shown if name in body}),
+        }
+
+    @chat_events
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """Answer a conversation.
+
+        Args:
+            messages: The conversation.
+            **kwargs: `model`, `provider_options`, `timeout`, `max_retries`, and any option by name, for this call.
+        """
+        return self._chat(messages, kwargs)
+
+    @chat_events
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """Answer a conversation. See `chat`."""
+        return await self._achat(messages, kwargs)
+
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+        """Answer a conversation step by step. Closing the generator closes the connection. See `chat`."""
+        responses = responses_of(self.client.stream(wire_messages(messages), **kwargs))
+        return announced(chat_events, self, messages, kwargs, responses)
+
+    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
+        """Answer a conversation step by step. Closing the generator closes the connection. See `chat`."""
+        responses = aresponses_of(self.client.astream(wire_messages(messages), **kwargs))
+        return await aannounced(chat_events, self, messages, kwargs, responses)
+
+    @completion_events
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        """Answer a prompt. See `chat`."""
+        return completion_response(self._chat(self._prompted(prompt, formatted=formatted), kwargs))
+
+    @completion_events
+    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        """Answer a prompt. See `chat`."""
+        return completion_response(await self._achat(self._prompted(prompt, formatted=formatted), kwargs))
+
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
+        """Answer a prompt step by step. Closing the generator closes the connection. See `chat`."""
+        messages = wire_messages(self._prompted(prompt, formatted=formatted))
+        responses = completions_of(self.client.stream(messages, **kwargs))
+        return announced(completion_events, self, prompt, kwargs, responses)
+
+    async def astream_complete(
+        self, prompt: str, formatted: bool = False, **kwargs: Any
+    ) -> CompletionResponseAsyncGen:
+        """Answer a prompt step by step. Closing the generator closes the connection. See `chat`."""
+        messages = wire_messages(self._prompted(prompt, formatted=formatted))
+        responses = acompletions_of(self.client.astream(messages, **kwargs))
+        return await aannounced(completion_events, self, prompt, kwargs, responses)
+
+    def get_tool_calls_from_response(
+        self, response: ChatResponse, error_on_no_tool_call: bool = True, **_kwargs: Any
+    ) -> list[ToolSelection]:
+        """Return the tools that a response calls. See `llamaindex_openrouter_opts.tools.selections`."""
+        return tool.selections(response, error_on_no_tool_call=error_on_no_tool_call)
+
+    def _prepare_chat_with_tools(
+        self,
+        tools: Sequence[tool.Tool],
+        user_msg: str | ChatMessage | None = None,
+        chat_history: list[ChatMessage] | None = None,
+        verbose: bool = False,  # noqa: ARG002 - LlamaIndex passes it
+        allow_parallel_tool_calls: bool = False,
+        tool_required: bool = False,
+        tool_choice: tool.Choice = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        call: dict[str, Any] = {"messages": tool.conversation(user_msg, chat_history), **kwargs}
+        if not tools:
+            return call
+        # Lists of options replace each other, so the server tools of the constructor would be lost beside these.
+        configured = self._options.body.get("tools", ())
+        call["tools"] = [*configured, *tool.wire_tools(tools, strict=self.strict)]
+        call["tool_choice"] = tool.wire_choice(tool_choice, required=tool_required)
+        if not allow_parallel_tool_calls and "parallel_tool_calls" not in self._options.body:
+            # Allowed is the default, and saying so would rule out endpoints under `require_parameters`.
+            call.setdefault("parallel_tool_calls", False)
+        return call
+
+    def _validate_chat_with_tools_response(
+        self,
+        response: ChatResponse,
+        tools: Sequence[tool.Tool],  # noqa: ARG002 - LlamaIndex passes it
+        allow_parallel_tool_calls: bool = False,
+        **_kwargs: Any,
+    ) -> ChatResponse:
+        return response if allow_parallel_tool_calls else tool.first_call_only(response)
+
+    def structured_predict(
+        self,
+        output_cls: type[Model],
+        prompt: BasePromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Model:
+        """Answer a prompt with an object of `output_cls`.
+
+        Raises:
+            InvalidOutput: The model refused, was cut off, or wrote no JSON.
+            pydantic.ValidationError: The JSON doesn't fit the class.
+        """
+        dispatcher.event(
+            LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
+        )
+        output = self._program(output_cls, prompt)(llm_kwargs=llm_kwargs, **prompt_args)
+        assert not isinstance(output, list)
+        dispatcher.event(LLMStructuredPredictEndEvent(output=output))
+        return output
+
+    async def astructured_predict(
+        self,
+        output_cls: type[Model],
+        prompt: BasePromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Model:
+        """Answer a prompt with an object of `output_cls`. See `structured_predict`."""
+        dispatcher.event(
+            LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
+        )
+        output = await self._program(output_cls, prompt).acall(llm_kwargs=llm_kwargs, **prompt_args)
+        assert not isinstance(output, list)
+        dispatcher.event(LLMStructuredPredictEndEvent(output=output))
+        return output
+
+    def _structured_stream_call(
+        self,
+        output_cls: type[Model],
+        prompt: BasePromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Generator[Any, None, None]:
+        return self._program(output_cls, prompt).stream_call(llm_kwargs=llm_kwargs, **prompt_args)
+
+    async def _structured_astream_call(
+        self,
+        output_cls: type[Model],
+        prompt: BasePromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> AsyncGenerator[Any, None]:
+        return await self._program(output_cls, prompt).astream_call(llm_kwargs=llm_kwargs, **prompt_args)
+
+    def _program(self, output_cls: type[Model], prompt: BasePromptTemplate) -> BasePydanticProgram[Model]:
+        way = self._way()
+        if way:
+            return ObjectProgram(self, output_cls, prompt, way, self.strict)
+        return get_program_for_llm(output_cls, prompt, self, pydantic_program_mode=self.pydantic_program_mode)
+
+    def _way(self) -> Way | None:
+        """How to ask for an object; `None` for LlamaIndex's own ways, which do without either."""
+        mode, calls_tools = self.pydantic_program_mode, self.metadata.is_function_calling_model
+        if mode is PydanticProgramMode.FUNCTION:
+            return "tool"
+        if mode is not PydanticProgramMode.DEFAULT:
+            return None
+        schema = self.should_use_structured_outputs
+        if self._facts.structured_output if schema is None else schema:
+            return "schema"
+        return "tool" if calls_tools else None
+
+    def _chat(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> ChatResponse:
+        return chat_response(self.client.complete(wire_messages(messages), **call))
+
+    async def _achat(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> ChatResponse:
+        return chat_response(await self.client.acomplete(wire_messages(messages), **call))
+
+    def _prompted(self, prompt: str, *, formatted: bool) -> list[ChatMessage]:
+        if not formatted and not self.is_chat_model and self.completion_to_prompt:
+            prompt = self.completion_to_prompt(prompt)
+        return [ChatMessage(content=prompt)]
+
+    @property
+    def _options(self) -> ProviderOptions:
+        """The options of the constructor, all layers in one."""
+        return self._build().options
+
+    def _build(self) -> Built:
+        """Return what the fields describe, made anew when one of them has changed."""
+        if self._built is None or not self._built.is_of(self.__dict__):
+            self._built = Built.of(self.__dict__)
+        return self._built

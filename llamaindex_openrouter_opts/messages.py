@@ -1,0 +1,174 @@
+"""LlamaIndex's messages as the messages that OpenRouter takes.
+
+Source: https://openrouter.ai/docs/api_reference/overview
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+from llama_index.core.base.llms.types import (
+    AudioBlock,
+    ChatMessage,
+    ImageBlock,
+    MessageRole,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+)
+
+from llamaindex_openrouter_opts.arguments import parsed
+from llamaindex_openrouter_opts.content import Part, parts_of
+from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.protocol.decode import made_up_id
+from openrouter_opts.protocol.replay import once_each, sendable
+
+WireMessage: TypeAlias = dict[str, Any]
+
+DETAILS: Final = "reasoning_details"
+"""Where a `ThinkingBlock` keeps, in `additional_information`, what the next request has to send back."""
+
+
+def wire_messages(messages: Sequence[ChatMessage]) -> list[WireMessage]:
+    """Convert a conversation; the messages stay as they are.
+
+    Raises:
+        ConfigurationError: A message holds something that can't be sent; names its path.
+    """
+    wire = [_WRITERS[message.role](message, f"messages[{index}]") for index, message in enumerate(messages)]
+    once_each(wire)
+    return wire
+
+
+def _as_role(role: str) -> Callable[[ChatMessage, str], WireMessage]:
+    def write(message: ChatMessage, where: str) -> WireMessage:
+        return _finished({"role": role, "content": _content(message.blocks, where)}, message)
+
+    return write
+
+
+def _assistant(message: ChatMessage, where: str) -> WireMessage:
+    blocks, extra = message.blocks, message.additional_kwargs
+    if len(blocks) == 1 and type(blocks[0]) is TextBlock and not extra:
+        return {"role": "assistant", "content": blocks[0].text}
+    said = [block for block in blocks if not isinstance(block, ImageBlock | AudioBlock)]
+    wire: WireMessage = {"role": "assistant", "content": _content(said, where)}
+    if calls := _tool_calls(message):
+        wire["tool_calls"] = calls
+    details = sendable(_details(blocks))
+    if details is not None:
+        wire[DETAILS] = details
+    wire.update(_other_output(message, where))
+    if not wire["content"] and len(wire) > 2:
+        # Amazon Nova refuses a blank text beside tool calls.
+        wire["content"] = None
+    return _finished(wire, message)
+
+
+def _tool(message: ChatMessage, where: str) -> WireMessage:
+    call_id = message.additional_kwargs.get("tool_call_id")
+    if not call_id:
+        raise ConfigurationError(
+            f"{where}.additional_kwargs.tool_call_id: a tool's result needs the id of the call that it answers"
+        )
+    # The API knows no name here: the call with this id has it.
+    return {"role": "tool", "tool_call_id": call_id, "content": _content(message.blocks, where)}
+
+
+_WRITERS: Final[Mapping[MessageRole, Callable[[ChatMessage, str], WireMessage]]] = {
+    MessageRole.SYSTEM: _as_role("system"),
+    MessageRole.DEVELOPER: _as_role("developer"),
+    MessageRole.USER: _as_role("user"),
+    MessageRole.ASSISTANT: _assistant,
+    MessageRole.CHATBOT: _assistant,
+    MessageRole.MODEL: _assistant,
+    MessageRole.TOOL: _tool,
+    MessageRole.FUNCTION: _tool,
+}
+
+
+def _content(blocks: Sequence[Any], where: str) -> str | list[Part]:
+    if len(blocks) == 1 and type(blocks[0]) is TextBlock:
+        return blocks[0].text
+    parts = parts_of(blocks, where)
+    if len(parts) > 1:
+        # Providers refuse a blank text beside something else.
+        parts = [part for part in parts if part != {"type": "text", "text": ""}]
+    if len(parts) == 1 and parts[0].keys() == {"type", "text"}:
+        return str(parts[0]["text"])
+    return parts or ""
+
+
+def _finished(wire: WireMessage, message: ChatMessage) -> WireMessage:
+    """Add what a message of any role may carry. Other `additional_kwargs` are other people's notes, and stay here."""
+    extra = message.additional_kwargs
+    if name := extra.get("name"):
+        wire["name"] = name
+    if (mark := extra.get("cache_control")) and (content := wire["content"]):
+        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        wire["content"] = [*parts[:-1], {**parts[-1], "cache_control": mark}]
+    return wire
+
+
+def _tool_calls(message: ChatMessage) -> list[WireMessage]:
+    """Return the calls of the blocks, or else those that older histories keep in `additional_kwargs`."""
+    blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
+    calls = (
+        [(block.tool_call_id, block.tool_name, block.tool_kwargs) for block in blocks]
+        if blocks
+        else [legacy_call(call) for call in message.additional_kwargs.get("tool_calls") or ()]
+    )
+    return [wire_call(slot, *call) for slot, call in enumerate(calls)]
+
+
+def legacy_call(call: Any) -> tuple[str | None, str, Any]:
+    """Read a tool call of `additional_kwargs`: a dict, or an object of some provider's SDK."""
+    call_id, function = _get(call, "id"), _get(call, "function")
+    return call_id, _get(function, "name") or "", _get(function, "arguments")
+
+
+def wire_call(slot: int, call_id: str | None, name: str, arguments: Any) -> WireMessage:
+    """Return a tool call as it goes out. The arguments are always JSON, since providers parse them."""
+    if isinstance(arguments, str) and parsed(arguments) is None:
+        # Under the name that pydantic-ai uses, so that the model sees what it wrote.
+        arguments = {"INVALID_JSON": arguments}
+    text = (
+        arguments
+        if isinstance(arguments, str)
+        else json.dumps(arguments or {}, ensure_ascii=False, default=str)
+    )
+    function = {"name": name, "arguments": text or "{}"}
+    return {"id": call_id or made_up_id(slot), "type": "function", "function": function}
+
+
+def _details(blocks: Sequence[Any]) -> list[Any] | None:
+    lists = [
+        block.additional_information[DETAILS]
+        for block in blocks
+        if isinstance(block, ThinkingBlock) and DETAILS in block.additional_information
+    ]
+    return [entry for details in lists for entry in details] if lists else None
+
+
+def _other_output(message: ChatMessage, where: str) -> WireMessage:
+    """Return what a model gave beside text and calls, in the form in which it goes back."""
+    wire: WireMessage = {}
+    extra = message.additional_kwargs
+    if refusal := extra.get("refusal"):
+        wire["refusal"] = refusal
+    if images := parts_of([block for block in message.blocks if isinstance(block, ImageBlock)], where):
+        wire["images"] = images
+    # A parsed file that goes back isn't parsed, and paid for, again.
+    if files := [each for each in extra.get("annotations") or () if each.get("type") == "file"]:
+        wire["annotations"] = files
+    audio = extra.get("audio")
+    if isinstance(audio, Mapping) and audio.get("id"):
+        # A model hears its own audio by its id only.
+        wire["audio"] = {"id": audio["id"]}
+    return wire
+
+
+def _get(source: Any, name: str) -> Any:
+    return source.get(name) if isinstance(source, Mapping) else getattr(source, name, None)

@@ -1,0 +1,264 @@
+"""Objects instead of text, by a tool, by `response_format`, and by LlamaIndex's own means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.instrumentation import get_dispatcher
+from llama_index.core.instrumentation.event_handlers import BaseEventHandler
+from llama_index.core.prompts import PromptTemplate
+from llama_index.core.types import PydanticProgramMode
+from pydantic import BaseModel, Field, ValidationError
+
+from llamaindex_openrouter_opts import InvalidOutput, OpenRouter
+from llamaindex_openrouter_opts.json_schema import strict_schema
+from openrouter_opts.sandbox import Sandbox
+
+MakeLLM = Callable[..., OpenRouter]
+PROMPT = PromptTemplate("Tell a joke about {subject}.")
+
+
+class Joke(BaseModel):
+    """A joke."""
+
+    setup: str
+    punchline: str
+
+
+both_ways = pytest.mark.parametrize("schema", [True, False], ids=["schema", "tool"])
+
+
+def _how_it_was_asked(body: dict[str, Any]) -> set[str]:
+    return body.keys() & {"response_format", "tools", "tool_choice", "parallel_tool_calls"}
+
+
+async def _plain(llm: OpenRouter, **call: Any) -> Joke:
+    return llm.structured_predict(Joke, PROMPT, subject="cats", **call)
+
+
+async def _async(llm: OpenRouter, **call: Any) -> Joke:
+    return await llm.astructured_predict(Joke, PROMPT, subject="cats", **call)
+
+
+async def _stream(llm: OpenRouter, **call: Any) -> Any:
+    return list(llm.stream_structured_predict(Joke, PROMPT, subject="cats", **call))[-1]
+
+
+async def _astream(llm: OpenRouter, **call: Any) -> Any:
+    return [
+        joke async for joke in await llm.astream_structured_predict(Joke, PROMPT, subject="cats", **call)
+    ][-1]
+
+
+every_way = pytest.mark.parametrize("predict", [_plain, _async, _stream, _astream])
+
+
+@every_way
+@both_ways
+async def test_a_prompt_gives_an_object(
+    predict: Any, schema: bool, make_llm: MakeLLM, sandbox: Sandbox
+) -> None:
+    llm = make_llm(should_use_structured_outputs=schema, system_prompt="Be funny.")
+
+    joke = await predict(llm, llm_kwargs={"temperature": 0.5, "tool_choice": "auto"})
+
+    assert isinstance(joke, Joke)
+    assert joke.setup
+    assert joke.punchline
+    body = sandbox.last.body
+    assert [message["content"] for message in body["messages"]] == ["Be funny.", "Tell a joke about cats."]
+    assert body["temperature"] == 0.5
+    if schema:
+        assert _how_it_was_asked(body) == {"response_format"}
+        assert body["response_format"]["json_schema"]["name"] == "Joke"
+        assert body["response_format"]["json_schema"]["strict"] is True
+    else:
+        assert _how_it_was_asked(body) == {"tools", "tool_choice", "parallel_tool_calls"}
+        assert body["tool_choice"] == "required"
+        assert body["tools"][0]["function"]["name"] == "Joke"
+
+
+@pytest.mark.parametrize(
+    ("model", "asked"),
+    [
+        ("openai/gpt-5-mini", {"response_format"}),
+        ("some/unknown-model", {"tools", "tool_choice", "parallel_tool_calls"}),
+    ],
+)
+def test_the_catalogue_says_how_a_model_is_asked(
+    model: str, asked: set[str], make_llm: MakeLLM, sandbox: Sandbox
+) -> None:
+    sandbox.fail_next(400)
+    with pytest.raises(Exception, match="Bad request"):
+        make_llm(model).structured_predict(Joke, PROMPT, subject="cats")
+
+    assert _how_it_was_asked(sandbox.last.body) == asked
+
+
+def test_a_model_without_either_is_asked_in_words(make_llm: MakeLLM, sandbox: Sandbox) -> None:
+    llm = make_llm("some/unknown-model", is_function_calling_model=False)
+    sandbox.fail_next(400)
+    with pytest.raises(Exception, match="Bad request"):
+        llm.structured_predict(Joke, PROMPT, subject="cats")
+
+    assert _how_it_was_asked(sandbox.last.body) == set()
+    assert "punchline" in str(sandbox.last.body["messages"])
+
+
+@pytest.mark.parametrize(
+    ("mode", "asked"),
+    [
+        (PydanticProgramMode.FUNCTION, {"tools", "tool_choice", "parallel_tool_calls"}),
+        (PydanticProgramMode.LLM, set()),
+    ],
+)
+def test_the_program_mode_is_kept_to(
+    mode: PydanticProgramMode, asked: set[str], make_llm: MakeLLM, sandbox: Sandbox
+) -> None:
+    sandbox.answer_next(json.dumps({"setup": "a", "punchline": "b"}))
+
+    joke = make_llm(pydantic_program_mode=mode).structured_predict(Joke, PROMPT, subject="cats")
+
+    assert joke == Joke(setup="a", punchline="b")
+    assert _how_it_was_asked(sandbox.last.body) == asked
+
+
+@both_ways
+def test_a_streamed_object_grows_and_is_never_blank(schema: bool, make_llm: MakeLLM) -> None:
+    llm = make_llm(should_use_structured_outputs=schema)
+
+    jokes = list(llm.stream_structured_predict(Joke, PROMPT, subject="cats"))
+
+    lengths = [len(joke.setup or "") + len(joke.punchline or "") for joke in jokes]
+    assert lengths == sorted(lengths)
+    assert len(jokes) > 3
+    assert all(joke.model_dump(exclude_none=True) for joke in jokes)
+
+
+@every_way
+async def test_an_object_that_is_cut_off_is_an_error(
+    predict: Any, make_llm: MakeLLM, sandbox: Sandbox
+) -> None:
+    sandbox.answer_next('{"setup": "Why did', finish_reason="length")
+
+    with pytest.raises(InvalidOutput, match=r"token limit.*raise `max_tokens`"):
+        await predict(make_llm())
+
+
+def test_a_refusal_is_an_error(make_llm: MakeLLM, sandbox: Sandbox) -> None:
+    sandbox.answer_next({"content": None, "refusal": "I won't."}, finish_reason="content_filter")
+
+    with pytest.raises(InvalidOutput, match=r"refused.*I won't"):
+        make_llm().structured_predict(Joke, PROMPT, subject="cats")
+
+
+def test_words_in_place_of_an_object_are_an_error(make_llm: MakeLLM, sandbox: Sandbox) -> None:
+    sandbox.answer_next("Here is a joke.")
+
+    with pytest.raises(ValueError, match="wrote no Joke: it wrote 'Here is a joke"):
+        make_llm().structured_predict(Joke, PROMPT, subject="cats")
+
+
+def test_an_object_of_another_shape_is_an_error(make_llm: MakeLLM, sandbox: Sandbox) -> None:
+    sandbox.answer_next('{"setup": "a"}')
+
+    with pytest.raises(ValidationError, match="punchline"):
+        make_llm().structured_predict(Joke, PROMPT, subject="cats")
+
+
+@every_way
+async def test_a_fence_around_the_object_is_taken_off(
+    predict: Any, make_llm: MakeLLM, sandbox: Sandbox
+) -> None:
+    sandbox.answer_next('```json\n{"setup": "a", "punchline": "b"}\n```')
+
+    assert await predict(make_llm()) == Joke(setup="a", punchline="b")
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_a_structured_llm_answers_with_objects(llm: OpenRouter, asynchronous: bool) -> None:
+    structured = llm.as_structured_llm(Joke)
+    messages = [ChatMessage(content="Tell a joke about {braces} and dogs.")]
+
+    response = await structured.achat(messages) if asynchronous else structured.chat(messages)
+
+    assert isinstance(response.raw, Joke)
+    assert Joke.model_validate_json(response.message.content or "") == response.raw
+
+
+class Heard(BaseEventHandler):
+    names: list[str]
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "Heard"
+
+    def handle(self, event: Any, **_: Any) -> None:
+        self.names.append(event.class_name())
+
+
+@every_way
+async def test_a_structured_prediction_is_announced_once(predict: Any, llm: OpenRouter) -> None:
+    heard, root = Heard(names=[]), get_dispatcher()
+    root.add_event_handler(heard)
+    try:
+        await predict(llm)
+    finally:
+        root.event_handlers.remove(heard)
+
+    names = [name for name in heard.names if not name.endswith("InProgressEvent")]
+    assert [name for name in names if "Structured" in name] == [
+        "LLMStructuredPredictStartEvent",
+        "LLMStructuredPredictEndEvent",
+    ]
+    assert names.count("LLMChatStartEvent") == names.count("LLMChatEndEvent") == 1
+
+
+def test_names_are_those_that_the_api_takes(make_llm: MakeLLM, sandbox: Sandbox) -> None:
+    class Wrong(BaseModel):
+        model_config = {"title": "G[int] of a / very / long name " * 3}
+        number: int
+
+    make_llm().structured_predict(Wrong, PROMPT, subject="numbers")
+
+    name = sandbox.last.body["response_format"]["json_schema"]["name"]
+    assert name.startswith("G_int__of_a")
+    assert len(name) == 64
+
+
+class Leaf(BaseModel):
+    size: int = 3
+
+
+class Tree(BaseModel):
+    name: str | None = None
+    leaf: Leaf = Field(description="The best one.")
+    leaves: list[Leaf] = []
+
+
+def test_a_strict_schema_requires_everything_and_allows_no_more() -> None:
+    schema = strict_schema(Tree.model_json_schema())
+
+    assert schema is not None
+    assert schema["required"] == ["name", "leaf", "leaves"]
+    assert schema["additionalProperties"] is False
+    assert schema["$defs"]["Leaf"]["required"] == ["size"]
+    assert "default" not in json.dumps(schema)
+    # A reference has nothing beside it, so the description moved the definition here.
+    assert schema["properties"]["leaf"]["properties"]["size"]["type"] == "integer"
+    assert schema["properties"]["leaf"]["description"] == "The best one."
+
+
+def test_a_schema_with_free_keys_is_not_asked_for_strictly(make_llm: MakeLLM, sandbox: Sandbox) -> None:
+    class Counts(BaseModel):
+        counts: dict[str, int]
+
+    make_llm().structured_predict(Counts, PROMPT, subject="numbers")
+
+    asked = sandbox.last.body["response_format"]["json_schema"]
+    assert asked["strict"] is False
+    assert asked["schema"]["properties"]["counts"]["additionalProperties"] == {"type": "integer"}
