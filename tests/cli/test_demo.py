@@ -1,0 +1,90 @@
+"""`openrouter-opts demo`, as a user runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from openrouter_opts.cli.app import app
+from openrouter_opts.cli.demo import MAX_PROMPT_TOKENS, MAX_TOKENS, at_most
+from openrouter_opts.sandbox import Sandbox
+
+
+def demo(*arguments: str, answer: str = "") -> Result:
+    return CliRunner(env={"COLUMNS": "100"}).invoke(app, ["demo", *arguments], input=answer)
+
+
+@pytest.fixture(autouse=True)
+def loop_of_llama_index() -> Iterator[None]:
+    """LlamaIndex's sync methods ask for the current event loop, and leave the one that this makes unclosed."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    loop.close()
+
+
+@pytest.fixture
+def with_key(monkeypatch: pytest.MonkeyPatch, openrouter_sandbox: Sandbox) -> Sandbox:
+    """A key in the environment, for a server that only looks like OpenRouter."""
+    monkeypatch.setenv("OPENROUTER_API_KEY", openrouter_sandbox.api_key)
+    monkeypatch.setenv("OPENROUTER_API_BASE", openrouter_sandbox.base_url)
+    return openrouter_sandbox
+
+
+def test_without_a_key_it_shows_four_steps_and_their_costs():
+    result = demo()
+    assert result.exit_code == 0, result.output
+    assert re.findall(r"(\d)\. (\w+): (.+?) ─", result.output) == [
+        ("1", "LangChain", "chain"),
+        ("2", "LangChain", "agent"),
+        ("3", "LlamaIndex", "query engine"),
+        ("4", "LlamaIndex", "agent"),
+    ]
+    assert "1, 2, 3, 4, 5" in result.output
+    assert result.output.count("It is sunny in Paris") == 4
+    assert "Ida Holm" in result.output
+    assert re.search(r"1 chain +anthropic/claude-haiku-4\.5 +Anthropic +1 +\d+ +\d+ +0\.\d+", result.output)
+    assert re.search(r"4 agent +openai/gpt-5-mini +OpenAI +2 +\d+ +\d+ +0\.\d+", result.output)
+
+
+def test_with_a_key_it_says_the_most_it_can_cost_and_asks_first(with_key: Sandbox):
+    result = demo(answer="n\n")
+    assert result.exit_code == 1
+    assert f"at most 10 calls, and at most ${at_most(10):.2f}" in result.output
+    assert with_key.requests == []
+
+
+def test_it_stays_below_what_it_said_and_its_bill_is_the_accounts(with_key: Sandbox):
+    result = demo("--yes")
+    assert result.exit_code == 0, result.output
+    total = re.findall(r"^ all .* ([\d.]+) *$", result.output, re.MULTILINE)
+    assert float(total[-1]) == float(with_key.credits_used)
+    assert 0 < with_key.credits_used <= at_most(10)
+
+
+def test_every_call_is_bounded(with_key: Sandbox):
+    assert demo("--yes").exit_code == 0
+    chats = [seen for seen in with_key.requests if seen.path.endswith("/chat/completions")]
+    assert len(chats) <= 10
+    for seen in chats:
+        assert seen.body["max_tokens"] == MAX_TOKENS
+        assert seen.body["provider"]["max_price"]
+        assert len(seen.raw) < 4 * MAX_PROMPT_TOKENS
+
+
+def test_one_model_can_serve_every_step(with_key: Sandbox):
+    assert demo("--yes", "--model", "openai/gpt-5-mini").exit_code == 0
+    assert {seen.body["model"] for seen in with_key.requests} == {"openai/gpt-5-mini"}
+
+
+def test_a_failure_is_one_line_and_keeps_the_bill(with_key: Sandbox):
+    with_key.fail_next(status=401, message="No auth credentials found")
+    result = demo("--yes")
+    assert result.exit_code == 1
+    assert "AuthenticationError: No auth credentials found" in result.output
+    assert "Traceback" not in result.output
+    assert "What it cost" in result.output
