@@ -1,0 +1,344 @@
+"""The shape of the code, checked: who may import whom, how large things may be, and that sync and async are one text."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("openrouter_opts", "langchain_openrouter_opts", "llamaindex_openrouter_opts")
+FILES = {
+    ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file
+    for package in PACKAGES
+    for file in sorted((ROOT / package).rglob("*.py"))
+}
+SOURCE = {name: file.read_text(encoding="utf-8") for name, file in FILES.items()}
+TREES = {name: ast.parse(source) for name, source in SOURCE.items()}
+
+# One line for each layer, lowest first; an import goes to a lower line. A name stands for the module and all that is in it.
+LAYERS = (
+    # facts: models, what they can and cost; text and money as values
+    {"openrouter_opts.catalog", "openrouter_opts.money.cost", "openrouter_opts.protocol.surrogates"},
+    # the wire: its types, its events, reasoning as it comes and as it is sent back
+    {
+        "openrouter_opts.protocol.wire",
+        "openrouter_opts.protocol.sse",
+        "openrouter_opts.protocol.reasoning",
+        "openrouter_opts.protocol.replay",
+    },
+    # the answer as values
+    {"openrouter_opts.protocol.completion"},
+    # all that can go wrong
+    {"openrouter_opts.errors"},
+    # what the user sets: options, key, address, timeouts
+    {"openrouter_opts.options", "openrouter_opts.http.secret", "openrouter_opts.http.settings"},
+    # the server's word on what went wrong
+    {"openrouter_opts.protocol.failure"},
+    # values from JSON; JSON from values
+    {"openrouter_opts.protocol.decode", "openrouter_opts.protocol.request"},
+    # chunks to an answer
+    {"openrouter_opts.protocol.assemble"},
+    # what to do about a failure; what calls cost together
+    {"openrouter_opts.http.retry", "openrouter_opts.http.faults", "openrouter_opts.money.tracking"},
+    # the life of a call, decided
+    {"openrouter_opts.http.exchange"},
+    # the life of a call, performed
+    {"openrouter_opts.http.drive", "openrouter_opts.http.transport"},
+    # a stream in the hand
+    {"openrouter_opts.stream"},
+    # all of it under one name
+    {"openrouter_opts.client"},
+    {"openrouter_opts"},
+    # the frameworks
+    {"langchain_openrouter_opts", "llamaindex_openrouter_opts"},
+    # the command
+    {"openrouter_opts.cli"},
+)
+# Beside the layers: an OpenRouter of one's own, which shares only the catalogue with the client that talks to it.
+SANDBOX = "openrouter_opts.sandbox"
+# Packages that only group their modules.
+GROUPS = {"openrouter_opts.protocol", "openrouter_opts.http", "openrouter_opts.money"}
+
+
+def imports(name: str) -> Iterator[str]:
+    """Return what a module imports, as modules of ours or as top-level names of others."""
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name}: imports are absolute"
+            assert node.module
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in FILES else node.module
+
+
+def of_ours(name: str) -> set[str]:
+    return {each for each in imports(name) if each.split(".")[0] in PACKAGES}
+
+
+def layer_of(name: str) -> int:
+    """Return the number of the layer of a module, by the longest name that it is in."""
+    best, number = "", -1
+    for level, names in enumerate(LAYERS):
+        for each in names:
+            if (name == each or name.startswith(f"{each}.")) and len(each) > len(best):
+                best, number = each, level
+    return number
+
+
+def home_of(name: str) -> str:
+    return max((each for names in LAYERS for each in names if f"{name}.".startswith(f"{each}.")), key=len)
+
+
+CORE = [name for name in FILES if name not in GROUPS and not name.startswith(SANDBOX)]
+
+
+@pytest.mark.parametrize("name", CORE)
+def test_a_module_has_its_own_line_in_the_layers(name: str):
+    home = home_of(name)
+    assert home != "openrouter_opts" or name == "openrouter_opts", "give the module a line in LAYERS"
+
+
+@pytest.mark.parametrize("name", CORE)
+def test_imports_only_go_down(name: str):
+    for other in of_ours(name) - GROUPS:
+        if other.startswith(SANDBOX):
+            assert home_of(name) == "openrouter_opts.cli", f"{name} imports the sandbox"
+        elif home_of(other) != home_of(name):
+            assert layer_of(other) < layer_of(name), f"{name} imports {other}"
+
+
+@pytest.mark.parametrize("name", sorted(GROUPS))
+def test_a_package_that_groups_modules_imports_none(name: str):
+    assert of_ours(name) == set()
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.startswith(SANDBOX)])
+def test_the_sandbox_shares_only_the_catalogue(name: str):
+    others = {other for other in of_ours(name) if not other.startswith(SANDBOX)}
+    assert all(other.startswith("openrouter_opts.catalog") for other in others), others
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_a_module_may_import_of_others(name: str):
+    """The HTTP library stays in one file, and each framework in its own package."""
+    theirs = {each.split(".")[0] for each in imports(name)}
+    places = {
+        "httpx": {"openrouter_opts.http.transport"},
+        "httpx_aiohttp": {"openrouter_opts.http.transport"},
+        "aiohttp": {"openrouter_opts.http.transport"},
+        "requests": set[str](),
+        "langchain_core": {"langchain_openrouter_opts", "openrouter_opts.cli"},
+        "langchain": {"langchain_openrouter_opts", "openrouter_opts.cli"},
+        "langgraph": {"openrouter_opts.cli"},
+        "llama_index": {"llamaindex_openrouter_opts", "openrouter_opts.cli"},
+        "starlette": {SANDBOX},
+        "uvicorn": {SANDBOX},
+        "pytest": {f"{SANDBOX}.fixture"},
+        "typer": {"openrouter_opts.cli"},
+        "rich": {"openrouter_opts.cli"},
+    }
+    for library in theirs & places.keys():
+        assert any(f"{name}.".startswith(f"{place}.") for place in places[library]), (
+            f"{name} imports {library}"
+        )
+
+
+def test_the_layers_name_only_what_exists():
+    named = {name for names in LAYERS for name in names}
+    assert named <= FILES.keys()
+    assert FILES.keys() >= GROUPS
+
+
+# --- sizes and names ---
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_stay_short(name: str):
+    assert len(SOURCE[name].splitlines()) < 400
+
+
+def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Count the lines of a function but for its documentation, that of its attributes included."""
+    words = [
+        node for node in function.body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    ]
+    lines = (function.end_lineno or 0) - function.lineno + 1
+    return lines - sum((each.end_lineno or 0) - each.lineno + 1 for each in words)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_functions_stay_short(name: str):
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert body_lines(node) < 40, f"{name}.{node.name}"
+
+
+def test_modules_are_named_for_what_they_do():
+    nameless = {"utils", "util", "helpers", "base", "common", "misc", "tools_utils"}
+    assert not [name for name in FILES if name.split(".")[-1] in nameless]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_nothing_is_left_open(name: str):
+    assert not re.search(r"\b(TODO|FIXME|XXX|HACK)\b|noqa: C901", SOURCE[name])
+
+
+# --- sync and async are one text ---
+
+
+class Plain(ast.NodeTransformer):
+    """Takes the `async` out of a tree, and the names that differ because of it."""
+
+    NAMES: ClassVar = {
+        "__anext__": "__next__",
+        "__aiter__": "__iter__",
+        "__aenter__": "__enter__",
+        "__aexit__": "__exit__",
+        "StopAsyncIteration": "StopIteration",
+        "AsyncGenerator": "Generator",
+        "AsyncIterator": "Iterator",
+        "AsyncStream": "Stream",
+        "AsyncWire": "Wire",
+        "SyncWire": "Wire",
+        "async_wire": "wire",
+        "async_pool": "pool",
+        "aclose": "close",
+        "adrive": "drive",
+        "anext": "next",
+        "asyncio": "time",
+        "_afetch": "_fetch",
+    }
+    TWINS = frozenset(
+        {"complete", "stream", "models", "endpoints", "providers", "key", "credits", "generation"}
+    )
+
+    def name(self, name: str) -> str:
+        return name[1:] if name[:1] == "a" and name[1:] in self.TWINS else self.NAMES.get(name, name)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        return self.visit_FunctionDef(ast.FunctionDef(**vars(node)))
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.name = self.name(node.name)
+        if ast.get_docstring(node):
+            node.body = node.body[1:] or [ast.Pass()]
+        self.generic_visit(node)
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        node.name = self.name(node.name)
+        if ast.get_docstring(node):
+            node.body = node.body[1:] or [ast.Pass()]
+        self.generic_visit(node)
+        return node
+
+    def visit_Await(self, node: ast.Await) -> ast.AST:
+        return self.visit(node.value)
+
+    def visit_AsyncFor(self, node: ast.AsyncFor) -> ast.AST:
+        self.generic_visit(node)
+        return ast.For(**vars(node))
+
+    def visit_AsyncWith(self, node: ast.AsyncWith) -> ast.AST:
+        self.generic_visit(node)
+        return ast.With(**vars(node))
+
+    def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
+        self.generic_visit(node)
+        node.is_async = 0
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        node.id = self.name(node.id)
+        return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        self.generic_visit(node)
+        node.attr = self.name(node.attr)
+        return node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        """`Generator[X, None, None]` is the plain form of `AsyncGenerator[X, None]`, and `X` that of `Awaitable[X]`."""
+        self.generic_visit(node)
+        if isinstance(node.value, ast.Name) and node.value.id == "Awaitable":
+            return node.slice
+        if isinstance(node.value, ast.Name) and node.value.id == "Generator":
+            assert isinstance(node.slice, ast.Tuple)
+            node.slice = ast.Tuple(node.slice.elts[:1], ast.Load())
+        return node
+
+
+def plain(node: ast.AST) -> str:
+    """Return the source of a tree without `async`."""
+    copy = ast.parse(ast.unparse(node)).body[0]
+    return ast.unparse(ast.fix_missing_locations(Plain().visit(copy)))
+
+
+def defined(module: str) -> dict[str, ast.AST]:
+    return {
+        node.name: node
+        for node in TREES[module].body
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+
+def methods(module: str, cls: str) -> dict[str, ast.AST]:
+    node = defined(module)[cls]
+    assert isinstance(node, ast.ClassDef)
+    return {each.name: each for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+@pytest.mark.parametrize(
+    ("module", "sync", "asynchronous"),
+    [
+        ("openrouter_opts.http.drive", "drive", "adrive"),
+        ("openrouter_opts.http.drive", "Wire", "AsyncWire"),
+        ("openrouter_opts.stream", "Stream", "AsyncStream"),
+    ],
+)
+def test_the_async_side_is_the_sync_side_with_await(module: str, sync: str, asynchronous: str):
+    names = defined(module)
+    assert plain(names[asynchronous]) == plain(names[sync])
+
+
+@pytest.mark.parametrize("method", ["perform", "close"])
+def test_the_wires_do_the_same_steps(method: str):
+    """How they wait for the server differs, since only the async side can be interrupted; which steps there are does not."""
+    module = "openrouter_opts.http.transport"
+    sync, asynchronous = methods(module, "SyncWire"), methods(module, "AsyncWire")
+    assert plain(asynchronous[method]) == plain(sync[method])
+    assert asynchronous.keys() == sync.keys()
+
+
+CLIENT = methods("openrouter_opts.client", "OpenRouterClient")
+
+
+def test_every_public_method_of_the_client_has_its_twin():
+    public = {name for name in CLIENT if not name.startswith("_")}
+    assert public == Plain.TWINS | {f"a{name}" for name in Plain.TWINS}
+
+
+@pytest.mark.parametrize("name", sorted(Plain.TWINS))
+def test_the_twins_of_the_client_are_one_text(name: str):
+    assert steps(CLIENT[f"a{name}"]) == steps(CLIENT[name])
+
+
+def test_fetching_is_one_text():
+    assert steps(CLIENT["_afetch"]) == steps(CLIENT["_fetch"])
+
+
+def steps(method: ast.AST) -> str:
+    """Return a method in plain form, with `[item async for item in driven]` written as `list(driven)` in place."""
+    text = plain(method)
+    driven = re.search(r"^\s+driven = (.*)\n", text, re.MULTILINE)
+    if driven:
+        text = text.replace(driven[0], "").replace("[item for item in driven]", f"list({driven[1]})")
+    return text
