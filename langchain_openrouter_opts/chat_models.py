@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.load import dumpd
 from langchain_core.load.serializable import SerializedConstructor, SerializedNotImplemented
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.utils import count_tokens_approximately
@@ -33,13 +34,14 @@ from openrouter_opts.options import OptionFields, ProviderOptions
 blocks.register()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Ready:
-    """What a model calls, and the fields that it was made from."""
+    """What is made of a model's fields, and those fields."""
 
     fields: Mapping[str, Any]
     client: OpenRouterClient
     options: ProviderOptions
+    written: dict[str, Any] | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
@@ -48,15 +50,16 @@ class _Ready:
 class ChatOpenRouter(OptionFields, BaseChatModel):
     """A chat model of OpenRouter.
 
-    Options come from three places, and the later wins, merged deeply: the constructor's `provider_options`, its own keyword arguments,
-    and whatever a call gives: `llm.invoke("hi", temperature=0, provider_options={"max_price": {"prompt": 1}})`. Every option has OpenRouter's
-    name, which may begin with `openrouter_`. What isn't set isn't sent.
+    Every option of OpenRouter may be given to the constructor and to each call, among `provider_options` or as a keyword argument, under
+    its own name or with `openrouter_` before it: `llm.invoke("hi", temperature=0, provider_options={"max_price": {"prompt": 1}})`. What
+    a call gives is laid over what the constructor got, and mappings are merged deeply. What isn't set isn't sent.
 
-    Answers carry `response_metadata` with `cost` (USD, what was billed), `cost_details`, `model_name`, `provider`, `id`, `finish_reason`,
-    `native_finish_reason`; a stream has them on its last chunk.
+    Answers carry `response_metadata` with `cost` (USD, what was billed), `cost_details`, `model_name`, `provider`, `id`,
+    `finish_reason`, `native_finish_reason`; a stream has them on its last chunk.
 
     Raises:
-        ConfigurationError: An argument that doesn't exist, or a value that isn't allowed; before anything is sent.
+        ConfigurationError: An argument that doesn't exist, a value that isn't allowed, or one option in two spellings that disagree;
+            before anything is sent.
     """
 
     model_name: str = Field(alias="model")
@@ -275,6 +278,16 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
         if not stop and self.stop:
             params["ls_stop"] = [self.stop] if isinstance(self.stop, str) else list(self.stop)
         return params
+
+    @property
+    @override
+    def _serialized(self) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        # langchain-core makes this once for all time, and takes it as the key of cached answers: it has to follow the fields.
+        ready = self._made_ready()
+        written = ready.written
+        if written is None:
+            written = ready.written = dumpd(self)
+        return written
 
     @override
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:

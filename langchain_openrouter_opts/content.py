@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -55,11 +54,6 @@ def part(block: str | Block) -> Part:
         return {"type": "text", "text": block}
     convert = _PARTS.get(block.get("type"))  # type: ignore[arg-type]  # no type at all is no key of the table
     return convert(block) if convert else dict(block)
-
-
-def json_text(value: Any) -> str:
-    """Write JSON as text for a model: readable, and in the order it has."""
-    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _text(block: Block) -> Part:

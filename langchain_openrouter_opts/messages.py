@@ -19,11 +19,10 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from langchain_openrouter_opts.content import json_text, part, parts
+from langchain_openrouter_opts.content import part, parts
 from langchain_openrouter_opts.reasoning import replayed
 from openrouter_opts.errors import ConfigurationError
-from openrouter_opts.protocol.decode import made_up_id
-from openrouter_opts.protocol.replay import once_each
+from openrouter_opts.protocol.replay import json_text, once_each, other_output, tool_call
 
 WireMessage: TypeAlias = dict[str, Any]
 Place: TypeAlias = Literal["content", "calls", "reasoning", "images", "refusal", "nowhere"]
@@ -144,7 +143,8 @@ def _assistant(message: AIMessage) -> list[WireMessage]:
     if details is not None:
         wire["reasoning_details"] = details
     if extra or places:
-        wire.update(_other_output(extra, places))
+        refusal = "".join(block.get("refusal", "") for block in places.get("refusal", ()))
+        wire.update(other_output(extra, images=parts(places.get("images", ())), refusal=refusal))
     if not content and len(wire) > 2:
         # Amazon Nova refuses a blank text beside tool calls.
         wire["content"] = None
@@ -173,45 +173,19 @@ def _assistant_content(blocks: list[Any]) -> str | list[WireMessage]:
 
 
 def _tool_calls(message: AIMessage, blocks: Iterable[Mapping[str, Any]]) -> list[WireMessage]:
-    calls: list[tuple[str | None, str | None, str]] = [
-        (call.get("id"), call["name"], json_text(call["args"])) for call in message.tool_calls
-    ]
-    calls += [
-        (call.get("id"), call.get("name"), call.get("args") or "") for call in message.invalid_tool_calls
+    calls: list[tuple[str | None, str | None, Any]] = [
+        (call.get("id"), call.get("name"), call.get("args"))
+        for call in (*message.tool_calls, *message.invalid_tool_calls)
     ]
     known = {call_id for call_id, *_ in calls}
-    for block in blocks:
-        if block.get("id") not in known:
-            given = block.get("input", block.get("args")) or {}
-            text = given if isinstance(given, str) else json_text(given)
-            calls.append((block.get("id"), block.get("name"), text))
-    if legacy := message.additional_kwargs.get("function_call"):
-        calls.append((legacy.get("name"), legacy.get("name"), legacy.get("arguments") or ""))
-    return [
-        {
-            "id": call_id or made_up_id(slot),
-            "type": "function",
-            "function": {"name": name or "unknown", "arguments": arguments},
-        }
-        for slot, (call_id, name, arguments) in enumerate(calls)
+    calls += [
+        (block.get("id"), block.get("name"), block.get("input", block.get("args")))
+        for block in blocks
+        if block.get("id") not in known
     ]
-
-
-def _other_output(extra: Mapping[str, Any], places: Mapping[Place, list[Any]]) -> WireMessage:
-    """Return what a model gave beside text and calls, in the form in which it goes back."""
-    wire: WireMessage = {}
-    refusal = extra.get("refusal") or "".join(block.get("refusal", "") for block in places.get("refusal", ()))
-    if refusal:
-        wire["refusal"] = refusal
-    if images := extra.get("images") or parts(places.get("images", ())):
-        wire["images"] = images
-    # A parsed file that goes back isn't parsed, and paid for, again.
-    if files := [each for each in extra.get("annotations") or () if each.get("type") == "file"]:
-        wire["annotations"] = files
-    audio = extra.get("audio")
-    if isinstance(audio, Mapping) and audio.get("id"):
-        wire["audio"] = {"id": audio["id"]}
-    return wire
+    if legacy := message.additional_kwargs.get("function_call"):
+        calls.append((legacy.get("name"), legacy.get("name"), legacy.get("arguments")))
+    return [tool_call(slot, *call) for slot, call in enumerate(calls)]
 
 
 def _content(message: BaseMessage) -> str | list[WireMessage]:

@@ -56,7 +56,7 @@ class OpenRouter(OptionFields, FunctionCallingLLM):
     that aren't set aren't sent. Responses have the tokens, the cost in USD, the model, the provider and the generation id in
     `additional_kwargs`, and the plain body in `raw`; of a stream, the last response has them.
 
-    Everything raised is an `openrouter_opts.errors.OpenRouterError`; a `ConfigurationError` comes before anything is sent.
+    Calls raise `openrouter_opts.errors.OpenRouterError`s; a `ConfigurationError` comes before anything is sent.
 
     Example:
         >>> llm = OpenRouter(model="anthropic/claude-sonnet-4.6", temperature=0.2, app_title="My App")
@@ -92,6 +92,7 @@ class OpenRouter(OptionFields, FunctionCallingLLM):
     additional_kwargs: Annotated[dict[str, Any], PlainSerializer(dumped_options)] = Field(
         default_factory=dict,
         description="Further options, `extra_body` among them; they win over the other fields.",
+        repr=False,
     )
     context_window: int | None = Field(
         default=None,

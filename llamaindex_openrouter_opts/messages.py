@@ -5,7 +5,6 @@ Source: https://openrouter.ai/docs/api_reference/overview
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -19,11 +18,9 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
-from llamaindex_openrouter_opts.arguments import parsed
 from llamaindex_openrouter_opts.content import Part, parts_of
 from openrouter_opts.errors import ConfigurationError
-from openrouter_opts.protocol.decode import made_up_id
-from openrouter_opts.protocol.replay import once_each, sendable
+from openrouter_opts.protocol.replay import once_each, other_output, sendable, tool_call
 
 WireMessage: TypeAlias = dict[str, Any]
 
@@ -60,7 +57,8 @@ def _assistant(message: ChatMessage, where: str) -> WireMessage:
     details = sendable(_details(blocks))
     if details is not None:
         wire[DETAILS] = details
-    wire.update(_other_output(message, where))
+    images = parts_of([block for block in message.blocks if isinstance(block, ImageBlock)], where)
+    wire.update(other_output(message.additional_kwargs, images=images))
     if not wire["content"] and len(wire) > 2:
         # Amazon Nova refuses a blank text beside tool calls.
         wire["content"] = None
@@ -120,27 +118,13 @@ def _tool_calls(message: ChatMessage) -> list[WireMessage]:
         if blocks
         else [legacy_call(call) for call in message.additional_kwargs.get("tool_calls") or ()]
     )
-    return [wire_call(slot, *call) for slot, call in enumerate(calls)]
+    return [tool_call(slot, *call) for slot, call in enumerate(calls)]
 
 
 def legacy_call(call: Any) -> tuple[str | None, str, Any]:
     """Read a tool call of `additional_kwargs`: a dict, or an object of some provider's SDK."""
     call_id, function = _get(call, "id"), _get(call, "function")
     return call_id, _get(function, "name") or "", _get(function, "arguments")
-
-
-def wire_call(slot: int, call_id: str | None, name: str, arguments: Any) -> WireMessage:
-    """Return a tool call as it goes out. The arguments are always JSON, since providers parse them."""
-    if isinstance(arguments, str) and parsed(arguments) is None:
-        # Under the name that pydantic-ai uses, so that the model sees what it wrote.
-        arguments = {"INVALID_JSON": arguments}
-    text = (
-        arguments
-        if isinstance(arguments, str)
-        else json.dumps(arguments or {}, ensure_ascii=False, default=str)
-    )
-    function = {"name": name, "arguments": text or "{}"}
-    return {"id": call_id or made_up_id(slot), "type": "function", "function": function}
 
 
 def _details(blocks: Sequence[Any]) -> list[Any] | None:
@@ -150,24 +134,6 @@ def _details(blocks: Sequence[Any]) -> list[Any] | None:
         if isinstance(block, ThinkingBlock) and DETAILS in block.additional_information
     ]
     return [entry for details in lists for entry in details] if lists else None
-
-
-def _other_output(message: ChatMessage, where: str) -> WireMessage:
-    """Return what a model gave beside text and calls, in the form in which it goes back."""
-    wire: WireMessage = {}
-    extra = message.additional_kwargs
-    if refusal := extra.get("refusal"):
-        wire["refusal"] = refusal
-    if images := parts_of([block for block in message.blocks if isinstance(block, ImageBlock)], where):
-        wire["images"] = images
-    # A parsed file that goes back isn't parsed, and paid for, again.
-    if files := [each for each in extra.get("annotations") or () if each.get("type") == "file"]:
-        wire["annotations"] = files
-    audio = extra.get("audio")
-    if isinstance(audio, Mapping) and audio.get("id"):
-        # A model hears its own audio by its id only.
-        wire["audio"] = {"id": audio["id"]}
-    return wire
 
 
 def _get(source: Any, name: str) -> Any:

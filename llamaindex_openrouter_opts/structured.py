@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Way: TypeAlias = Literal["tool", "schema"]
 Arguments: TypeAlias = Mapping[str, Any] | None
 
-_FENCED: Final = re.compile(r"^\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*$", re.DOTALL | re.IGNORECASE)
+_FENCED: Final = re.compile(r"```(?:json)?[ \t]*\n(.*?)(?:\n\s*```|\Z)", re.DOTALL | re.IGNORECASE)
 _NOT_IN_A_NAME: Final = re.compile(r"[^a-zA-Z0-9_-]")
 # LlamaIndex passes these on to programs that choose by themselves.
 _DECIDED_HERE: Final = frozenset({"allow_parallel_tool_calls", "tool_choice", "tool_required"})
@@ -156,10 +156,10 @@ def _reason(response: ChatResponse, text: str) -> str:
 
 
 def _json_text(response: ChatResponse) -> str:
-    """Return the JSON: a call's arguments, or the text, without the fence that some models put around it."""
+    """Return the JSON: a call's arguments, or the text, out of the fence that some models put around it."""
     calls = response.message.additional_kwargs.get("tool_calls")
     text = str(calls[0]["function"]["arguments"] if calls else response.message.content or "")
-    fenced = _FENCED.match(text)
+    fenced = None if text.lstrip().startswith("{") else _FENCED.search(text)
     return fenced[1] if fenced else text
 
 
@@ -176,7 +176,7 @@ class _Growing:
         if response.additional_kwargs.get("finish_reason"):
             yield _whole(response, self._output_cls)
             return
-        fields = begun(_json_text(response).partition("```json")[2] or _json_text(response))
+        fields = begun(_json_text(response))
         if fields and fields != self._last:
             self._last = fields
             yield self._read(fields)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from openrouter_opts.catalog import Model
-from openrouter_opts.errors import Malformed
+from openrouter_opts.errors import ConfigurationError, Malformed
 from openrouter_opts.http.drive import adrive, drive
 from openrouter_opts.http.exchange import (
     Data,
@@ -25,7 +25,7 @@ from openrouter_opts.http.secret import KeySource, Secret
 from openrouter_opts.http.settings import Settings, Timeout, TimeoutLike
 from openrouter_opts.http.transport import Transport
 from openrouter_opts.money.tracking import Settle, settling
-from openrouter_opts.options import ProviderOptions
+from openrouter_opts.options import ProviderOptions, warn_if_online
 from openrouter_opts.protocol.completion import Completion
 from openrouter_opts.protocol.request import Request, chat_request, get_request
 from openrouter_opts.protocol.wire import Messages
@@ -168,6 +168,8 @@ class OpenRouterClient:
 
     def _chat(self, messages: Messages, call: dict[str, Any], *, stream: bool) -> _Call:
         model = call.pop("model", None) or self._model
+        if model is not None:
+            _check_model(model)
         settings, transport = self._for_call(call)
         given = call.pop("provider_options", None)
         options = self._options.merged(ProviderOptions.of(given, **call))
@@ -184,6 +186,13 @@ class OpenRouterClient:
             max_retries=self._settings.max_retries if max_retries is None else max_retries,
         )
         return settings, Transport(settings, self._secret)
+
+
+def _check_model(model: object) -> None:
+    """Check the slug of a model; raises `ConfigurationError`. Warns about a suffix that OpenRouter has retired."""
+    if not isinstance(model, str) or not model.strip():
+        raise ConfigurationError(f"model: needs a slug such as 'anthropic/claude-sonnet-4.6', got {model!r}")
+    warn_if_online(model)
 
 
 def _uncounted(result: object, /) -> None:

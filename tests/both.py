@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from typing import Any, Literal, TypeAlias
 
@@ -23,6 +24,13 @@ class Caller:
     def close(self) -> None:
         if self._runner:
             self._runner.close()
+
+    def pause(self, seconds: float) -> None:
+        """Wait, as an application does between its calls: with the event loop running."""
+        if self._runner is None:
+            time.sleep(seconds)
+        else:
+            self._runner.run(asyncio.sleep(seconds))
 
     def __getattr__(self, name: str) -> Any:
         if self._runner is None:

@@ -29,7 +29,6 @@ LAYERS = (
         "openrouter_opts.protocol.wire",
         "openrouter_opts.protocol.sse",
         "openrouter_opts.protocol.reasoning",
-        "openrouter_opts.protocol.replay",
     },
     # the answer as values
     {"openrouter_opts.protocol.completion"},
@@ -41,8 +40,8 @@ LAYERS = (
     {"openrouter_opts.protocol.failure"},
     # values from JSON; JSON from values
     {"openrouter_opts.protocol.decode", "openrouter_opts.protocol.request"},
-    # chunks to an answer
-    {"openrouter_opts.protocol.assemble"},
+    # chunks to an answer; an answer to what the next request sends back
+    {"openrouter_opts.protocol.assemble", "openrouter_opts.protocol.replay"},
     # what to do about a failure; what calls cost together
     {"openrouter_opts.http.retry", "openrouter_opts.http.faults", "openrouter_opts.money.tracking"},
     # the life of a call, decided

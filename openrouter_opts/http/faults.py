@@ -83,11 +83,19 @@ def _kind(problem: BaseException) -> str:
 
 
 def _chain(problem: BaseException) -> list[BaseException]:
-    # Causes alone: the context goes on into whatever the caller is just handling, such as the failure before a fallback.
     chain = [problem]
-    while (cause := chain[-1].__cause__) and cause not in chain:
-        chain.append(cause)
+    while (beneath := _beneath(chain[-1])) and beneath not in chain:
+        chain.append(beneath)
     return chain
+
+
+def _beneath(problem: BaseException) -> BaseException | None:
+    """Return what `problem` came from; not what the caller was just handling, such as the failure before a fallback."""
+    context = problem.__context__
+    if type(problem).__module__.startswith("httpcore") and isinstance(context, OSError):
+        # httpcore raises its errors again `from None`, so that the cause is left in the context alone.
+        return None if isinstance(context, OpenRouterError) else context
+    return problem.__cause__
 
 
 def _words(problem: BaseException) -> str:

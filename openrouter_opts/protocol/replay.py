@@ -1,4 +1,4 @@
-"""What of a model's reasoning goes back with the next request.
+"""What of an earlier answer goes back with the next request, and in which form; the same from every framework.
 
 Providers check signatures and encrypted items, so an entry of `reasoning_details` is sent as it came, or not at all.
 Source: https://openrouter.ai/docs/guides/best-practices/reasoning-tokens
@@ -10,9 +10,60 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from openrouter_opts.protocol.completion import ToolCall
+from openrouter_opts.protocol.decode import made_up_id
+
 # "Invalid signature in thinking block" (Anthropic), "Corrupted thought signature" (Google): without one these are refused.
 # https://github.com/OpenRouterTeam/ai-sdk-provider/blob/main/CHANGELOG.md (2.3.3, 2.5.1)
 _SIGNED_FORMATS: Final = frozenset({"anthropic-claude-v1", "google-gemini-v1"})
+
+
+def tool_call(slot: int, call_id: str | None, name: str | None, arguments: Any) -> dict[str, Any]:
+    """Return a tool call as it goes out. Its arguments are always JSON, since the providers behind OpenRouter parse them.
+
+    Args:
+        slot: Its place among the calls of the message; a call without an id gets one from it.
+        call_id: The id that the result refers to.
+        name: The function.
+        arguments: A mapping, or the text that the model wrote.
+    """
+    text = arguments if isinstance(arguments, str) else json_text(arguments or {})
+    if ToolCall("", "", text).args is None:
+        # Under the name that pydantic-ai uses, so that the model sees what it wrote.
+        text = json_text({"INVALID_JSON": text})
+    # A name is required, and a call that was cut off before it has none.
+    function = {"name": name or "unknown", "arguments": text if text.strip() else "{}"}
+    return {"id": call_id or made_up_id(slot), "type": "function", "function": function}
+
+
+def json_text(value: Any) -> str:
+    """Write JSON as text for a model: readable, and in the order it has, since prompt caches look at the bytes."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def other_output(
+    extra: Mapping[str, Any], *, images: Sequence[Any] = (), refusal: str | None = None
+) -> dict[str, Any]:
+    """Return what a model gave beside text, calls and reasoning.
+
+    Args:
+        extra: What a framework keeps of the answer (`refusal`, `images`, `annotations`, `audio`).
+        images: The images of the message itself, as parts.
+        refusal: The refusal of the message itself.
+    """
+    wire: dict[str, Any] = {}
+    if refusal := extra.get("refusal") or refusal:
+        wire["refusal"] = refusal
+    if images := extra.get("images") or images:
+        wire["images"] = images
+    # A parsed file that goes back isn't parsed, and paid for, again.
+    if files := [each for each in extra.get("annotations") or () if each.get("type") == "file"]:
+        wire["annotations"] = files
+    audio = extra.get("audio")
+    if isinstance(audio, Mapping) and audio.get("id"):
+        # A model hears its own audio by its id only.
+        wire["audio"] = {"id": audio["id"]}
+    return wire
 
 
 def sendable(details: Sequence[Any] | None) -> list[Any] | None:

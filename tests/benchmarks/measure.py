@@ -1,4 +1,4 @@
-"""Wall and CPU time of a case.
+"""Wall and CPU time of the cases.
 
 Ours and the floor take turns, so that a slow moment of the machine hits both; of each the fastest round counts, since all that else
 runs on a machine can only add time. CPU time is this process's: the server has its own.
@@ -82,12 +82,18 @@ def verify(case: Case) -> None:
         raise WrongAnswer(f"{case.name}: {spend!r} for {case.requests} calls")
 
 
-def measure(case: Case, rounds: int) -> Result:
-    """Time a case."""
-    ways = (case.ours, case.framework, case.raw)
-    samples = [[_sample(way, case.repeat) for way in ways] for _ in range(rounds)]
-    ours, framework, raw = (Time.best(times) for times in zip(*samples, strict=True))
-    return Result(case.name, ours, framework, raw)
+def measure(cases: Sequence[Case], rounds: int) -> list[Result]:
+    """Time the cases. Each round has them all, so that none of them gets all of a slow minute."""
+    samples = [[[_sample(way, case.repeat) for way in _ways(case)] for case in cases] for _ in range(rounds)]
+    results: list[Result] = []
+    for case, taken in zip(cases, zip(*samples, strict=True), strict=True):
+        ours, framework, raw = (Time.best(times) for times in zip(*taken, strict=True))
+        results.append(Result(case.name, ours, framework, raw))
+    return results
+
+
+def _ways(case: Case) -> tuple[Call, Call, Call]:
+    return case.ours, case.framework, case.raw
 
 
 def _sample(call: Call, repeat: int) -> Time:
@@ -98,27 +104,25 @@ def _sample(call: Call, repeat: int) -> Time:
     return Time((time.perf_counter() - wall) / repeat, (time.process_time() - cpu) / repeat)
 
 
-def construction() -> dict[str, float]:
-    """Return the seconds it takes to make a model, after the first one."""
-
-    def langchain() -> object:
-        return ChatOpenRouter(model=wire.MODEL, api_key=KEY)
-
-    def llamaindex() -> object:
-        return OpenRouter(model=wire.MODEL, api_key=KEY)
-
-    return {"ChatOpenRouter": _median_of(langchain), "OpenRouter": _median_of(llamaindex)}
+def construction(repeat: int = 100) -> dict[str, float]:
+    """Return the seconds it takes to make a model, after the first one: the median, which an unlucky moment doesn't move."""
+    makers: dict[str, Callable[[], object]] = {
+        "ChatOpenRouter": lambda: ChatOpenRouter(model=wire.MODEL, api_key=KEY),
+        "OpenRouter": lambda: OpenRouter(model=wire.MODEL, api_key=KEY),
+    }
+    return {name: median(_seconds(make) for _ in range(repeat)) for name, make in makers.items()}
 
 
-def _median_of(make: Callable[[], object], repeat: int = 50) -> float:
+def _seconds(make: Callable[[], object]) -> float:
+    began = time.perf_counter()
     make()
-    return median(_sample(lambda: str(make()), 1).wall for _ in range(repeat))
+    return time.perf_counter() - began
 
 
 def imports(rounds: int) -> dict[str, tuple[float, float]]:
     """Return the seconds to import each package in a fresh interpreter, and those for what it stands on alone."""
     packages = {
-        "openrouter_opts": ("httpx", "pydantic"),
+        "openrouter_opts.client": ("httpx", "pydantic"),
         "langchain_openrouter_opts": ("httpx", "langchain_core.language_models.chat_models"),
         "llamaindex_openrouter_opts": ("httpx", "llama_index.core.llms.function_calling"),
     }

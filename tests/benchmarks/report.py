@@ -52,6 +52,9 @@ class Report:
         console.print(self._calls())
         console.print(self._starts())
         console.print(", ".join(f"{name} {value}" for name, value in machine().items()), highlight=False)
+        if os.getloadavg()[0] > (os.cpu_count() or 1):
+            # A long call is interrupted more often than a short one, so the ratios get worse, too.
+            console.print("[yellow]The machine was busy[/]: these figures are too high.", highlight=False)
         for line in self.too_slow():
             console.print(f"[red]too slow[/] {line}", highlight=False)
 

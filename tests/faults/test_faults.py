@@ -12,6 +12,8 @@ import logging
 import os
 import pickle
 import socket
+import subprocess
+import sys
 import threading
 import time
 import traceback
@@ -188,7 +190,7 @@ def test_a_kept_connection_that_the_server_has_closed_is_not_reused(scripted: Se
     client = caller(server)
     for _ in range(3):
         assert client.complete(HI).text == "Hello"
-        time.sleep(0.02)
+        client.pause(0.05)
     assert server.connections == 3
 
 
@@ -530,6 +532,7 @@ def test_a_client_serves_event_loops_in_many_threads(scripted: Servers):
     assert wrong == []
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_opens_its_own_connection(scripted: Servers):
     server = scripted(choose=echo)
     client = client_of(server)
@@ -546,6 +549,29 @@ def test_a_forked_child_opens_its_own_connection(scripted: Servers):
     assert server.connections == warm + 1
     assert client.complete(say("again")).text == "again"
     assert server.connections == warm + 1
+
+
+PROGRAM = """
+import asyncio, sys
+from openrouter_opts import OpenRouterClient
+client = OpenRouterClient(api_key="sk-or-v1-x", base_url=sys.argv[1], model="m/x")
+messages = [{"role": "user", "content": "hi"}]
+async def work():
+    await client.acomplete(messages)
+    await anext(client.astream(messages))
+client.complete(messages)
+kept = client.stream(messages)
+next(kept)
+asyncio.run(work())
+"""
+
+
+def test_a_process_that_ends_leaves_nothing_open(scripted: Servers):
+    server = scripted(choose=echo)
+    command = [sys.executable, "-X", "dev", "-W", "error", "-c", PROGRAM, server.base_url]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    complaints = [line for line in done.stderr.splitlines() if "Executing <" not in line]
+    assert (done.returncode, complaints) == (0, [])
 
 
 # --- J: the key stays out of sight ---

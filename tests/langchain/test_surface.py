@@ -128,6 +128,17 @@ def test_an_answer_from_the_cache_costs_nothing(make_llm: Any, sandbox: Sandbox)
     assert second.content == first.content
 
 
+def test_a_changed_model_does_not_take_the_old_ones_answers_from_the_cache(
+    make_llm: Any, sandbox: Sandbox
+) -> None:
+    llm = make_llm(cache=InMemoryCache())
+    llm.invoke("hi")
+    llm.model_copy(update={"temperature": 0.5}).invoke("hi")
+    llm.temperature = 0.7
+    llm.invoke("hi")
+    assert [request.body.get("temperature") for request in sandbox.requests] == [None, 0.5, 0.7]
+
+
 def test_traces_name_the_model_and_its_parameters(make_llm: Any) -> None:
     llm = make_llm(max_completion_tokens=7, temperature=0.5, stop="x")
     assert llm._get_ls_params() == {

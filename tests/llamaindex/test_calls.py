@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from llama_index.core import Settings
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse, MessageRole
-from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
+from llama_index.core.callbacks import CallbackManager, LlamaDebugHandler, TokenCountingHandler
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events import BaseEvent
@@ -235,11 +235,16 @@ def test_streams_are_real_generators(llm: OpenRouter, question: list[ChatMessage
     assert inspect.isgenerator(llm.stream_complete(PROMPT))
 
 
+def remembering() -> CallbackManager:
+    """What keeps every exception, and with it the frames of LlamaIndex's generators."""
+    return CallbackManager([LlamaDebugHandler(print_trace_on_end=False)])
+
+
 def test_closing_a_stream_early_closes_the_connection_at_once(
     scripted: Callable[..., Any], question: list[ChatMessage]
 ) -> None:
     server = scripted(_endless())
-    llm = OpenRouter("a/b", api_key="k", api_base=server.base_url)
+    llm = OpenRouter("a/b", api_key="k", api_base=server.base_url, callback_manager=remembering())
     stream = llm.stream_chat(question)
     assert next(stream).delta == "word "
     stream.close()
@@ -250,7 +255,7 @@ async def test_closing_an_asynchronous_stream_early_closes_the_connection_at_onc
     scripted: Callable[..., Any], question: list[ChatMessage]
 ) -> None:
     server = scripted(_endless())
-    llm = OpenRouter("a/b", api_key="k", api_base=server.base_url)
+    llm = OpenRouter("a/b", api_key="k", api_base=server.base_url, callback_manager=remembering())
     stream = await llm.astream_chat(question)
     assert (await anext(stream)).delta == "word "
     await stream.aclose()

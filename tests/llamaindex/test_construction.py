@@ -178,12 +178,19 @@ def test_options_may_be_written_in_many_ways(
 def test_assigning_to_a_field_takes_effect(llm: OpenRouter, sandbox: Sandbox) -> None:
     llm.complete("hi")
     llm.temperature = 0.5
-    llm.additional_kwargs["top_k"] = 3
     llm.model = "anthropic/claude-sonnet-4.6"
     llm.complete("hi")
 
     body = sandbox.last.body
-    assert (body["temperature"], body["top_k"], body["model"]) == (0.5, 3, "anthropic/claude-sonnet-4.6")
+    assert (body["temperature"], body["model"]) == (0.5, "anthropic/claude-sonnet-4.6")
+
+
+def test_changing_a_dict_of_it_takes_effect(llm: OpenRouter, sandbox: Sandbox) -> None:
+    llm.complete("hi")
+    llm.additional_kwargs["top_k"] = 3
+    llm.complete("hi")
+
+    assert sandbox.last.body["top_k"] == 3
 
 
 def test_a_copy_with_other_values_has_those(llm: OpenRouter, sandbox: Sandbox) -> None:

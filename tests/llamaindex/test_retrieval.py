@@ -11,8 +11,12 @@ from llama_index.core.base.response.schema import Response
 from llama_index.core.chat_engine import SimpleChatEngine
 from llama_index.core.chat_engine.types import ChatMode
 from llama_index.core.memory import ChatMemoryBuffer
+from llama_index.core.postprocessor import LLMRerank, StructuredLLMRerank
+from llama_index.core.query_engine import RouterQueryEngine
 from llama_index.core.response_synthesizers import ResponseMode, get_response_synthesizer
 from llama_index.core.schema import NodeWithScore, TextNode
+from llama_index.core.selectors import LLMSingleSelector, PydanticSingleSelector
+from llama_index.core.tools import QueryEngineTool
 from pydantic import BaseModel
 
 from llamaindex_openrouter_opts import OpenRouter
@@ -84,6 +88,37 @@ async def test_every_synthesizer_answers(mode: ResponseMode, llm: OpenRouter) ->
     assert isinstance(answer := synthesizer.synthesize(QUESTION, nodes), Response)
     assert str(answer)
     assert str(await synthesizer.asynthesize(QUESTION, nodes))
+
+
+@pytest.mark.parametrize("selector", [LLMSingleSelector, PydanticSingleSelector])
+def test_a_router_asks_the_engine_that_knows(selector: Any, llm: OpenRouter, index: VectorStoreIndex) -> None:
+    ferry = VectorStoreIndex.from_documents([Document(text=DOCUMENTS[2])], embed_model=index._embed_model)
+    engines = [
+        QueryEngineTool.from_defaults(index.as_query_engine(llm=llm), description="knows the lighthouse"),
+        QueryEngineTool.from_defaults(ferry.as_query_engine(llm=llm), description="knows the ferry"),
+    ]
+    router = RouterQueryEngine(selector=selector.from_defaults(llm=llm), query_engine_tools=engines, llm=llm)
+
+    assert "forty minutes" in str(router.query("How long does the ferry take?"))
+
+
+def test_nodes_are_ranked_by_the_model(llm: OpenRouter) -> None:
+    nodes = [NodeWithScore(node=TextNode(text=text), score=1.0) for text in DOCUMENTS]
+
+    ranked = LLMRerank(llm=llm, top_n=1).postprocess_nodes(nodes, query_str="How long does the ferry take?")
+
+    assert [node.text for node in ranked] == [DOCUMENTS[2]]
+
+
+def test_nodes_are_ranked_by_objects_of_the_model(llm: OpenRouter, sandbox: Sandbox) -> None:
+    nodes = [NodeWithScore(node=TextNode(text=text), score=1.0) for text in DOCUMENTS]
+    sandbox.answer_next('{"documents": [{"document_number": 3, "relevance": 9}]}')
+
+    ranked = StructuredLLMRerank(llm=llm, top_n=1).postprocess_nodes(
+        nodes, query_str="How long does it take?"
+    )
+
+    assert [(node.text, node.score) for node in ranked] == [(DOCUMENTS[2], 9.0)]
 
 
 def test_a_long_text_fits_into_one_call_of_a_model_with_a_large_window(

@@ -171,10 +171,17 @@ def test_an_object_of_another_shape_is_an_error(make_llm: MakeLLM, sandbox: Sand
 
 
 @every_way
+@pytest.mark.parametrize(
+    "text",
+    [
+        '```json\n{"setup": "a", "punchline": "b"}\n```',
+        'Here it is:\n\n```\n{"setup": "a",\n "punchline": "b"}\n```\nI hope you like it.',
+    ],
+)
 async def test_a_fence_around_the_object_is_taken_off(
-    predict: Any, make_llm: MakeLLM, sandbox: Sandbox
+    predict: Any, text: str, make_llm: MakeLLM, sandbox: Sandbox
 ) -> None:
-    sandbox.answer_next('```json\n{"setup": "a", "punchline": "b"}\n```')
+    sandbox.answer_next(text)
 
     assert await predict(make_llm()) == Joke(setup="a", punchline="b")
 
@@ -188,6 +195,16 @@ async def test_a_structured_llm_answers_with_objects(llm: OpenRouter, asynchrono
 
     assert isinstance(response.raw, Joke)
     assert Joke.model_validate_json(response.message.content or "") == response.raw
+
+
+@pytest.mark.filterwarnings("ignore:The `json` method is deprecated:DeprecationWarning:llama_index")
+def test_a_structured_llm_streams_objects(llm: OpenRouter) -> None:
+    responses = list(
+        llm.as_structured_llm(Joke).stream_chat([ChatMessage(content="Tell a joke about dogs.")])
+    )
+
+    assert len(responses) > 3
+    assert isinstance(responses[-1].raw, Joke)
 
 
 class Heard(BaseEventHandler):

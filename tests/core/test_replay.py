@@ -1,0 +1,47 @@
+"""Which reasoning goes back to the model."""
+
+from __future__ import annotations
+
+import pytest
+
+from openrouter_opts.protocol.replay import once_each, sendable
+
+SIGNED = {"type": "reasoning.text", "text": "Hm.", "signature": "s", "format": "anthropic-claude-v1"}
+UNSIGNED = {"type": "reasoning.text", "text": "Hm.", "format": "anthropic-claude-v1"}
+PLAIN = {"type": "reasoning.text", "text": "Hm.", "format": "unknown"}
+ENCRYPTED = {"type": "reasoning.encrypted", "data": "x", "format": "google-gemini-v1"}
+
+
+@pytest.mark.parametrize(
+    ("details", "sent"),
+    [
+        (None, None),
+        ([], []),
+        ([SIGNED, PLAIN, ENCRYPTED, None], [SIGNED, PLAIN, ENCRYPTED, None]),
+        ([UNSIGNED, ENCRYPTED], [ENCRYPTED]),
+        ([UNSIGNED], None),
+        ([UNSIGNED | {"format": "google-gemini-v1"}], None),
+    ],
+)
+def test_entries_go_back_as_they_came_unless_a_signature_is_missing(details, sent) -> None:
+    assert sendable(details) == sent
+
+
+def test_an_entry_goes_back_with_the_first_message_that_has_it() -> None:
+    messages = [
+        {"reasoning_details": [SIGNED, PLAIN]},
+        {"content": "hi"},
+        {"reasoning_details": [dict(SIGNED), ENCRYPTED, PLAIN]},
+        {"reasoning_details": [dict(ENCRYPTED)]},
+        {"reasoning_details": []},
+    ]
+
+    once_each(messages)
+
+    assert messages == [
+        {"reasoning_details": [SIGNED, PLAIN]},
+        {"content": "hi"},
+        {"reasoning_details": [ENCRYPTED, PLAIN]},
+        {},
+        {"reasoning_details": []},
+    ]
