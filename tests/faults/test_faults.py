@@ -12,12 +12,15 @@ import logging
 import os
 import pickle
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,6 +150,31 @@ def test_a_name_that_does_not_resolve_is_a_failed_connection(side: Side, monkeyp
     client = Caller(side, OpenRouterClient(api_key=KEY, base_url="http://nowhere.invalid/v1", max_retries=0))
     error = failure(client, ConnectionFailed)
     assert "not known" in str(error)
+    client.close()
+
+
+@pytest.fixture
+def untrusted() -> Iterator[str]:
+    """Return the URL of a server whose certificate nobody has signed, and that hangs up when it is refused."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(Path(__file__).with_name("untrusted.pem"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with suppress(OSError), listener.accept()[0] as connection:
+                context.wrap_socket(connection, server_side=True).close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}/v1"
+        thread.join()
+
+
+def test_a_certificate_that_is_not_trusted_is_not_tried_again(untrusted: str, side: Side):
+    client = Caller(side, OpenRouterClient(api_key=KEY, base_url=untrusted))
+    error = failure(client, CertificateError)
+    assert (error.attempts, error.delivered) == (1, "no")
+    assert "SSL_CERT_FILE" in str(error)
     client.close()
 
 
