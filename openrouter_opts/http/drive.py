@@ -7,17 +7,10 @@ from typing import Any, Protocol
 
 from openrouter_opts.errors import OpenRouterError
 from openrouter_opts.http.exchange import Drain, Flow, Head, Item, Open, Read, Sleep
-from openrouter_opts.protocol.completion import Completion, Delta
+from openrouter_opts.money.tracking import Settle
+from openrouter_opts.protocol.completion import Abandoned, Completion, Delta
 
 _TO_PERFORM = (Open, Read, Drain, Sleep)
-
-
-class Settle(Protocol):
-    """Takes note of how a call ended, for the books."""
-
-    def __call__(self, result: Completion | OpenRouterError, /) -> None:
-        """Take the completion or the error."""
-        ...
 
 
 class Wire(Protocol):
@@ -48,6 +41,7 @@ def drive(flow: Flow, wire: Wire, settle: Settle) -> Generator[Item, None, None]
     """Perform the steps of `flow`; yield its items. Closing this closes the connection."""
     reply: Any = None
     error: OpenRouterError | None = None
+    left: Abandoned | None = Abandoned()
     try:
         while True:
             try:
@@ -55,13 +49,16 @@ def drive(flow: Flow, wire: Wire, settle: Settle) -> Generator[Item, None, None]
             except StopIteration:
                 return
             except OpenRouterError as failure:
+                left = None
                 settle(failure)
                 raise
             reply = error = None
             if isinstance(step, Delta):
+                left = Abandoned(step.chunk)
                 yield step
                 continue
             if not isinstance(step, _TO_PERFORM):
+                left = None
                 if isinstance(step, Completion):
                     settle(step)
                 yield step
@@ -74,6 +71,9 @@ def drive(flow: Flow, wire: Wire, settle: Settle) -> Generator[Item, None, None]
                 # What was translated holds the library's request, and so the key.
                 error.__context__ = None
     finally:
+        if left:
+            # Closed, cancelled or interrupted: what was generated until now may be billed.
+            settle(left)
         flow.close()
         wire.close()
 
@@ -82,6 +82,7 @@ async def adrive(flow: Flow, wire: AsyncWire, settle: Settle) -> AsyncGenerator[
     """Perform the steps of `flow`; yield its items. Closing this closes the connection."""
     reply: Any = None
     error: OpenRouterError | None = None
+    left: Abandoned | None = Abandoned()
     try:
         while True:
             try:
@@ -89,13 +90,16 @@ async def adrive(flow: Flow, wire: AsyncWire, settle: Settle) -> AsyncGenerator[
             except StopIteration:
                 return
             except OpenRouterError as failure:
+                left = None
                 settle(failure)
                 raise
             reply = error = None
             if isinstance(step, Delta):
+                left = Abandoned(step.chunk)
                 yield step
                 continue
             if not isinstance(step, _TO_PERFORM):
+                left = None
                 if isinstance(step, Completion):
                     settle(step)
                 yield step
@@ -108,5 +112,8 @@ async def adrive(flow: Flow, wire: AsyncWire, settle: Settle) -> AsyncGenerator[
                 # What was translated holds the library's request, and so the key.
                 error.__context__ = None
     finally:
+        if left:
+            # Closed, cancelled or interrupted: what was generated until now may be billed.
+            settle(left)
         flow.close()
         await wire.close()

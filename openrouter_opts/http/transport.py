@@ -9,6 +9,7 @@ redirects and authentication, which its clients add, would be a third of the cos
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import importlib.util
 import os
@@ -203,6 +204,11 @@ def _forget_closed_loops() -> None:
         _async_pools.pop(key, None)
 
 
+def _close_all() -> None:
+    for pool in _pools.values():
+        pool.close()
+
+
 def _inherit() -> None:
     # In a forked child: the connections are the parent's, so they are neither used nor closed here.
     _inherited.append((dict(_pools), dict(_async_pools)))
@@ -211,6 +217,8 @@ def _inherit() -> None:
     _lock.release()
 
 
+# Left open, kept-alive sockets are reported as a ResourceWarning when the interpreter goes down.
+atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
     # Held over the fork, the lock cannot be left locked in the child by a thread that is not there.
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_inherit)

@@ -16,9 +16,11 @@ from typing import Literal, TypeAlias
 
 from openrouter_opts.errors import OpenRouterError
 from openrouter_opts.money.cost import UNKNOWN_COST, Cost
-from openrouter_opts.protocol.completion import Completion, Usage
+from openrouter_opts.protocol.completion import Abandoned, Completion, Usage
+from openrouter_opts.protocol.decode import text_of
 
-Outcome = Literal["answered", "failed"]
+Outcome = Literal["answered", "interrupted", "failed"]
+"""How a call ended: with its answer; in the middle, by an error or because the caller left; or before any of its answer came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +43,21 @@ class Record:
         return self.usage.cost if self.usage else UNKNOWN_COST
 
     @classmethod
-    def of(cls, result: Completion | OpenRouterError, asked: str | None) -> Record:
+    def of(cls, result: Completion | OpenRouterError | Abandoned, asked: str | None) -> Record:
         """Make the record of a call that ended in `result`; `asked` is the model that was asked for."""
         if isinstance(result, Completion):
             return cls(
                 result.model or asked, result.provider, result.id, result.usage, "answered", result.attempts
             )
+        if isinstance(result, Abandoned):
+            model, provider, generation_id = (
+                text_of(result.chunk.get(key)) for key in ("model", "provider", "id")
+            )
+            return cls(model or asked, provider, generation_id, None, "interrupted")
         model = result.partial.model if result.partial else None
+        outcome: Outcome = "interrupted" if result.partial else "failed"
         return cls(
-            model or asked, result.provider, result.generation_id, result.usage, "failed", result.attempts
+            model or asked, result.provider, result.generation_id, result.usage, outcome, result.attempts
         )
 
 
@@ -85,8 +93,8 @@ class Spend:
 
     @property
     def unknown(self) -> int:
-        """How many answered calls did not say what they cost."""
-        return sum(record.outcome == "answered" and record.cost.total is None for record in self.records)
+        """How many calls may have cost something, and nobody said what: their ids are the keys for `GET /generation`."""
+        return sum(record.outcome != "failed" and record.cost.total is None for record in self.records)
 
     @property
     def successful_requests(self) -> int:
@@ -124,7 +132,8 @@ class Spend:
         return f"Spend(total=Decimal('{self.total}'), calls={len(records)}, unknown={self.unknown})"
 
 
-Settle: TypeAlias = Callable[[Completion | OpenRouterError], None]
+# Takes note of how a call ended, for the books.
+Settle: TypeAlias = Callable[[Completion | OpenRouterError | Abandoned], None]
 
 _open_scopes: ContextVar[tuple[Spend, ...]] = ContextVar("openrouter_opts_spend", default=())
 
@@ -148,7 +157,7 @@ def settling(asked: str | None) -> Settle:
     """Return what takes the result of the call that begins now to the scopes that are open now."""
     scopes = _open_scopes.get()
 
-    def settle(result: Completion | OpenRouterError) -> None:
+    def settle(result: Completion | OpenRouterError | Abandoned) -> None:
         for scope in scopes:
             scope.add(Record.of(result, asked))
 

@@ -178,3 +178,10 @@ class Delta(NamedTuple):
     """Which choice it belongs to; anything but 0 only with `n` > 1."""
     chunk: Mapping[str, Any] = {}
     """The chunk as it came."""
+
+
+class Abandoned(NamedTuple):
+    """A call that the caller left before its end: a closed stream, a cancelled task."""
+
+    chunk: Mapping[str, Any] = {}
+    """The last chunk that had come, which names the generation."""

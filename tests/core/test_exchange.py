@@ -29,6 +29,7 @@ from openrouter_opts.http.drive import drive
 from openrouter_opts.http.exchange import Drain, Head, Open, Patience, exchange, read_json, read_stream
 from openrouter_opts.http.retry import Retry
 from openrouter_opts.http.settings import Timeout
+from openrouter_opts.protocol.completion import Abandoned
 from openrouter_opts.protocol.request import Request
 from tests.fake_wire import JSON, SSE, FakeWire, call, whole_call
 from tests.wire_bytes import COMPLETION, DONE, STREAM, USAGE, USAGE_CHUNK, delta, event
@@ -497,7 +498,7 @@ def test_without_timeouts_every_wait_is_endless():
 # --- the driver ---
 
 
-def test_closing_early_closes_the_wire_and_settles_nothing():
+def test_closing_early_closes_the_wire_and_leaves_a_note_in_the_books():
     wire = FakeWire([[SSE, STREAM]])
     settled: list[Any] = []
     driven = drive(
@@ -507,7 +508,10 @@ def test_closing_early_closes_the_wire_and_settles_nothing():
     )
     next(driven)
     driven.close()
-    assert (wire.closed, settled) == (1, [])
+    (left,) = settled
+    assert wire.closed == 1
+    assert isinstance(left, Abandoned)
+    assert left.chunk["id"]
 
 
 def test_what_is_no_error_of_ours_passes_through_and_closes_the_wire():

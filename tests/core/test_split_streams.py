@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,70 @@ from hypothesis import strategies as st
 from openrouter_opts.errors import OpenRouterError
 from openrouter_opts.http.exchange import Open, Sleep
 from openrouter_opts.protocol.completion import Completion, Delta
+from openrouter_opts.sandbox import Sandbox
 from tests.fake_wire import JSON, SSE, Outcome, call, whole_call
 from tests.wire_bytes import COMPLETION
 
 FILES = sorted((Path(__file__).parent.parent / "streams").glob("*.sse"))
 STREAMS = {file.stem: file.read_bytes() for file in FILES}
 RECORDED = pytest.mark.parametrize("name", STREAMS)
+
+
+# Recorded anew in every run, so that the sandbox cannot drift from what is read here: text, reasoning, and two tool calls.
+ASKED = {
+    "model": "anthropic/claude-sonnet-4.6",
+    "stream": True,
+    "reasoning": {"effort": "low"},
+    "messages": [{"role": "user", "content": "What is the weather in Rome, and what is 3 times 4?"}],
+    "tools": [
+        {
+            "type": "function",
+            "function": {
+                "name": name,
+                "description": does,
+                "parameters": {"type": "object", "properties": takes},
+            },
+        }
+        for name, does, takes in (
+            ("weather", "The weather in a city.", {"city": {"type": "string"}}),
+            ("multiply", "Multiply two numbers.", {"a": {"type": "integer"}, "b": {"type": "integer"}}),
+        )
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def from_the_sandbox() -> bytes:
+    with Sandbox() as sandbox:
+        request = urllib.request.Request(
+            f"{sandbox.base_url}/chat/completions",
+            json.dumps(ASKED).encode(),
+            {"Authorization": f"Bearer {sandbox.api_key}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request) as answer:
+            return bytes(answer.read())
+
+
+def test_a_stream_of_the_sandbox_is_read(from_the_sandbox: bytes):
+    completion = call([SSE, from_the_sandbox]).completion
+    assert [(call.name, call.args) for call in completion.tool_calls] == [
+        ("weather", {"city": "Rome"}),
+        ("multiply", {"a": 3, "b": 4}),
+    ]
+    (details,) = completion.choice.reasoning_details or ()
+    assert details["signature"]
+    assert details["text"] == completion.reasoning
+    assert completion.cost.total
+
+
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_any_split_of_a_stream_of_the_sandbox_gives_the_same_answer(
+    from_the_sandbox: bytes, data: st.DataObject
+):
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(from_the_sandbox)), max_size=60)))
+    pieces = [from_the_sandbox[a:b] for a, b in zip([0, *cuts], [*cuts, len(from_the_sandbox)], strict=True)]
+    assert same(call([SSE, from_the_sandbox]), call([SSE, *filter(None, pieces)]))
 
 
 def whole(name: str) -> Outcome:

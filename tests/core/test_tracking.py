@@ -12,7 +12,7 @@ import pytest
 from openrouter_opts.errors import Interrupted, ServerError
 from openrouter_opts.money.cost import Cost
 from openrouter_opts.money.tracking import Record, settling, track_costs
-from openrouter_opts.protocol.completion import Completion, Usage
+from openrouter_opts.protocol.completion import Abandoned, Completion, Usage
 
 
 def completion(cost: str | None, model: str | None = "m/x", provider: str = "Mock") -> Completion:
@@ -56,11 +56,21 @@ def test_a_failed_call_is_recorded_with_what_it_cost_so_far():
         settling("m/x")(cut)
         settling("m/x")(ServerError("down", status=503))
     assert [(record.model, record.outcome) for record in spend.records] == [
-        ("m/served", "failed"),
+        ("m/served", "interrupted"),
         ("m/x", "failed"),
     ]
     assert (spend.total, spend.successful_requests, spend.unknown) == (Decimal("0.2"), 0, 0)
     assert spend.records[1].cost.source == "unknown"
+
+
+def test_a_call_that_the_caller_left_is_in_the_books_with_its_generation():
+    with track_costs() as spend:
+        settling("m/x")(Abandoned({"id": "gen-7", "model": "m/served", "provider": "Mock"}))
+        settling("m/x")(Abandoned())
+    known, early = spend.records
+    assert (known.generation_id, known.model, known.provider) == ("gen-7", "m/served", "Mock")
+    assert (early.generation_id, early.model, early.outcome) == (None, "m/x", "interrupted")
+    assert (spend.total, spend.unknown) == (0, 2)
 
 
 def test_scopes_nest():
