@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Any
 
 from openrouter.components import ChatRequest
@@ -33,6 +34,7 @@ def _lost(sent: Any, parsed: Any, path: str) -> Iterator[str]:
         yield f"{path}: is dropped"
     elif isinstance(parsed, BaseModel):
         if getattr(parsed, "is_unknown", False):
+            yield f"{path}: is of a kind that it does not know: {sent!r:.80}"
             return
         names = {field.alias or name: name for name, field in type(parsed).model_fields.items()}
         for key, value in sent.items():
@@ -50,4 +52,6 @@ def _lost(sent: Any, parsed: Any, path: str) -> Iterator[str]:
 def _same(sent: Any, parsed: Any) -> bool:
     if isinstance(sent, int | float) and isinstance(parsed, str) and not isinstance(sent, bool):
         return str(sent) == parsed
+    if isinstance(parsed, date):
+        return sent == str(parsed)
     return bool(sent == parsed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-# A model class is called through its framework, and made through pydantic.
+# A model class is called through its framework, maybe in a task that the framework makes, and made through pydantic.
 _NOT_THE_CALLER: Final = frozenset(
     {
         "openrouter_opts",
@@ -15,6 +15,7 @@ _NOT_THE_CALLER: Final = frozenset(
         "llama_index",
         "llama_index_instrumentation",
         "pydantic",
+        "asyncio",
     }
 )
 

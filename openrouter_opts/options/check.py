@@ -22,8 +22,21 @@ from openrouter_opts.options.option import OpenPart, Option, Part
 _RESERVED_HEADERS: Final[Mapping[str, str]] = {
     "authorization": "pass `api_key` instead",
     "host": "pass `base_url` instead",
-    "content-length": "leave it out",
-    "content-type": "leave it out",
+    **dict.fromkeys(
+        (
+            "connection",
+            "content-length",
+            "content-type",
+            "expect",
+            "keep-alive",
+            "proxy-authorization",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+        ),
+        "leave it out",
+    ),
 }
 _TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
 _unknown_keys: set[str] = set()
@@ -136,9 +149,10 @@ def _unknown(seen: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any], str
             yield from _unknown(item, f"{path}[{index}]")
     elif isinstance(seen, Part):
         if not isinstance(seen, OpenPart):
-            yield from ((key, type(seen).model_fields, path) for key in seen.model_extra or ())
-        for name in seen.model_fields_set & type(seen).model_fields.keys():
-            yield from _unknown(getattr(seen, name), f"{path}.{name}")
+            yield from ((key, seen.known_keys(), path) for key in seen.model_extra or ())
+        for key, name in seen.known_keys().items():
+            if name in seen.model_fields_set:
+                yield from _unknown(getattr(seen, name), f"{path}.{key}")
 
 
 def _check_header(option: Option, value: Any, path: str) -> None:

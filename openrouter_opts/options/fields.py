@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr
 
 from openrouter_opts.options.keyword_fields import OptionFields
-from openrouter_opts.options.option import Flag, Like, ListOf, Open, Option, TheFirst, Whole, header_text
+from openrouter_opts.options.option import Flag, Like, ListOf, Open, Option, Whole, header_text
 from openrouter_opts.options.pages import (
     CACHING,
     DOCS,
@@ -29,7 +29,7 @@ from openrouter_opts.options.parts import (
     Trace,
     WebSearchOptions,
 )
-from openrouter_opts.options.server_tools import ServerTool, Tool
+from openrouter_opts.options.server_tools import Tool
 
 
 def _switch(value: Any) -> str:
@@ -53,7 +53,7 @@ class AllFields(OptionFields):
         Option("Ask for a model with structured outputs.", PARAMETERS),
     ] = None
     tools: Annotated[
-        ListOf[Annotated[Tool | ServerTool | Mapping[str, Any], TheFirst()]] | None,
+        ListOf[Like[Tool]] | None,
         Option(
             "Functions and server tools, in every request of a tool loop.",
             f"{DOCS}guides/features/tool-calling",

@@ -52,11 +52,16 @@ class Part(BaseModel):
     # Building every validator at once would take most of the import.
     model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
+    @classmethod
+    def known_keys(cls) -> Mapping[str, str]:
+        """Return the keys of the JSON object that this class knows, each with the field that holds it."""
+        return {field.alias or name: name for name, field in cls.model_fields.items()}
+
     def wire(self) -> dict[str, Any]:
         """Return the JSON object as it goes out."""
         given = {
-            name: value
-            for name in type(self).model_fields
+            key: value
+            for key, name in self.known_keys().items()
             if (value := getattr(self, name)) is not None or name in self.model_fields_set
         }
         return {name: _written(value) for name, value in {**given, **(self.model_extra or {})}.items()}

@@ -5,13 +5,19 @@ Each may be written as a plain mapping as well, which goes out as it is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
+
+from pydantic import Field
 
 from openrouter_opts.options.option import Flag, Like, ListOf, Number, Open, OpenPart, Part, Whole
 
 Effort: TypeAlias = Open[Literal["max", "xhigh", "high", "medium", "low", "minimal", "none"]]
 Quantization: TypeAlias = Open[
     Literal["int4", "int8", "fp4", "mxfp4", "nvfp4", "fp6", "fp8", "mxfp8", "fp16", "bf16", "fp32", "unknown"]
+]
+SearchMode: TypeAlias = Open[
+    Literal["instant", "fast", "auto", "deep-lite", "deep", "deep-reasoning", "turbo", "basic", "advanced"]
 ]
 
 
@@ -130,11 +136,18 @@ class Audio(Part):
     format: Open[Literal["wav", "mp3", "flac", "opus", "pcm16"]]
 
 
+class PredictedText(OpenPart):
+    """A piece of the predicted text."""
+
+    type: Open[Literal["text"]] = "text"
+    text: str
+
+
 class Prediction(Part):
     """Text that the answer will largely repeat."""
 
     type: Open[Literal["content"]] = "content"
-    content: str | ListOf[dict[str, Any]]
+    content: str | ListOf[Like[PredictedText]]
 
 
 class Debug(Part):
@@ -176,15 +189,43 @@ class DeferredTools(Part):
 
 
 class StopCondition(OpenPart):
-    """A condition that ends a loop of server tools, such as `{"type": "max_cost", "max_cost_in_dollars": 0.5}`."""
+    """A condition that ends a loop of server tools: a type, and the key that goes with it."""
 
     type: Open[Literal["step_count_is", "has_tool_call", "max_tokens_used", "max_cost", "finish_reason_is"]]
+    step_count: Whole | None = None
+    """With `step_count_is`."""
+    tool_name: str | None = None
+    """With `has_tool_call`."""
+    max_tokens: Whole | None = None
+    """With `max_tokens_used`."""
+    max_cost_in_dollars: Number | None = None
+    """With `max_cost`."""
+    reason: str | None = None
+    """With `finish_reason_is`, such as `length`."""
 
 
-class ResponseFormat(OpenPart):
-    """The form of the answer: `text`, `json_object`, `json_schema`, `grammar` or `python`, with its further keys."""
+class JsonSchema(Part):
+    """A JSON Schema for the answer, and its name."""
+
+    name: str
+    """At most 64 letters, digits, `_` and `-`."""
+    description: str | None = None
+    """What the answer is for; the model reads it."""
+    schema_: Mapping[str, Any] | None = Field(None, alias="schema")
+    """The schema itself."""
+    strict: Flag | None = None
+    """True: the answer must keep to it. How well it does differs by provider."""
+
+
+class ResponseFormat(Part):
+    """The form of the answer: a type, and the key that goes with it."""
 
     type: Open[Literal["text", "json_object", "json_schema", "grammar", "python"]]
+    """For `json_object`, a message has to say "JSON" too."""
+    json_schema: Like[JsonSchema] | None = None
+    """With `json_schema`."""
+    grammar: str | None = None
+    """With `grammar`."""
 
 
 class WebSearchOptions(OpenPart):

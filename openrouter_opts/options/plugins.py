@@ -5,10 +5,11 @@ A plain mapping with an `id` does as well, and is the way for a plugin that is n
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from openrouter_opts.options.option import Flag, Like, ListOf, Number, Open, OpenPart, Whole
-from openrouter_opts.options.parts import UserLocation, XSearch
+from openrouter_opts.options.parts import SearchMode, UserLocation, XSearch
+from openrouter_opts.options.server_tools import Tool
 
 
 class Plugin(OpenPart):
@@ -26,7 +27,7 @@ class WebPlugin(Plugin):
     max_results: Whole | None = None
     """By default 5."""
     engine: Open[Literal["native", "exa", "firecrawl", "parallel", "perplexity"]] | None = None
-    mode: str | None = None
+    mode: SearchMode | None = None
     search_prompt: str | None = None
     include_domains: ListOf[str] | None = None
     exclude_domains: ListOf[str] | None = None
@@ -128,7 +129,7 @@ class FusionPlugin(Plugin):
     """The model that makes the final answer."""
     max_tool_calls: Whole | None = None
     """1 to 16, by default 4."""
-    tools: ListOf[dict[str, Any]] | None = None
+    tools: ListOf[Like[Tool]] | None = None
 
 
 class JevRouterPlugin(Plugin):
@@ -152,12 +153,20 @@ class SwitchyardRouterPlugin(Plugin):
     judge_model: str | None = None
 
 
+class AlignmentRule(OpenPart):
+    """What an answer must or must not do."""
+
+    rule: str
+    """Such as `No medical advice.`"""
+    watch: ListOf[Open[Literal["content", "tool_calls", "refusal", "images", "audio"]]]
+    """The parts of an answer that it is about."""
+
+
 class AlignmentPlugin(Plugin):
     """Judges every answer by your rules (beta). Not with zero data retention."""
 
     id: str = "alignment"
-    rules: ListOf[dict[str, Any]]
-    """Such as `{"rule": "No medical advice.", "watch": ["content"]}`."""
+    rules: ListOf[Like[AlignmentRule]]
     mode: Open[Literal["audit", "enforce"]] | None = None
     """By default `audit`. `enforce` holds a stream back until it is judged, and answers 403 when it blocks."""
     threshold: Number | None = None
@@ -168,6 +177,45 @@ class AlignmentPlugin(Plugin):
     """Whether the model is told the rules; by default true."""
 
 
+class ArmorRule(OpenPart):
+    """Which tool calls a rule is about."""
+
+    id: str
+    instructions: str
+    """What it matches, for the model that judges."""
+    name: str | None = None
+    """Shown in explanations; by default the id."""
+    threshold: Number | None = None
+    """How sure the judge has to be, 0 to 1: by default 0.6, and 0.7 for what is allowed."""
+
+
+class ArmorFact(OpenPart):
+    """Something that the judge should know."""
+
+    name: str
+    value: str
+
+
+class ArmorRules(OpenPart):
+    """Rules as objects or as plain strings."""
+
+    hard_deny: ListOf[str | Like[ArmorRule]] | None = None
+    """Never allowed."""
+    soft_deny: ListOf[str | Like[ArmorRule]] | None = None
+    """Not allowed unless a rule of `allow` says so."""
+    allow: ListOf[str | Like[ArmorRule]] | None = None
+    environment: ListOf[str | Like[ArmorFact]] | None = None
+    """Facts, as objects or as `Name: value`."""
+
+
+class ArmorContext(OpenPart):
+    """What tool calls are judged by."""
+
+    v: Number
+    """The version of this form: 1."""
+    auto_mode: Like[ArmorRules] | None = None
+
+
 class ArmorPlugin(Plugin):
     """Judges every tool call before you get it (beta); a call that is withheld comes as text."""
 
@@ -175,6 +223,6 @@ class ArmorPlugin(Plugin):
     mode: Open[Literal["enforce", "audit"]] | None = None
     on_error: Open[Literal["block", "log"]] | None = None
     output_mode: Open[Literal["text", "custom_item", "claude_code_compatibility"]] | None = None
-    classifier_context: dict[str, Any] | None = None
+    classifier_context: Like[ArmorContext] | None = None
     evaluate_native_tools: Flag | None = None
     use_cc_style_default_rules: Flag | None = None

@@ -6,10 +6,11 @@ well, and is the way for a tool that is newer than this file.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from openrouter_opts.options.option import Flag, Like, ListOf, Number, Open, OpenPart, Whole
-from openrouter_opts.options.parts import CacheControl, Reasoning, UserLocation, XSearch
+from openrouter_opts.options.parts import CacheControl, Reasoning, SearchMode, UserLocation, XSearch
 
 
 class Tool(OpenPart):
@@ -18,23 +19,47 @@ class Tool(OpenPart):
     type: str
 
 
-class ServerTool(OpenPart):
-    """A tool that runs at OpenRouter; its fields are the tool's parameters."""
+class Function(OpenPart):
+    """A function of your own that the model may call."""
 
-    type: ClassVar[str]
+    name: str
+    """At most 64 letters, digits, `_` and `-`."""
+    description: str | None = None
+    """When to call it, and what it does; the model reads it."""
+    parameters: Mapping[str, Any] | None = None
+    """A JSON Schema of its arguments."""
+    strict: Flag | None = None
+    """True: the arguments must keep to the schema."""
+    defer_loading: Flag | None = None
+    """True: the model has to search for it. May stand beside `function` as well."""
+
+
+class FunctionTool(Tool):
+    """A function among the tools."""
+
+    type: str = "function"
+    function: Like[Function]
+    cache_control: Like[CacheControl] | None = None
+    """Caches the tools up to this one."""
+    defer_loading: Flag | None = None
+
+
+class ServerTool(Tool):
+    """A tool that runs at OpenRouter; its fields are the tool's parameters."""
 
     def wire(self) -> dict[str, Any]:
         """Return the tool as it goes out."""
         parameters = super().wire()
-        return {"type": self.type, "parameters": parameters} if parameters else {"type": self.type}
+        tool = {"type": parameters.pop("type")}
+        return {**tool, "parameters": parameters} if parameters else tool
 
 
 class WebSearch(ServerTool):
     """Lets the model search the web."""
 
-    type = "openrouter:web_search"
+    type: str = "openrouter:web_search"
     engine: Open[Literal["auto", "native", "exa", "parallel", "firecrawl", "perplexity"]] | None = None
-    mode: str | None = None
+    mode: SearchMode | None = None
     max_results: Whole | None = None
     """1 to 25 for each search, by default 5."""
     max_total_results: Whole | None = None
@@ -52,7 +77,7 @@ class WebSearch(ServerTool):
 class WebFetch(ServerTool):
     """Lets the model read web pages."""
 
-    type = "openrouter:web_fetch"
+    type: str = "openrouter:web_fetch"
     engine: Open[Literal["auto", "native", "openrouter", "exa", "parallel", "firecrawl"]] | None = None
     max_uses: Whole | None = None
     max_content_tokens: Whole | None = None
@@ -63,7 +88,7 @@ class WebFetch(ServerTool):
 class Datetime(ServerTool):
     """Tells the model the time."""
 
-    type = "openrouter:datetime"
+    type: str = "openrouter:datetime"
     timezone: str | None = None
     """An IANA name, by default UTC."""
 
@@ -71,14 +96,14 @@ class Datetime(ServerTool):
 class ImageGeneration(ServerTool):
     """Lets the model make images; any key of `image_config` is taken too."""
 
-    type = "openrouter:image_generation"
+    type: str = "openrouter:image_generation"
     model: str | None = None
 
 
 class Advisor(ServerTool):
     """Lets the model ask another one."""
 
-    type = "openrouter:advisor"
+    type: str = "openrouter:advisor"
     name: str | None = None
     model: str | None = None
     instructions: str | None = None
@@ -94,11 +119,12 @@ class Advisor(ServerTool):
 class Subagent(ServerTool):
     """Lets the model give a task to another one, with server tools of its own."""
 
-    type = "openrouter:subagent"
+    type: str = "openrouter:subagent"
     name: str | None = None
     model: str | None = None
     instructions: str | None = None
-    tools: ListOf[dict[str, Any]] | None = None
+    tools: ListOf[Like[Tool]] | None = None
+    """Server tools only, and not itself."""
     max_tool_calls: Whole | None = None
     """At most 25."""
     reasoning: Like[Reasoning] | None = None
@@ -109,12 +135,12 @@ class Subagent(ServerTool):
 class Fusion(ServerTool):
     """Lets the model have a question answered by several others."""
 
-    type = "openrouter:fusion"
+    type: str = "openrouter:fusion"
     preset: Open[Literal["general-high", "general-budget", "general-fast"]] | None = None
     analysis_models: ListOf[str] | None = None
     model: str | None = None
     max_tool_calls: Whole | None = None
-    tools: ListOf[dict[str, Any]] | None = None
+    tools: ListOf[Like[Tool]] | None = None
     reasoning: Like[Reasoning] | None = None
     temperature: Number | None = None
     max_completion_tokens: Whole | None = None
@@ -124,20 +150,39 @@ class Fusion(ServerTool):
 class SearchModels(ServerTool):
     """Lets the model search OpenRouter's models (experimental)."""
 
-    type = "openrouter:experimental__search_models"
+    type: str = "openrouter:experimental__search_models"
     max_results: Whole | None = None
     """At most 20, by default 5."""
+
+
+class NetworkPolicy(OpenPart):
+    """What a container may reach; by default nothing."""
+
+    type: Open[Literal["disabled", "allowlist"]]
+    allowed_domains: ListOf[str] | None = None
+    """Names or patterns with `*`, at most 50; with `allowlist`."""
+
+
+class Container(OpenPart):
+    """Where commands run: a new container, or by its id one that stays."""
+
+    type: Open[Literal["container_auto", "container_reference"]]
+    container_id: str | None = None
+    """At most 40 letters, digits, `_` and `-`; with `container_reference`."""
+    file_ids: ListOf[str] | None = None
+    """Files of the account that are copied into it, at most 20."""
+    network_policy: Like[NetworkPolicy] | None = None
 
 
 class Bash(ServerTool):
     """Lets the model run commands in a container."""
 
-    type = "openrouter:bash"
+    type: str = "openrouter:bash"
     engine: Open[Literal["auto", "native", "openrouter"]] | None = None
-    environment: dict[str, Any] | None = None
+    environment: Like[Container] | None = None
 
 
 class Files(ServerTool):
     """Lets the model use the files of the account."""
 
-    type = "openrouter:files"
+    type: str = "openrouter:files"

@@ -9,7 +9,7 @@ from typing import Final
 
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.options.fields import AllFields
-from openrouter_opts.options.names import nearest
+from openrouter_opts.options.names import nearest, slip
 from openrouter_opts.options.option import Option
 from openrouter_opts.options.parts import ProviderPreferences
 
@@ -43,6 +43,7 @@ _ELSEWHERE: Final[Mapping[str, str]] = {
     "model": "pass `model` beside the options",
     "messages": "pass the messages to the call",
     "stream": "call the streaming method",
+    "api_base": "pass `base_url` to the constructor",
     "api_key": "pass `api_key` to the constructor",
     "base_url": "pass `base_url` to the constructor",
     "timeout": "pass `timeout` beside the options",
@@ -62,9 +63,22 @@ def resolve(spelling: object) -> Place:
     return place
 
 
+# What other libraries and providers call an option.
+_MEANT: Final[Mapping[str, str]] = {
+    "effort": "reasoning_effort",
+    "http_referer": "app_referer",
+    "thinking": "reasoning",
+    "x_title": "app_title",
+}
+
+
 def _remedy(spelling: str) -> str:
-    if spelling in _ELSEWHERE:
-        return f"is no option; {_ELSEWHERE[spelling]}"
-    meant = nearest(spelling, SPELLINGS)
-    question = f"; did you mean {meant}?" if meant else ""
+    plain = spelling.removeprefix("openrouter_")
+    if elsewhere := _ELSEWHERE.get(plain) or _ELSEWHERE.get(slip(plain, _ELSEWHERE) or ""):
+        return f"is no option; {elsewhere}"
+    if plain in _MEANT:
+        return f"there is no such option; did you mean {_MEANT[plain]}?"
+    meant = nearest(plain, (name for name in SPELLINGS if not name.startswith("openrouter_")))
+    prefix = spelling.removesuffix(plain)
+    question = f"; did you mean {prefix}{meant}?" if meant else ""
     return f"there is no such option{question} (what is newer than this library goes into extra_body)"
