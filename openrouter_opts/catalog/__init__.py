@@ -5,6 +5,7 @@ keep it in a file.
 """
 
 from openrouter_opts.catalog.catalog import Catalog, UnknownModelError
+from openrouter_opts.catalog.endpoints import Endpoint
 from openrouter_opts.catalog.models import Model
 
-__all__ = ["Catalog", "Model", "UnknownModelError"]
+__all__ = ["Catalog", "Endpoint", "Model", "UnknownModelError"]

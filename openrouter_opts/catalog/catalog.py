@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache, cached_property
 from importlib import resources
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar, overload
 
 from openrouter_opts.catalog.models import FREE_PRICING, Model
+from openrouter_opts.catalog.rows import names_in, object_in
 from openrouter_opts.catalog.slugs import FREE, Slug
 
 DEFAULT_CONTEXT_LENGTH = 128_000
@@ -91,15 +93,18 @@ class Catalog(Mapping[str, Model]):
         except ValueError as error:
             raise ValueError(f"{path} is no catalogue: {error}") from error
         head = content if isinstance(content, Mapping) else {}
+        if recorded := frozenset(names_in(head, "recorded_parameters")):
+            models = [replace(model, recorded_parameters=recorded) for model in models]
         return cls(models, as_of=head.get("as_of"), source=head.get("source"))
 
     def dump(self, path: str | os.PathLike[str]) -> None:
         """Write the catalogue to ``path``, one model per line, sorted by id.
 
-        The file has the shape of an answer of ``GET /models``, with `as_of` and `source` before it. It is replaced
-        in one step, so that another process reads the old one or the new one.
+        The file has the shape of an answer of ``GET /models``, with `as_of` and `source` before it, and the
+        `recorded_parameters` that all models share. It is replaced in one step, so that another process reads the old
+        one or the new one.
         """
-        head = {"as_of": self.as_of, "source": self.source}
+        head = {"as_of": self.as_of, "source": self.source, "recorded_parameters": self._recorded()}
         lines = [f"{_json(key)}:{_json(value)},\n" for key, value in head.items() if value is not None]
         rows = ",\n".join(_json(self._models[model_id].wire()) for model_id in sorted(self._models))
         text = "{\n" + "".join(lines) + f'"data":[\n{rows}\n]\n}}\n'
@@ -176,10 +181,32 @@ class Catalog(Mapping[str, Model]):
         """This catalogue with ``models`` added, or put in the place of those with their ids."""
         return type(self)([*self._models.values(), *models], as_of=self.as_of, source=self.source)
 
+    def with_endpoints(self, answer: Mapping[str, Any]) -> Self:
+        """This catalogue, knowing the endpoints of one model: ``catalog.with_endpoints(client.endpoints(model))``.
+
+        Args:
+            answer: an answer of ``GET /models/{author}/{slug}/endpoints``, or its ``data``.
+
+        Raises:
+            ValueError: this is no such answer; says where.
+        """
+        row = object_in(answer, "data") or answer
+        listed = Model.from_wire({key: value for key, value in row.items() if key != "endpoints"})
+        return self.with_models(self._models.get(listed.id, listed).with_endpoints(row))
+
     def updated(self, other: Catalog) -> Self:
         """This catalogue with the models of ``other`` added; of two with one id, that of ``other`` counts."""
         models = [*self._models.values(), *other._models.values()]
         return type(self)(models, as_of=other.as_of or self.as_of, source=other.source or self.source)
+
+    def _recorded(self) -> list[str] | None:
+        """What the facts of every model say something about; None where that is everything."""
+        limited = [
+            model.recorded_parameters
+            for model in self._models.values()
+            if model.recorded_parameters is not None
+        ]
+        return sorted(frozenset.intersection(*limited)) if limited else None
 
     def _find(self, model_id: str) -> Model | None:
         """The model that a slug means, most literal reading first."""

@@ -6,12 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Self
+
+from openrouter_opts.catalog.endpoints import Endpoint, endpoints_in
+from openrouter_opts.catalog.rows import count_in, names_in, object_in, prices_in, text_in
 
 _MONTH = re.compile(r"\d{4}-\d{2}")
 _YEAR_10000 = 253_402_300_800  # seconds since 1970; `datetime` ends before
-_NO_PRICES = frozenset({"discount", "overrides"})  # they are in `pricing`, and are not prices
 
 FREE_PRICING: Mapping[str, Decimal] = {"prompt": Decimal(0), "completion": Decimal(0)}
 """The prices of a ``:free`` variant."""
@@ -35,6 +37,9 @@ class Model:
         reasoning: OpenRouter's own description of how it reasons (``mandatory``, ``supported_efforts``, …).
         canonical_slug: the permanent, usually dated slug, where it isn't the id.
         extra: whatever else the API's row says, in the API's shape; it wins over the fields in `wire`.
+        endpoints: who serves it and on what terms, where that was asked for (`with_endpoints`); no part of `wire`.
+        recorded_parameters: the request parameters that the source of these facts says anything about; None for all.
+            Only of these does it mean something that `supported_parameters` lacks one.
         known: False for a model in no catalogue, whose facts are assumptions (`Catalog.facts`).
     """
 
@@ -51,6 +56,8 @@ class Model:
     canonical_slug: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
     known: bool = True
+    endpoints: tuple[Endpoint, ...] = ()
+    recorded_parameters: frozenset[str] | None = None
 
     @classmethod
     def from_wire(cls, row: Mapping[str, Any]) -> Self:
@@ -122,7 +129,15 @@ class Model:
     def as_free(self) -> Self:
         """The ``:free`` variant: these facts under its own id, at no price per token."""
         extra = {key: value for key, value in self.extra.items() if key != "pricing"}
-        return replace(self, id=f"{self.id}:free", pricing=FREE_PRICING, extra=extra)
+        return replace(self, id=f"{self.id}:free", pricing=FREE_PRICING, extra=extra, endpoints=())
+
+    def with_endpoints(self, answer: Mapping[str, Any]) -> Self:
+        """These facts with the endpoints in an answer of ``GET /models/{author}/{slug}/endpoints``, or in its ``data``.
+
+        Raises:
+            ValueError: this is no such answer; says where.
+        """
+        return replace(self, endpoints=endpoints_in(answer))
 
     def price(self, name: str) -> Decimal | None:
         """The price called ``name`` (``prompt``, ``completion``, ``input_cache_read``, …), USD per token, or None."""
@@ -133,65 +148,24 @@ def _fields(row: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a `Model` that a row of the API fills; those it doesn't mention are left to their defaults."""
     match row:
         case {"id": str(model_id)} if model_id:
-            architecture = _object(row, "architecture")
+            architecture = object_in(row, "architecture")
         case _:
             raise ValueError(f"id: a model has its slug here, and it is missing in {row!r:.80}")
-    canonical_slug = _text(row, "canonical_slug")
+    canonical_slug = text_in(row, "canonical_slug")
     fields = {
         "id": model_id,
-        "name": _text(row, "name") or model_id,
+        "name": text_in(row, "name") or model_id,
         "released": _released(row),
-        "context_length": _count(row, "context_length"),
-        "max_completion_tokens": _count(_object(row, "top_provider"), "max_completion_tokens"),
-        "input_modalities": _names(architecture, "input_modalities"),
-        "output_modalities": _names(architecture, "output_modalities"),
-        "supported_parameters": frozenset(_names(row, "supported_parameters")),
-        "pricing": _prices(_object(row, "pricing")),
-        "reasoning": _object(row, "reasoning") or None,
+        "context_length": count_in(row, "context_length"),
+        "max_completion_tokens": count_in(object_in(row, "top_provider"), "max_completion_tokens"),
+        "input_modalities": names_in(architecture, "input_modalities"),
+        "output_modalities": names_in(architecture, "output_modalities"),
+        "supported_parameters": frozenset(names_in(row, "supported_parameters")),
+        "pricing": prices_in(row),
+        "reasoning": object_in(row, "reasoning") or None,
         "canonical_slug": None if canonical_slug == model_id else canonical_slug,
     }
     return {name: value for name, value in fields.items() if value not in (None, ())}
-
-
-def _object(row: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = row.get(key)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _text(row: Mapping[str, Any], key: str) -> str | None:
-    value = row.get(key)
-    return value if isinstance(value, str) else None
-
-
-def _names(row: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    value = row.get(key)
-    return tuple(value) if isinstance(value, list | tuple) and set(map(type, value)) <= {str} else ()
-
-
-def _count(row: Mapping[str, Any], key: str) -> int | None:
-    """A number of tokens; zero is how some rows say that there is none to speak of."""
-    value = row.get(key)
-    return value if isinstance(value, int) and value > 0 else None
-
-
-def _prices(pricing: Mapping[str, Any]) -> Mapping[str, Decimal] | None:
-    prices = {
-        name: price
-        for name, value in pricing.items()
-        if name not in _NO_PRICES and (price := _price(value)) is not None
-    }
-    return prices or None
-
-
-def _price(value: Any) -> Decimal | None:
-    """A price, or None: routers have ``"-1"``, since the price is that of the model they choose."""
-    if not isinstance(value, str | int | float):
-        return None
-    try:
-        price = Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return price if price.is_finite() and price >= 0 else None
 
 
 def _released(row: Mapping[str, Any]) -> str | None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openrouter_opts.catalog import Catalog, Model
+from openrouter_opts.catalog import Catalog, Endpoint, Model
 
 ROW = {
     "id": "anthropic/claude-sonnet-4.5",
@@ -155,7 +155,87 @@ def test_a_release_known_by_month_stays_one():
     kimi = Catalog.bundled()["moonshotai/kimi-k2.5"]
     assert kimi.released == "2026-01"
     assert kimi.wire()["created"] == 1767225600
-    assert Model.from_wire(kimi.wire()) == kimi
+    assert Model.from_wire(kimi.wire()) == replace(kimi, recorded_parameters=None)
+
+
+ENDPOINT = {
+    "name": "DeepInfra | acme/m",
+    "provider_name": "DeepInfra",
+    "tag": "deepinfra/turbo",
+    "context_length": 32_000,
+    "max_completion_tokens": None,
+    "quantization": "fp8",
+    "pricing": {
+        "prompt": "0.000002",
+        "completion": "0.000004",
+        "discount": 0,
+        "overrides": [{"utc_start": 1630, "utc_end": 30, "prompt": "0.000001"}],
+    },
+    "supported_parameters": ["tools", "seed"],
+    "service_tier": None,
+    "status": 0,
+}
+ENDPOINTS = {"data": {"id": "acme/m", "name": "M", "endpoints": [ENDPOINT, {"provider_name": "Big Cloud"}]}}
+
+
+def test_endpoints_of_the_api_are_read():
+    turbo, cloud = Model("acme/m", "M").with_endpoints(ENDPOINTS).endpoints
+    assert turbo == Endpoint(
+        provider="DeepInfra",
+        tag="deepinfra/turbo",
+        quantization="fp8",
+        context_length=32_000,
+        supported_parameters=frozenset({"tools", "seed"}),
+        pricing={"prompt": Decimal("0.000001"), "completion": Decimal("0.000004")},
+    )
+    assert cloud == Endpoint("Big Cloud", "big-cloud")
+
+
+@pytest.mark.parametrize(
+    ("name", "means"),
+    [
+        ("deepinfra/turbo", True),
+        ("DeepInfra", True),
+        ("deep", False),
+        ("deepinfra/turbo/x", False),
+        ("", False),
+    ],
+)
+def test_a_preference_names_an_endpoint_by_tag_slug_or_name(name, means):
+    assert Endpoint("DeepInfra", "deepinfra/turbo").is_named(name) is means
+
+
+def test_a_catalogue_learns_the_endpoints_of_a_model():
+    before = Catalog.from_wire([ROW])
+    for answer in (ENDPOINTS, ENDPOINTS["data"]):
+        after = before.with_endpoints(answer).with_endpoints({"id": ROW["id"], "endpoints": [ENDPOINT]})
+        assert [len(after[model_id].endpoints) for model_id in ("acme/m", ROW["id"])] == [2, 1]
+        assert after[ROW["id"]].pricing == before[ROW["id"]].pricing
+        assert after[f"{ROW['id']}:free"].endpoints == ()
+        assert "endpoints" not in after["acme/m"].wire()
+    assert before[ROW["id"]].endpoints == ()
+
+
+@pytest.mark.parametrize(
+    ("answer", "where"),
+    [
+        ({}, "^id: "),
+        ({"data": {"id": "a/b"}}, "^endpoints: "),
+        ({"id": "a/b", "endpoints": [ENDPOINT, {"name": "?"}]}, r"^endpoints\[1\].tag: "),
+        ({"id": "a/b", "endpoints": ["x"]}, r"^endpoints\[0\].tag: "),
+    ],
+)
+def test_an_answer_without_endpoints_says_where(answer, where):
+    with pytest.raises(ValueError, match=where):
+        Catalog().with_endpoints(answer)
+
+
+def test_a_file_keeps_what_its_facts_say_something_about(tmp_path):
+    some, all_of_it = model("a/b", recorded_parameters=frozenset({"tools"})), model("a/c")
+    for models, kept in [((some,), {"tools"}), ((some, all_of_it), {"tools"}), ((all_of_it,), None)]:
+        Catalog(models).dump(tmp_path / "models.json")
+        loaded = Catalog.load(tmp_path / "models.json")
+        assert {each.recorded_parameters for each in loaded.values()} == {kept and frozenset(kept)}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,53 @@
+"""A request that would certainly go wrong is said to, through LangChain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from openrouter_opts import Catalog, preflight
+from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.sandbox import Sandbox
+from tests.langchain.conftest import Ask
+
+
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+@pytest.fixture(autouse=True)
+def unwarned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process that has said nothing yet."""
+    monkeypatch.setattr(preflight, "_warned", set())
+
+
+def test_it_warns_once_at_the_users_line(make_llm: Any, sandbox: Sandbox) -> None:
+    llm = make_llm(temperature=0.2)
+    with pytest.warns(UserWarning, match="temperature: no endpoint of openai/gpt-5-mini") as said:
+        llm.invoke("hi")
+    assert [warning.filename for warning in said] == [__file__]
+    llm.invoke("hi")
+    assert [request.body["temperature"] for request in sandbox.requests] == [0.2, 0.2]
+
+
+def test_as_an_error_it_comes_before_anything_is_sent(ask: Ask, make_llm: Any, sandbox: Sandbox) -> None:
+    with pytest.raises(ConfigurationError, match="temperature"):
+        ask(make_llm(check="error"), "hi", temperature=0.2)
+    with pytest.raises(ConfigurationError, match="temperature"):
+        ask(make_llm(temperature=0.2).bind(check="error"), "hi")
+    assert not sandbox.requests
+    ask(make_llm(check="error", temperature=0.2), "hi", check="off")
+    assert sandbox.last.body["temperature"] == 0.2
+
+
+def test_a_plain_call_with_tools_says_nothing(make_llm: Any) -> None:
+    assert make_llm(check="error").bind_tools([add]).invoke("What is 2 + 3?").tool_calls
+
+
+def test_with_endpoints_in_the_catalogue_routing_is_judged(make_llm: Any) -> None:
+    catalog = Catalog.bundled().with_endpoints(make_llm().client.endpoints("openai/gpt-5-mini"))
+    llm = make_llm(check="error", catalog=catalog)
+    with pytest.raises(ConfigurationError, match=r"provider\.only: leaves no endpoint of openai/gpt-5-mini"):
+        llm.invoke("hi", provider={"only": ["anthropic"]})
