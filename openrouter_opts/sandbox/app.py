@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -18,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from openrouter_opts.sandbox import listing
 from openrouter_opts.sandbox.answering import Answering
 from openrouter_opts.sandbox.check.request import check
-from openrouter_opts.sandbox.faults import Failure, Mischief
+from openrouter_opts.sandbox.faults import Failure
 from openrouter_opts.sandbox.refusal import Refusal
 from openrouter_opts.sandbox.reply.served import Ending, Served
 from openrouter_opts.sandbox.reply.stream import wire_json
@@ -28,6 +29,7 @@ from openrouter_opts.sandbox.service import Service, new_generation_id
 
 BASE: Final = "/api/v1"
 _OPEN: Final = ("/models", "/model/", "/providers")
+_OWN_MODELS: Final = "/models/user"
 _METADATA_HEADERS: Final = ("X-OpenRouter-Metadata", "X-OpenRouter-Experimental-Metadata")
 
 
@@ -36,13 +38,17 @@ class Desk:
 
     Args:
         service: what answers.
-        key: the only key that is let in.
+        key: the key that models answer to.
+        management_key: the key that the account's credits are told to.
         seen: called with each request, whatever becomes of it.
     """
 
-    def __init__(self, service: Service, key: str, seen: Callable[[SeenRequest], None]) -> None:
+    def __init__(
+        self, service: Service, key: str, management_key: str, seen: Callable[[SeenRequest], None]
+    ) -> None:
         self._service = service
         self._key = key
+        self._management_key = management_key
         self._seen = seen
         self._responses = ResponseCache()
         self._app: ASGIApp = Starlette(
@@ -77,48 +83,56 @@ class Desk:
         failure = self._service.faults.failure(path)
         if failure is not None:
             await _failed(failure)(scope, receive, send)
-        elif not path.startswith(_OPEN) and (refusal := self._door(headers)):
+        elif refusal := self._door(path, headers):
             await _refused(refusal)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    def _door(self, headers: Mapping[str, str]) -> Refusal | None:
+    def _door(self, path: str, headers: Mapping[str, str]) -> Refusal | None:
         """Why the request isn't let in."""
-        scheme, _, key = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not key.strip():
+        if path.startswith(_OPEN) and path.rstrip("/") != _OWN_MODELS:
+            return None
+        key = _bearer(headers)
+        if not key:
             return Refusal(401, "No auth credentials found")
-        return None if key.strip() == self._key else Refusal(401, "User not found.")
+        if key not in {self._key, self._management_key}:
+            return Refusal(401, "User not found.")
+        if path == "/credits" and key != self._management_key:
+            return Refusal(
+                403, "Only management keys can fetch credits: this needs the account's management key."
+            )
+        if path == "/chat/completions" and key != self._key:
+            return Refusal(403, "Management keys cannot be used for completions: this needs an API key.")
+        return None
 
     async def _chat(self, request: Request) -> Response:
         began = time.monotonic()
         seen: SeenRequest = request.state.seen
         generation_id = new_generation_id()
         headers = {"X-Generation-Id": generation_id}
-        mischief = self._service.faults.mischief()
         if seen.body is None:
             return _refused(Refusal(400, "The body is not valid JSON"), headers)
         refusal = check(seen.body)
         if refusal is not None:
             return _refused(refusal, headers)
-        wish = CacheWish.of(seen.headers)
-        served = self._responses.find(wish, seen.raw, generation_id) or self._service.serve(
-            seen.body,
-            generation_id,
-            with_metadata=any(seen.headers.get(name) == "enabled" for name in _METADATA_HEADERS),
-        )
+        served = self._served(seen, generation_id)
         if isinstance(served, Refusal):
             return _refused(served, headers)
-        return self._answering(served, seen, headers, began, mischief)
+        return self._answering(served, seen, headers, began)
+
+    def _served(self, seen: SeenRequest, generation_id: str) -> Served | Refusal:
+        """The answer, from the response cache if it was asked for and has it."""
+        repeated = self._responses.find(CacheWish.of(seen.headers), seen.raw, generation_id)
+        if repeated is not None:
+            return self._service.repeat(repeated)
+        with_metadata = any(seen.headers.get(name) == "enabled" for name in _METADATA_HEADERS)
+        return self._service.serve(seen.body, generation_id, with_metadata=with_metadata)
 
     def _answering(
-        self, served: Served, seen: SeenRequest, headers: Mapping[str, str], began: float, mischief: Mischief
+        self, served: Served, seen: SeenRequest, headers: Mapping[str, str], began: float
     ) -> Response:
-        """Let an answer out, if it can be paid for."""
+        """Let an answer out, with what is to go wrong on the way."""
         service, wish = self._service, CacheWish.of(seen.headers)
-        estimate = service.estimate(served)
-        refusal = service.books.reserve(estimate)
-        if refusal is not None:
-            return _refused(refusal, headers)
 
         def settle(ending: Ending) -> None:
             service.settle(served, ending, headers=seen.headers, began=began)
@@ -126,7 +140,8 @@ class Desk:
                 self._responses.keep(wish, seen.raw, served)
 
         told = {**headers, **self._responses.headers(wish, seen.raw, served)}
-        return Answering(served, mischief, told, settle, partial(service.books.release, estimate))
+        release = partial(service.books.release, served.reserved)
+        return Answering(served, service.faults.mischief(), told, settle, release)
 
     async def _models(self, request: Request) -> Response:
         return _answered_or_refused(listing.models(request.query_params))
@@ -143,9 +158,10 @@ class Desk:
     async def _providers(self, _request: Request) -> Response:
         return _answered(listing.providers())
 
-    async def _own_key(self, _request: Request) -> Response:
-        label = f"{self._key[:8]}...{self._key[-3:]}"
-        return _answered({"data": self._service.books.key_wire(label)})
+    async def _own_key(self, request: Request) -> Response:
+        key = _bearer(request.headers)
+        label = f"{key[:8]}...{key[-3:]}"
+        return _answered({"data": self._service.books.key_wire(label, manages=key == self._management_key)})
 
     async def _credits(self, _request: Request) -> Response:
         return _answered({"data": self._service.books.credits_wire()})
@@ -170,12 +186,26 @@ async def _read(receive: Receive) -> bytes:
             return bytes(body)
 
 
+def _bearer(headers: Mapping[str, str]) -> str:
+    """The key in the request's headers, or nothing."""
+    scheme, _, key = headers.get("authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
+
+
 def _parsed(raw: bytes) -> Any:
     """The JSON value, or None where there is none; NaN and its like aren't JSON."""
     try:
-        return json.loads(raw, parse_constant=_no_constant)
+        return json.loads(raw, parse_constant=_no_constant, parse_float=_number)
     except (ValueError, RecursionError):
         return None
+
+
+def _number(text: str) -> int | float:
+    """The number; JSON knows no integers, so 5.0 is 5 to OpenRouter."""
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text} is beyond what a number can be")
+    return int(number) if number.is_integer() else number
 
 
 def _no_constant(name: str) -> None:

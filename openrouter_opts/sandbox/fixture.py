@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def openrouter_sandbox() -> Iterator[Sandbox]:
+def openrouter_sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """A fresh sandbox for each test, stopped after it.
+
+    `OPENROUTER_API_KEY` and `OPENROUTER_API_BASE` lead to it, so that the code under test needs no change.
 
     Raises:
         ImportError: the extra ``sandbox`` isn't installed.
@@ -21,4 +23,6 @@ def openrouter_sandbox() -> Iterator[Sandbox]:
     from openrouter_opts.sandbox import Sandbox  # noqa: PLC0415 - plugins are imported in every pytest run
 
     with Sandbox() as sandbox:
+        monkeypatch.setenv("OPENROUTER_API_KEY", sandbox.api_key)
+        monkeypatch.setenv("OPENROUTER_API_BASE", sandbox.base_url)
         yield sandbox

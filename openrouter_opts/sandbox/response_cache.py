@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Final
 
 from openrouter_opts.sandbox.reply.served import Served
@@ -55,9 +56,13 @@ class ResponseCache:
         kept = self._kept.get(raw) if wish.wanted and not wish.clear else None
         if kept is None or time.monotonic() - kept.at > kept.seconds:
             return None
-        source = kept.served.generation_id
         return replace(
-            kept.served, generation_id=generation_id, source=source, metadata=None, created=int(time.time())
+            kept.served,
+            generation_id=generation_id,
+            source=kept.served.generation_id,
+            metadata=None,
+            reserved=Decimal(0),
+            created=int(time.time()),
         )
 
     def keep(self, wish: CacheWish, raw: bytes, served: Served) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+_SECRET: Final = frozenset({"authorization", "x-provider-api-keys"})
 
 
 class Headers(Mapping[str, str]):
@@ -29,7 +31,7 @@ class Headers(Mapping[str, str]):
         return len(self._values)
 
     def __repr__(self) -> str:
-        shown = {name: value for name, value in self._values.items() if name != "authorization"}
+        shown = {name: value for name, value in self._values.items() if name not in _SECRET}
         return f"Headers({shown!r})"
 
 

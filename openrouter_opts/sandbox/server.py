@@ -77,11 +77,12 @@ class Sandbox:
 
     Args:
         credits: USD on the account.
-        key: the only API key that it takes.
+        key: the API key, `api_key`, for everything but the credits.
+        management_key: the key for ``GET /credits``, which refuses any other with a 403; models don't answer to it.
         port: where to listen; 0 for any free port.
 
     Raises:
-        ValueError: `credits` is no amount of money.
+        ValueError: `credits` is no amount of money, or the two keys are the same.
     """
 
     def __init__(
@@ -89,14 +90,21 @@ class Sandbox:
         credits: str | int | Decimal = "10",  # noqa: A002 - the field's own word
         key: str = "sk-or-sandbox",
         port: int = 0,
+        *,
+        management_key: str = "sk-or-sandbox-management",
     ) -> None:
+        if management_key == key:
+            raise ValueError(
+                "management_key: is the same as key; OpenRouter's management keys are keys of their own"
+            )
         self.api_key = key
+        self.management_key = management_key
         self._port = port
         self._books = Books(_amount(credits))
         self._faults = Faults()
         self._requests: list[SeenRequest] = []
         self._service = Service(self._books, self._faults)
-        self._desk = Desk(self._service, key, self._requests.append)
+        self._desk = Desk(self._service, key, management_key, self._requests.append)
         self._running: _Running | None = None
 
     def start(self) -> Self:

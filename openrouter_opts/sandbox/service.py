@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from openrouter_opts.sandbox import answers
 from openrouter_opts.sandbox.faults import Faults
-from openrouter_opts.sandbox.money.bill import FREE, Counts, usage
+from openrouter_opts.sandbox.money.bill import FREE, Counts, bill, usage
 from openrouter_opts.sandbox.money.books import Books
 from openrouter_opts.sandbox.money.generation import Generation
-from openrouter_opts.sandbox.money.prompt import Block, blocks_of
-from openrouter_opts.sandbox.money.prompt_cache import PromptCache
+from openrouter_opts.sandbox.money.prompt import Block, blocks_of, fitted
+from openrouter_opts.sandbox.money.prompt_cache import CacheUse, PromptCache
 from openrouter_opts.sandbox.refusal import Refusal
 from openrouter_opts.sandbox.reply import reasoning
 from openrouter_opts.sandbox.reply.served import Ending, Served
@@ -48,7 +48,10 @@ class Service:
         self._cache.clear()
 
     def serve(self, body: Mapping[str, Any], generation_id: str, *, with_metadata: bool) -> Served | Refusal:
-        """Answer a checked request: each endpoint is tried in turn, and the last error counts if none answers."""
+        """Answer a checked request: each endpoint is tried in turn, and the last error counts if none answers.
+
+        What the answer may cost is set aside first (`Served.reserved`), so that a refusal uses up no script and fills no cache.
+        """
         body = _with_messages(body)
         blocks = blocks_of(body)
         choices = choices_of(body)
@@ -59,18 +62,22 @@ class Service:
             return endpoints
         attempts, refusal = self._tried(endpoints, body)
         told = _metadata(body, endpoints, attempts) if with_metadata else None
-        if refusal is None:
-            endpoint = endpoints[len(attempts) - 1]
-            return self._answered(body, blocks, endpoint, generation_id, tuple(attempts), told)
-        earlier = {"previous_errors": _errors(attempts[:-1])} if len(attempts) > 1 else {}
-        return replace(refusal, metadata=dict(refusal.metadata) | earlier, router=told)
+        if refusal is not None:
+            earlier = {"previous_errors": _errors(attempts[:-1])} if len(attempts) > 1 else {}
+            return replace(refusal, metadata=dict(refusal.metadata) | earlier, router=told)
+        endpoint = endpoints[len(attempts) - 1]
+        blocks = fitted(blocks, endpoint.context_length)
+        reserved = _estimate(body, blocks, endpoint)
+        return self.books.reserve(reserved) or replace(
+            self._answered(body, blocks, endpoint, generation_id),
+            attempts=tuple(attempts),
+            metadata=told,
+            reserved=reserved,
+        )
 
-    def estimate(self, served: Served) -> Decimal:
-        """What the request may cost at most, as far as it says so itself: its prompt, and `max_tokens` if given."""
-        if served.source:
-            return Decimal(0)
-        price, most = served.endpoint.price, max_tokens_of(served.request) or 0
-        return served.counts.prompt * price("prompt") + most * price("completion")
+    def repeat(self, served: Served) -> Served | Refusal:
+        """Let an answer from the response cache out: it costs nothing, and like a free model it wants no debts."""
+        return self.books.reserve(served.reserved) or served
 
     def settle(self, served: Served, ending: Ending, *, headers: Mapping[str, str], began: float) -> None:
         """Book a generation; nobody pays for what the provider broke off.
@@ -131,8 +138,10 @@ class Service:
         wish = reasoning.wish_of(body, endpoint)
         if isinstance(wish, Refusal):
             return wish
-        return reasoning.budget_refusal(body, endpoint, max_tokens_of(body)) or reasoning.replay_refusal(
-            body["messages"], endpoint
+        return (
+            reasoning.budget_refusal(body, endpoint, max_tokens_of(body))
+            or reasoning.update_refusal(body["messages"], endpoint)
+            or reasoning.replay_refusal(body["messages"], endpoint)
         )
 
     def _answered(
@@ -141,8 +150,6 @@ class Service:
         blocks: list[Block],
         endpoint: Endpoint,
         generation_id: str,
-        attempts: tuple[dict[str, Any], ...],
-        told: dict[str, Any] | None,
     ) -> Served:
         script = self.faults.script()
         extras = extras_of(body)
@@ -157,8 +164,6 @@ class Service:
             turn=turn,
             counts=self._counts(body, blocks, endpoint, turn, extras),
             request=body,
-            attempts=attempts,
-            metadata=told,
             scripted_usage=script.usage if script else None,
         )
 
@@ -166,24 +171,21 @@ class Service:
         self, body: Mapping[str, Any], blocks: list[Block], endpoint: Endpoint, turn: Turn, extras: Extras
     ) -> Counts:
         used = self._cache.use(endpoint, blocks, mark_last=body.get("cache_control") is not None)
-        sizes: dict[str, int] = dict.fromkeys(("text", "image", "audio", "video", "file"), 0)
-        for block in blocks:
-            sizes[block.kind] += block.tokens
-        return Counts(
-            prompt=min(sum(sizes.values()), endpoint.context_length),
+        return replace(
+            Counts.of_prompt(blocks, used),
             completion=turn.tokens,
             reasoning=turn.reasoning_tokens,
             image=turn.image_tokens,
-            cache_read=used.read,
-            cache_write=used.written,
-            cache_write_1h=used.written_1h,
             audio_out=turn.audio_tokens,
-            audio_in=sizes["audio"],
-            video_in=sizes["video"],
-            file_in=sizes["file"],
             searches=extras.searches,
             fee=extras.fee,
         )
+
+
+def _estimate(body: Mapping[str, Any], blocks: list[Block], endpoint: Endpoint) -> Decimal:
+    """What the request may cost, as far as it says so itself: its prompt, uncached, and `max_tokens` if given."""
+    counts = Counts.of_prompt(blocks, CacheUse())
+    return bill(replace(counts, completion=max_tokens_of(body) or 0), endpoint).cost
 
 
 def _reasons(served: Served, ending: Ending) -> tuple[str | None, str | None]:

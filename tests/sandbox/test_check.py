@@ -20,6 +20,10 @@ def hi(**more):
     return {"messages": HI, **more}
 
 
+def deferred(**search):
+    return {"protocol": "v1", "profile": "portable", "validation": "runtime", "search": search}
+
+
 REFUSED = [
     ({}, 'Input required: specify "prompt" or "messages"'),
     ([], "expected an object, received an array"),
@@ -130,6 +134,61 @@ REFUSED = [
         hi(tools=[{"type": "openrouter:web_search", "parameters": {"max_results": 99}}]),
         "tools.0.parameters.max_results",
     ),
+    (
+        hi(
+            tools=[
+                {
+                    "type": "openrouter:web_search",
+                    "parameters": {"allowed_domains": ["a.com"], "excluded_domains": ["b.com"]},
+                }
+            ]
+        ),
+        'tools.0.parameters: only one of "allowed_domains" and "excluded_domains"',
+    ),
+    (
+        hi(tools=[{"type": "web_search", "allowed_domains": ["a.com"], "excluded_domains": ["b.com"]}]),
+        'tools.0: only one of "allowed_domains" and "excluded_domains"',
+    ),
+    *(
+        (
+            hi(tools=[{"type": "openrouter:subagent", "parameters": {name: value}}]),
+            f"tools.0.parameters.{name}: is of the Responses API",
+        )
+        for name, value in {"inherit_functions": True, "inherited_function_names": ["f"]}.items()
+    ),
+    (
+        hi(tools=[{"type": "openrouter:subagent", "parameters": {"max_tool_calls": 26}}]),
+        "tools.0.parameters.max_tool_calls: must be at most 25",
+    ),
+    (hi(stop_server_tools_when=[{"type": "bogus"}]), "stop_server_tools_when.0.type: 'bogus'"),
+    (
+        hi(stop_server_tools_when=[{"type": "step_count_is"}]),
+        "stop_server_tools_when.0.step_count: Required",
+    ),
+    (
+        hi(stop_server_tools_when=[{"type": "max_cost", "max_cost_in_dollars": "1"}]),
+        "stop_server_tools_when.0.max_cost_in_dollars: expected a number",
+    ),
+    (hi(deferred_tools=deferred(type="nonsense")), "deferred_tools.search.type: 'nonsense'"),
+    (hi(deferred_tools=deferred()), "deferred_tools.search.type: Required"),
+    (hi(deferred_tools=deferred(type="custom", tool_id="t")), "deferred_tools.search.result_key: Required"),
+    (
+        hi(deferred_tools=deferred(type="bm25", max_results=101)),
+        "deferred_tools.search.max_results: must be at most 100",
+    ),
+    (hi(tools=[TOOL], tool_choice={"type": "bogus"}), "tool_choice.type: 'bogus' is not a tool choice"),
+    (hi(tools=[TOOL], tool_choice={"type": "openrouter:shell"}), "is not available on chat completions"),
+    (
+        {
+            "messages": [
+                {**HI[0], "role": "system", "configuration_update": {"reasoning": {"effort": "huge"}}}
+            ]
+        },
+        "effort: 'huge'",
+    ),
+    (hi(temperature=10**400), "temperature: is too large for a number"),
+    (hi(provider={"preferred_min_throughput": 10**400}), "provider.preferred_min_throughput: is too large"),
+    (hi(provider={"max_price": {"prompt": "1e9999999999999999999"}}), "provider.max_price.prompt"),
     (hi(tools=[TOOL, TOOL]), "Tool names must be unique; 'f' comes twice"),
     (hi(tools=[TOOL], tool_choice="requird"), "did you mean 'required'?"),
     (hi(tool_choice="required"), "tool_choice: is only allowed when tools are specified"),
@@ -180,6 +239,23 @@ ACCEPTED = [
     ),
     hi(tools=[TOOL], tool_choice={"type": "function", "function": {"name": "f"}}),
     hi(tools=[{"type": "openrouter:web_search"}], tool_choice={"type": "openrouter:web_search"}),
+    hi(tools=[{"type": "web_search"}], tool_choice={"type": "web_search"}),
+    hi(
+        tools=[{**TOOL, "defer_loading": True}],
+        tool_choice={"type": "allowed_tools", "mode": "auto", "tools": [TOOL]},
+        deferred_tools=deferred(type="custom", tool_id="t", result_key="names", max_results=100),
+    ),
+    hi(
+        stop_server_tools_when=[
+            {"type": "step_count_is", "step_count": 3},
+            {"type": "has_tool_call", "tool_name": "f"},
+            {"type": "max_tokens_used", "max_tokens": 100},
+            {"type": "max_cost", "max_cost_in_dollars": 0.5},
+            {"type": "finish_reason_is", "reason": "length"},
+        ]
+    ),
+    hi(tools=[{"type": "openrouter:subagent", "parameters": {"tools": [{"type": "openrouter:datetime"}]}}]),
+    hi(tools=[{"type": "openrouter:web_search", "parameters": {"allowed_domains": ["a.com"]}}]),
     hi(
         stream_options={"include_usage": True},
         usage={"include": True},
@@ -222,6 +298,44 @@ def test_the_refusal_comes_in_the_error_envelope(call):
     assert reply.headers["x-generation-id"].startswith("gen-")
 
 
+LARGE = "1" + "0" * 400
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        '"max_tokens": 5.0',
+        '"max_completion_tokens": 5.0',
+        '"logprobs": true, "top_logprobs": 2.0',
+        '"plugins": [{"id": "web", "max_results": 2.0}]',
+        '"top_k": 1e1, "seed": -0.0',
+    ],
+)
+def test_a_whole_number_may_be_written_with_a_point(call, options):
+    raw = f'{{"model": "openai/gpt-4o-mini", "prompt": "What is 12 * 7?", {options}}}'.encode()
+    assert call.request("POST", "/chat/completions", raw).status == 200
+    streamed = raw.replace(b'"prompt"', b'"stream": true, "prompt"')
+    assert call.request("POST", "/chat/completions", streamed).raw.endswith(b"data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (f'"temperature": {LARGE}', "temperature: is too large"),
+        (f'"temperature": -{LARGE}', "temperature: is too large"),
+        (f'"max_tokens": {LARGE}', "max_tokens: is too large"),
+        (f'"seed": {LARGE}', "seed: is too large"),
+        (f'"provider": {{"preferred_max_latency": {LARGE}}}', "provider.preferred_max_latency: is too large"),
+        ('"temperature": 1e400', "The body is not valid JSON"),
+    ],
+)
+def test_a_number_beyond_all_bounds_is_refused(call, options, told):
+    raw = f'{{"prompt": "hi", {options}}}'.encode()
+    reply = call.request("POST", "/chat/completions", raw)
+    assert reply.status == 400
+    assert reply.error["message"].startswith(told)
+
+
 @pytest.mark.parametrize("raw", [b"{", b"", b'{"temperature": NaN}', b"\xff"])
 def test_a_body_that_is_not_json_is_refused(call, raw):
     reply = call.request("POST", "/chat/completions", raw)
@@ -234,6 +348,22 @@ def test_the_key_is_checked(sandbox, call):
     assert (wrong.status, wrong.error["metadata"]["error_type"]) == (401, "authentication")
     assert call.get("/key", key="sk-or-other").status == 401
     assert sandbox.credits_used == 0
+
+
+def test_the_list_for_the_user_needs_the_key(call):
+    assert call.request("GET", "/models/user", headers={"Authorization": ""}).status == 401
+    assert call.get("/models/user").status == 200
+
+
+def test_a_change_of_the_configuration_is_taken_by_one_model_alone(call):
+    update = {"role": "system", "content": "", "configuration_update": {"reasoning": {"effort": "high"}}}
+    refused = call.chat(messages=[update, *HI])
+    assert refused.status == 400
+    assert "messages.0.configuration_update" in refused.error["message"]
+    assert "openai/gpt-5-mini" in refused.error["message"]
+    assert call.chat(model="openai/gpt-6-astra", messages=[update, *HI]).status == 200
+    nothing = {**update, "configuration_update": None}
+    assert call.chat(messages=[nothing, *HI]).status == 200
 
 
 def test_unknown_paths_and_methods_have_the_envelope_too(call):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -47,6 +49,100 @@ def test_image_tokens_and_fees_have_their_price_too():
     assert charged.completion == (10 * Decimal("2.5") + 1290 * 30) / 1_000_000
     assert charged.cost == charged.completion + Decimal("0.02")
     assert charged.inference == charged.completion
+
+
+_PRICES = {
+    "prompt": "1",
+    "completion": "10",
+    "request": "100000",
+    "input_cache_read": "0.1",
+    "input_cache_write": "2",
+    "input_cache_write_1h": "3",
+    "image": "5000",
+    "audio": "7",
+    "input_audio_cache": "0.5",
+    "internal_reasoning": "20",
+    "image_output": "30",
+    "audio_output": "40",
+}
+PRICED = replace(endpoints_of(CLAUDE)[0], pricing={name: Decimal(price) for name, price in _PRICES.items()})
+"""An endpoint that names every price there is."""
+
+
+def without(*names):
+    return replace(PRICED, pricing={name: each for name, each in PRICED.pricing.items() if name not in names})
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        (Counts(prompt=10, images=2), 10 + 2 * 5000),
+        (Counts(prompt=610, image_in=600, images=2), 10 + 2 * 5000),
+        (Counts(prompt=50, audio_in=40), 10 + 40 * 7),
+        (Counts(prompt=50, audio_in=40, audio_read=40, cache_read=50), 1 + 40 * Decimal("0.5")),
+        (Counts(prompt=50, audio_in=40, audio_written=40, cache_write=50), 50 * 2),
+        (Counts(prompt=50, cache_write_1h=50), 50 * 3),
+    ],
+)
+def test_a_prompt_is_billed_at_each_price_that_the_endpoint_names(counts, expected):
+    assert bill(counts, PRICED).prompt == 100_000 + expected
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        (Counts(prompt=0, completion=10, reasoning=4), 6 * 10 + 4 * 20),
+        (Counts(prompt=0, completion=10, image=4), 6 * 10 + 4 * 30),
+        (Counts(prompt=0, completion=10, audio_out=4), 6 * 10 + 4 * 40),
+        (Counts(prompt=0, completion=10, reasoning=1, image=2, audio_out=3), 4 * 10 + 20 + 2 * 30 + 3 * 40),
+    ],
+)
+def test_a_completion_is_billed_at_each_price_that_the_endpoint_names(counts, expected):
+    assert bill(counts, PRICED).completion == expected
+
+
+def test_what_has_no_price_of_its_own_costs_what_any_token_costs():
+    counts = Counts(
+        prompt=100, image_in=20, images=1, audio_in=30, completion=40, reasoning=10, image=10, audio_out=10
+    )
+    plain = without("image", "audio", "internal_reasoning", "image_output", "audio_output")
+    assert (bill(counts, plain).prompt, bill(counts, plain).completion) == (100_000 + 100, 400)
+    hour = Counts(prompt=100, cache_write_1h=100)
+    assert bill(hour, without("input_cache_write_1h")).prompt == 100_000 + 100 * 2
+    read = Counts(prompt=30, audio_in=30, audio_read=30, cache_read=30)
+    assert bill(read, without("input_audio_cache")).prompt == 100_000 + 3
+
+
+def test_an_image_token_may_have_a_price_of_its_own():
+    priced = replace(PRICED, pricing={"prompt": Decimal(1), "image_token": Decimal(2)})
+    assert bill(Counts(prompt=300, image_in=258, images=1), priced).prompt == 42 + 258 * 2
+
+
+def test_a_price_of_nothing_is_a_price():
+    free_thoughts = replace(PRICED, pricing={"completion": Decimal(10), "internal_reasoning": Decimal(0)})
+    assert bill(Counts(prompt=0, completion=10, reasoning=4), free_thoughts).completion == 60
+
+
+def test_audio_costs_what_its_endpoint_says(call):
+    part = {"type": "input_audio", "input_audio": {"data": "AAAA" * 25_000, "format": "wav"}}
+    messages = [{"role": "user", "content": [part]}]
+    usage = call.chat(model="google/gemini-2.5-flash", messages=messages).json["usage"]
+    audio = usage["prompt_tokens_details"]["audio_tokens"]
+    text = usage["prompt_tokens"] - audio
+    assert audio == 100 + 3
+    assert (
+        exact(usage["cost_details"]["upstream_inference_prompt_cost"])
+        == (text * Decimal("0.3") + audio) / 1_000_000
+    )
+
+
+def test_a_prompt_whose_middle_is_left_out_is_never_cheaper_than_nothing(call):
+    body = {"messages": [asking("word " * 140_000)], "plugins": [{"id": "context-compression"}]}
+    for _ in range(2):
+        usage = call.chat(model="openai/gpt-4o-mini", **body).json["usage"]
+        assert usage["prompt_tokens"] == 128_000
+        assert usage["prompt_tokens_details"]["cached_tokens"] <= usage["prompt_tokens"]
+        assert usage["cost_details"]["upstream_inference_prompt_cost"] > 0
 
 
 @pytest.mark.parametrize(
@@ -182,7 +278,30 @@ def test_no_credits_no_answer(caller):
         assert reply.status == reply.error["code"] == 402
         assert reply.error["metadata"]["limit_source"] == "openrouter_credits"
         assert "retry-after" not in reply.headers
-        assert call.chat(model="meta-llama/llama-3.3-70b-instruct:free").status == 200
+
+
+@pytest.mark.parametrize(("credits", "status"), [("0", 200), ("-1", 402)])
+def test_a_free_model_answers_unless_the_balance_is_below_zero(caller, credits, status):
+    with Sandbox(credits=credits) as sandbox:
+        reply = caller(sandbox).chat(model="meta-llama/llama-3.3-70b-instruct:free")
+    assert reply.status == status
+    if status == 402:
+        assert reply.error["metadata"]["limit_source"] == "openrouter_credits"
+
+
+def test_a_request_that_is_refused_uses_nothing_up(caller):
+    body = {"model": CLAUDE, "messages": [marked(LONG), asking("Hi")]}
+    with Sandbox(credits="0.1") as sandbox:
+        call = caller(sandbox)
+        sandbox.answer_next("As written.")
+        sandbox.delay_next(first_byte=0.05)
+        refused = [{"max_tokens": 64_000}, {"temperature": 9}, {"model": "nobody/nothing"}]
+        assert [call.chat(**(body | more)).status for more in refused] == [402, 400, 400]
+        began = time.monotonic()
+        reply = call.chat(**body)
+    assert time.monotonic() - began >= 0.05
+    assert reply.message["content"] == "As written."
+    assert reply.json["usage"]["prompt_tokens_details"]["cached_tokens"] == 0
 
 
 def test_one_request_can_be_too_dear_for_what_is_left(caller):
@@ -232,10 +351,23 @@ def test_a_generation_that_never_was_stays_unknown(call):
     assert call.get("/generation").status == 400
 
 
-def test_the_key_and_the_credits_tell_what_was_spent(call):
+def test_the_key_and_the_credits_tell_what_was_spent(sandbox, call):
     cost = call.chat().json["usage"]["cost"]
     assert call.get("/key").json["data"]["usage"] == cost
-    assert call.get("/credits").json["data"] == {"total_credits": 10.0, "total_usage": cost}
+    reply = call.get("/credits", key=sandbox.management_key)
+    assert reply.json["data"] == {"total_credits": 10.0, "total_usage": cost}
+
+
+def test_the_credits_are_for_a_management_key_and_a_management_key_is_for_nothing_that_costs(sandbox, call):
+    refused = call.get("/credits")
+    assert (refused.status, refused.error["metadata"]["error_type"]) == (403, "permission_denied")
+    assert "management key" in refused.error["message"]
+    key = call.get("/key", key=sandbox.management_key).json["data"]
+    assert key["is_management_key"] is True
+    assert call.get("/key").json["data"]["is_management_key"] is False
+    body = {"messages": [asking("hi")]}
+    assert call.request("POST", "/chat/completions", body, key=sandbox.management_key).status == 403
+    assert sandbox.credits_used == 0
 
 
 def test_a_cost_that_is_not_told_is_charged_all_the_same(sandbox, call):

@@ -161,3 +161,14 @@ def test_the_budget_of_claude_has_to_leave_room(call):
     reply = call.chat(model=CLAUDE, reasoning={"max_tokens": 2000}, max_tokens=2000)
     assert reply.status == 400
     assert "must be greater than `reasoning.max_tokens`" in reply.error["message"]
+
+
+@pytest.mark.parametrize(("budget", "status"), [(1, 400), (1_023, 400), (1_024, 200), (128_001, 400)])
+def test_claude_takes_no_budget_outside_its_bounds(call, budget, status):
+    reply = call.chat(model=CLAUDE, reasoning={"max_tokens": budget})
+    assert reply.status == status
+    assert status == 200 or "1,024" in reply.error["message"]
+
+
+def test_others_take_any_budget(call):
+    assert call.chat(model=GEMINI, reasoning={"max_tokens": 1}).status == 200

@@ -63,6 +63,32 @@ def test_preferences_choose_and_order(provider, expected):
     assert tags(provider=provider)[: len(expected)] == expected
 
 
+@pytest.mark.parametrize(
+    ("slug", "tag"),
+    [
+        ("google-vertex/us-east5", "google-vertex"),
+        ("google-vertex/global", "google-vertex"),
+        ("Google-Vertex/europe-west1", "google-vertex"),
+        ("amazon-bedrock/us-east-1", "amazon-bedrock"),
+    ],
+)
+def test_a_provider_may_be_named_with_a_region(slug, tag):
+    assert tags(model=CLAUDE, provider={"order": [slug]})[0] == tag
+    assert tags(model=CLAUDE, provider={"order": [slug], "allow_fallbacks": False}) == [tag]
+    assert tags(model=CLAUDE, provider={"only": [slug]}) == [tag]
+
+
+def test_a_provider_without_one_of_its_regions_still_has_the_others():
+    assert "google-vertex" in tags(model=CLAUDE, provider={"ignore": ["google-vertex/us-east5"]})
+
+
+@pytest.mark.parametrize("slug", ["anthropic/us-east5", "google-vertex/flex", "google-vertex/"])
+def test_what_is_no_region_names_nobody(slug):
+    refusal = find(model=CLAUDE, provider={"only": [slug]})
+    assert isinstance(refusal, Refusal)
+    assert refusal.status == 404
+
+
 def test_data_collection_can_be_denied():
     assert "deepseek" in tags(model="deepseek/deepseek-v3.2")
     assert "deepseek" not in tags(model="deepseek/deepseek-v3.2", provider={"data_collection": "deny"})
@@ -145,6 +171,23 @@ def test_a_prompt_too_long_fits_after_compression(call, body):
     assert reply.json["usage"]["prompt_tokens"] == 131_072
 
 
+SMALL = "gryphe/mythomax-l2-13b"
+
+
+def test_a_small_window_is_compressed_for_unless_that_is_forbidden(call):
+    assert models(model=SMALL, prompt_tokens=20_000) == [SMALL]
+    forbidden = [
+        {"plugins": [{"id": "context-compression", "enabled": False}]},
+        {"transforms": []},
+    ]
+    for body in forbidden:
+        refusal = find(model=SMALL, prompt_tokens=20_000, **body)
+        assert isinstance(refusal, Refusal)
+        assert refusal.error()["metadata"]["error_type"] == "context_length_exceeded"
+    reply = call.chat("word " * 20_000, model=SMALL)
+    assert reply.json["usage"]["prompt_tokens"] == 8_192
+
+
 def test_the_endpoints_of_all_models_can_be_sorted_together():
     body = {
         "models": ["deepseek/deepseek-v3.2"],
@@ -185,6 +228,8 @@ def test_tiers_have_to_be_asked_for():
 
 def test_aliases_and_dated_names_find_the_real_model():
     assert models(model="~anthropic/claude-sonnet-latest") == ["anthropic/claude-sonnet-5"]
+    assert models(model="~google/gemini-pro-latest") == ["google/gemini-3.1-pro-preview"]
+    assert "image" in models(model="~google/gemini-flash-image-latest")[0]
     assert models(model="anthropic/claude-4.5-sonnet-20250929") == ["anthropic/claude-sonnet-4.5"]
 
 

@@ -24,6 +24,19 @@ def test_it_listens_on_loopback_at_a_free_port():
         assert one.base_url != other.base_url
 
 
+def test_the_keys_can_be_chosen(caller):
+    with Sandbox(key="sk-or-mine", management_key="sk-or-manager") as sandbox:
+        assert (sandbox.api_key, sandbox.management_key) == ("sk-or-mine", "sk-or-manager")
+        call = caller(sandbox)
+        assert call.chat().status == 200
+        assert call.get("/credits", key="sk-or-manager").status == 200
+
+
+def test_the_two_keys_have_to_differ():
+    with pytest.raises(ValueError, match="management_key: is the same as key"):
+        Sandbox(key="sk-or-mine", management_key="sk-or-mine")
+
+
 def test_the_port_can_be_chosen():
     with Sandbox() as sandbox:
         port = urlsplit(sandbox.base_url).port
@@ -112,13 +125,17 @@ async def test_it_can_be_used_from_asynchronous_code(caller):
 
 
 def test_every_request_can_be_looked_at(sandbox, call):
-    call.chat("hi", headers={"X-OpenRouter-Title": "Größe".encode().decode("latin-1")})
+    provider_key = "sk-of-a-provider"
+    title = "Größe".encode().decode("latin-1")
+    call.chat("hi", headers={"X-OpenRouter-Title": title, "X-Provider-API-Keys": provider_key})
     seen = sandbox.last
     assert (seen.method, seen.path) == ("POST", "/chat/completions")
     assert seen.body["messages"] == [{"role": "user", "content": "hi"}]
     assert seen.raw.startswith(b'{"model"')
     assert seen.headers["x-openrouter-title"] == seen.headers["X-OpenRouter-Title"] == "Größe"
-    assert sandbox.api_key not in repr(seen.headers)
+    assert sandbox.api_key not in repr(seen)
+    assert provider_key not in repr(seen)
+    assert seen.headers["x-provider-api-keys"] == provider_key
     call.get("/models/count?output_modalities=all")
     assert [each.path for each in sandbox.requests] == ["/chat/completions", "/models/count"]
     assert sandbox.last.query == "output_modalities=all"

@@ -124,8 +124,10 @@ _REASONING_DETAIL: Final = record(
     required=["type"],
 )
 
+EFFORT: Final = one_of("max", "xhigh", "high", "medium", "low", "minimal", "none")
+_UPDATE: Final = record({"reasoning": record({"effort": EFFORT})})
 _INSTRUCTIONS: Final = record(
-    {"content": _TEXT, "name": string(), "configuration_update": nullable(record())}, required=["content"]
+    {"content": _TEXT, "name": string(), "configuration_update": nullable(_UPDATE)}, required=["content"]
 )
 
 _ROLES: Final[dict[str, Shape]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from openrouter_opts.sandbox.check.messages import CACHE_CONTROL
 from openrouter_opts.sandbox.check.shapes import (
@@ -11,11 +11,13 @@ from openrouter_opts.sandbox.check.shapes import (
     array,
     boolean,
     either,
+    exclusive,
     integer,
     nullable,
     number,
     one_of,
     record,
+    refused,
     string,
     tagged,
 )
@@ -25,7 +27,7 @@ _TEXTS: Final = array(string())
 
 # provider ----------------------------------------------------------------------------------------------------------------
 
-_PRICE: Final = either(string(pattern=r"\d+(\.\d+)?([eE]-?\d+)?"), number(0))
+_PRICE: Final = either(string(pattern=r"\d+(\.\d+)?([eE]-?\d{1,3})?"), number(0))
 _PERCENTILES: Final = either(
     record(dict.fromkeys(("p50", "p75", "p90", "p99"), nullable(number(0))), closed=True), number(0)
 )
@@ -153,18 +155,31 @@ PLUGINS: Final = array(
 # tools -------------------------------------------------------------------------------------------------------------------
 
 _NAME: Final = string(pattern=r"[a-zA-Z0-9_-]{1,64}")
-_SEARCH: Final = record(
+_SEARCH: Final = exclusive(
+    record(
+        {
+            "engine": one_of("auto", *_SEARCH_ENGINES),
+            "max_results": integer(1, 25),
+            "max_total_results": integer(1),
+            "max_uses": integer(1),
+            "search_context_size": one_of("low", "medium", "high"),
+            "max_characters": integer(1, 100_000),
+            "allowed_domains": _TEXTS,
+            "excluded_domains": _TEXTS,
+        }
+    ),
+    "allowed_domains",
+    "excluded_domains",
+)
+_ELSEWHERE: Final = refused("is of the Responses API; chat completions don't take it")
+_SUBAGENT: Final = record(
     {
-        "engine": one_of("auto", *_SEARCH_ENGINES),
-        "max_results": integer(1, 25),
-        "max_total_results": integer(1),
-        "max_uses": integer(1),
-        "search_context_size": one_of("low", "medium", "high"),
-        "max_characters": integer(1, 100_000),
-        "allowed_domains": _TEXTS,
-        "excluded_domains": _TEXTS,
+        "max_tool_calls": integer(1, 25),
+        "inherit_functions": _ELSEWHERE,
+        "inherited_function_names": _ELSEWHERE,
     }
 )
+_PARAMETERS: Final[dict[str, Shape]] = {"openrouter:web_search": _SEARCH, "openrouter:subagent": _SUBAGENT}
 SEARCH_SHORTHANDS: Final = (
     "web_search",
     "web_search_preview",
@@ -174,14 +189,20 @@ SEARCH_SHORTHANDS: Final = (
 _NOT_HERE: Final = ("openrouter:shell", "openrouter:apply_patch", "openrouter:tool_search")
 
 
-def _server_tool(value: dict[str, object], path: str) -> str | None:
-    """A tool that runs at OpenRouter: any name below ``openrouter:``, but for those of other APIs."""
-    kind = str(value["type"])
+def _kind_of_server_tool(kind: str, path: str, what: str) -> str | None:
+    """The name of a tool that runs at OpenRouter: any below ``openrouter:``, but for those of other APIs."""
     if kind in _NOT_HERE:
-        return f"{path}.type: {kind} is not available on chat completions"
+        return f"{path}: {kind} is not available on chat completions"
     if not kind.startswith("openrouter:"):
-        return f"{path}.type: {kind!r:.80} is not a tool type; one of function, openrouter:…, {', '.join(SEARCH_SHORTHANDS)}"
-    parameters = _SEARCH if kind == "openrouter:web_search" else record()
+        return f"{path}: {kind!r:.80} is not a tool {what}; one of function, openrouter:…, {', '.join(SEARCH_SHORTHANDS)}"
+    return None
+
+
+def _server_tool(value: dict[str, Any], path: str) -> str | None:
+    """A tool that runs at OpenRouter."""
+    if problem := _kind_of_server_tool(value["type"], f"{path}.type", "type"):
+        return problem
+    parameters = _PARAMETERS.get(value["type"], record())
     return parameters(value.get("parameters") or {}, f"{path}.parameters")
 
 
@@ -217,10 +238,13 @@ TOOL_CHOICE: Final = either(
         {
             "function": record(
                 {"function": record({"name": string(least=1)}, required=["name"])}, required=["function"]
-            )
+            ),
+            # With `deferred_tools`, and for tool search.
+            "allowed_tools": anything,
+            **dict.fromkeys(SEARCH_SHORTHANDS, anything),
         },
         "tool choice",
-        other=anything,
+        other=lambda value, path: _kind_of_server_tool(value["type"], f"{path}.type", "choice"),
     ),
     one_of("none", "auto", "required"),
 )

@@ -1,7 +1,7 @@
 """Checks a chat request as strictly as OpenRouter does, and says what is wrong and where.
 
 Top-level keys that nobody knows pass: they are handed on to providers. What a request may hold is in the tables here, in
-`check_messages` and in `check_options`.
+`messages` and in `options`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from openrouter_opts.sandbox.check.messages import CACHE_CONTROL, MESSAGES, calls_and_results
+from openrouter_opts.sandbox.check.messages import CACHE_CONTROL, EFFORT, MESSAGES, calls_and_results
 from openrouter_opts.sandbox.check.options import PLUGINS, PROVIDER, RESPONSE_FORMAT, TOOL_CHOICE, TOOLS
 from openrouter_opts.sandbox.check.shapes import (
     Shape,
@@ -24,14 +24,13 @@ from openrouter_opts.sandbox.check.shapes import (
     one_of,
     record,
     string,
+    tagged,
 )
 from openrouter_opts.sandbox.refusal import Refusal
 
-_EFFORT: Final = one_of("max", "xhigh", "high", "medium", "low", "minimal", "none")
-
 _REASONING: Final = record(
     {
-        "effort": nullable(_EFFORT),
+        "effort": nullable(EFFORT),
         "max_tokens": nullable(integer(1)),
         "exclude": nullable(boolean),
         "enabled": nullable(boolean),
@@ -41,7 +40,31 @@ _REASONING: Final = record(
     }
 )
 
-_STOP_CONDITION: Final = record({"type": string(least=1)}, required=["type"])
+_STOP_KEYS: Final[dict[str, tuple[str, Shape]]] = {
+    "step_count_is": ("step_count", integer(1)),
+    "has_tool_call": ("tool_name", string(least=1)),
+    "max_tokens_used": ("max_tokens", integer(1)),
+    "max_cost": ("max_cost_in_dollars", number(0)),
+    "finish_reason_is": ("reason", string(least=1)),
+}
+_STOP_CONDITION: Final = tagged(
+    "type",
+    {name: record({key: shape}, required=[key]) for name, (key, shape) in _STOP_KEYS.items()},
+    "stop condition",
+)
+_MOST_FOUND: Final = {"max_results": integer(1, 100)}
+_TOOL_SEARCH: Final = tagged(
+    "type",
+    {
+        "bm25": record(_MOST_FOUND),
+        "regex": record(_MOST_FOUND),
+        "custom": record(
+            {"tool_id": string(least=1), "result_key": string(least=1), **_MOST_FOUND},
+            required=["tool_id", "result_key"],
+        ),
+    },
+    "tool search",
+)
 
 _FIELDS: Final[dict[str, Shape]] = {
     "messages": MESSAGES,
@@ -77,12 +100,12 @@ _FIELDS: Final[dict[str, Shape]] = {
             "protocol": one_of("v1"),
             "profile": one_of("portable"),
             "validation": one_of("runtime"),
-            "search": record(),
+            "search": _TOOL_SEARCH,
         },
         required=["protocol", "profile", "validation", "search"],
     ),
     "reasoning": nullable(_REASONING),
-    "reasoning_effort": nullable(_EFFORT),
+    "reasoning_effort": nullable(EFFORT),
     "include_reasoning": nullable(boolean),
     "verbosity": nullable(one_of("low", "medium", "high", "xhigh", "max")),
     "provider": nullable(PROVIDER),

@@ -1,12 +1,13 @@
 """A small language for the shapes of JSON: each shape names the first thing that is wrong, with its path.
 
-A `Shape` is a function of a value and its path; it gives None or one sentence. They are made from tables in `check_fields`
-and its neighbours, so that what a request may hold is read there as data.
+A `Shape` is a function of a value and its path; it gives None or one sentence. They are made from tables in `messages`,
+`options` and `request`, so that what a request may hold is read there as data.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -43,17 +44,19 @@ def string(*, most: int | None = None, pattern: str | None = None, least: int = 
 
 
 def number(low: float | None = None, high: float | None = None, *, above: float | None = None) -> Shape:
-    """A number from ``low`` to ``high``, or above ``above``."""
+    """A number from ``low`` to ``high``, or above ``above``; no more than a double can hold."""
 
     def shape(value: Any, path: str) -> str | None:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return _expected(path, "a number", value)
+        if abs(value) > sys.float_info.max:
+            return f"{path}: is too large for a number"
         if low is not None and value < low:
-            return f"{path}: must be at least {low:g}, is {value:g}"
+            return f"{path}: must be at least {low}, is {value}"
         if above is not None and value <= above:
-            return f"{path}: must be greater than {above:g}, is {value:g}"
+            return f"{path}: must be greater than {above}, is {value}"
         if high is not None and value > high:
-            return f"{path}: must be at most {high:g}, is {value:g}"
+            return f"{path}: must be at most {high}, is {value}"
         return None
 
     return shape
@@ -64,8 +67,7 @@ def integer(low: int | None = None, high: int | None = None) -> Shape:
     bounded = number(low, high)
 
     def shape(value: Any, path: str) -> str | None:
-        whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-        if isinstance(value, bool) or not whole:
+        if isinstance(value, bool) or not isinstance(value, int):
             return _expected(path, "an integer", value)
         return bounded(value, path)
 
@@ -157,6 +159,23 @@ def tagged(tag: str, shapes: Mapping[str, Shape], what: str, other: Shape | None
         return f"{path}.{tag}: {name!r:.80} is not a {what}; one of {', '.join(known)}{_nearest(name, known)}"
 
     return shape
+
+
+def exclusive(shape: Shape, one: str, other: str) -> Shape:
+    """The shape of an object that has at most one of two keys."""
+
+    def at_most_one(value: Any, path: str) -> str | None:
+        if problem := shape(value, path):
+            return problem
+        both = value.get(one) is not None and value.get(other) is not None
+        return f'{path}: only one of "{one}" and "{other}" can be given' if both else None
+
+    return at_most_one
+
+
+def refused(reason: str) -> Shape:
+    """What isn't taken here, whatever it holds."""
+    return lambda _value, path: f"{path}: {reason}"
 
 
 def either(*shapes: Shape) -> Shape:

@@ -75,8 +75,8 @@ class Books:
                 return None
             return self._generations.get(generation_id)
 
-    def key_wire(self, label: str) -> dict[str, Any]:
-        """The object below ``data`` of ``GET /key``."""
+    def key_wire(self, label: str, *, manages: bool) -> dict[str, Any]:
+        """The object below ``data`` of ``GET /key``; ``manages`` says whether it is a management key."""
         used = float(self.used)
         spent = dict.fromkeys(("usage", "usage_daily", "usage_weekly", "usage_monthly"), used)
         byok = dict.fromkeys(("byok_usage", "byok_usage_daily", "byok_usage_weekly", "byok_usage_monthly"), 0)
@@ -89,8 +89,8 @@ class Books:
             **spent,
             **byok,
             "is_free_tier": False,
-            "is_management_key": False,
-            "is_provisioning_key": False,
+            "is_management_key": manages,
+            "is_provisioning_key": manages,
             "expires_at": None,
             "creator_user_id": USER_ID,
             "organization_id": None,
@@ -111,9 +111,12 @@ class Books:
         return {"total_credits": float(self._bought), "total_usage": float(self.used)}
 
     def _refusal(self, estimate: Decimal) -> Refusal | None:
-        """Why there isn't enough: nothing left, too much for this one request, or too many requests at once."""
+        """Why there isn't enough: nothing left, too much for this one request, or too many requests at once.
+
+        Who is in debt doesn't even get what is free.
+        """
         left = self._bought - self._used
-        if not estimate:
+        if not estimate and left >= 0:
             return None
         if left <= 0:
             text = f"Insufficient credits. To go on, {_BUY}."

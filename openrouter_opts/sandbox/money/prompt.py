@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any, Final
 
 from openrouter_opts.sandbox.money.tokens import count
@@ -51,6 +53,36 @@ def blocks_of(body: Mapping[str, Any]) -> list[Block]:
     for message in body["messages"]:
         blocks.extend(_message_blocks(message))
     return blocks
+
+
+def fitted(blocks: Sequence[Block], most: int) -> list[Block]:
+    """The prompt with its middle left out, if it has more than ``most`` tokens."""
+    kept = list(blocks)
+    over = sum(block.tokens for block in blocks) - most
+    if over <= 0:
+        return kept
+    for index in sorted(range(len(kept)), key=lambda index: abs(2 * index - len(kept) + 1)):
+        cut = min(over, kept[index].tokens)
+        kept[index] = replace(kept[index], tokens=kept[index].tokens - cut)
+        over -= cut
+    return [block for block in kept if block.tokens]
+
+
+def parted(blocks: Sequence[Block], *places: int) -> Iterator[list[Block]]:
+    """The prompt in parts, each of which ends after so many tokens from the beginning; the last one is the rest."""
+    ends = list(accumulate(block.tokens for block in blocks))
+    begin = 0
+    for place in (*places, ends[-1] if ends else 0):
+        yield [block for block, end in zip(blocks, ends, strict=True) if begin < end <= place]
+        begin = place
+
+
+def tokens_by_kind(blocks: Iterable[Block]) -> Counter[str]:
+    """How many tokens there are of each kind."""
+    sizes: Counter[str] = Counter()
+    for block in blocks:
+        sizes[block.kind] += block.tokens
+    return sizes
 
 
 def _message_blocks(message: Mapping[str, Any]) -> Iterator[Block]:

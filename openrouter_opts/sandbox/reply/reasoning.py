@@ -32,6 +32,9 @@ _FORMATS: Final = {
 _MANDATORY: Final = re.compile(r"^openai/o\d|deepseek-r1|-thinking\b|-reasoning\b")
 """Models that always reason; the catalogue doesn't say, their names do."""
 
+_CLAUDE_BUDGET: Final = (1_024, 128_000)
+_UPDATABLE: Final = frozenset({"openai/gpt-6-astra"})
+
 
 @dataclass(frozen=True, slots=True)
 class ReasoningWish:
@@ -57,11 +60,28 @@ def wish_of(body: Mapping[str, Any], endpoint: Endpoint) -> ReasoningWish | Refu
 
 
 def budget_refusal(body: Mapping[str, Any], endpoint: Endpoint, max_tokens: int | None) -> Refusal | None:
-    """Claude's budget has to leave room for an answer."""
+    """Claude's budget has bounds, and has to leave room for an answer."""
     budget = (body.get("reasoning") or {}).get("max_tokens")
-    if endpoint.author != "anthropic" or budget is None or max_tokens is None or max_tokens > budget:
+    if endpoint.author != "anthropic" or budget is None:
+        return None
+    least, most = _CLAUDE_BUDGET
+    if not least <= budget <= most:
+        text = f"reasoning.max_tokens: {endpoint.model} takes from {least:,} to {most:,} tokens, not {budget}"
+        return Refusal(400, text)
+    if max_tokens is None or max_tokens > budget:
         return None
     return Refusal(400, f"`max_tokens` ({max_tokens}) must be greater than `reasoning.max_tokens` ({budget})")
+
+
+def update_refusal(messages: Sequence[Mapping[str, Any]], endpoint: Endpoint) -> Refusal | None:
+    """Only some models can change how they reason in the middle of a conversation."""
+    if endpoint.model in _UPDATABLE:
+        return None
+    found = next((index for index, each in enumerate(messages) if each.get("configuration_update")), None)
+    if found is None:
+        return None
+    text = f"messages.{found}.configuration_update: is not supported by {endpoint.model}"
+    return Refusal(400, f"{text}, only by {', '.join(sorted(_UPDATABLE))}")
 
 
 def details(text: str, endpoint: Endpoint, call_ids: Sequence[str], seed: str) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from openrouter_opts.sandbox.money.bill import FREE, Bill, Counts, bill, usage
@@ -19,6 +20,7 @@ class Served:
         request: the checked body, as it came.
         metadata: `openrouter_metadata`, if it was asked for.
         scripted_usage: what a test wants `usage` to say.
+        reserved: USD set aside until it is sent.
         source: the generation that a response-cache hit repeats; nothing is billed then.
     """
 
@@ -31,6 +33,7 @@ class Served:
     attempts: tuple[Mapping[str, Any], ...] = ()
     metadata: Mapping[str, Any] | None = None
     scripted_usage: Mapping[str, Any] | None = None
+    reserved: Decimal = Decimal(0)
     source: str | None = None
 
     def charge(self, counts: Counts | None = None) -> Bill:

@@ -60,14 +60,9 @@ class Endpoint:
         """Whose model it is: ``anthropic``."""
         return self.model.partition("/")[0]
 
-    @property
-    def is_free(self) -> bool:
-        """Whether tokens cost nothing here."""
-        return not any(self.pricing.values())
-
-    def price(self, name: str) -> Decimal:
-        """The price called ``name``, USD; zero where there is none."""
-        return self.pricing.get(name, Decimal(0))
+    def price(self, *names: str) -> Decimal:
+        """The first of these prices that the endpoint names, USD; zero where it names none."""
+        return next((self.pricing[name] for name in names if name in self.pricing), Decimal(0))
 
     def prices(self) -> dict[str, str]:
         """The prices as the API writes them."""
@@ -128,7 +123,8 @@ def _catalogued() -> frozenset[str]:
 def _listed(model: Model, row: Row) -> Endpoint:
     provider = PROVIDERS[row.tag.partition("/")[0]]
     prices = {"prompt": row.prompt, "completion": row.completion, "input_cache_read": row.cache_read}
-    prices |= {"input_cache_write": row.cache_write, "image_output": row.image_output}
+    prices |= {"input_cache_write": row.cache_write, "input_cache_write_1h": row.cache_write_1h}
+    prices |= {"image_output": row.image_output, "audio": row.audio}
     return Endpoint(
         model=model.id,
         model_name=model.name,

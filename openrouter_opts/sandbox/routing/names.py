@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any, Final
 
 from openrouter_opts.catalog import Catalog, Model
+from openrouter_opts.catalog.catalog import ROUTERS
 from openrouter_opts.catalog.slugs import Slug
 from openrouter_opts.sandbox.refusal import Refusal
 from openrouter_opts.sandbox.routing.endpoints import endpoints_of
@@ -25,10 +27,6 @@ _POOLS: Final = {
         "deepseek/deepseek-v3.2",
     ),
 }
-_ROUTERS: Final = frozenset(
-    f"openrouter/{name}"
-    for name in ("auto", "auto-beta", "bodybuilder", "free", "fusion", "fusion-flash", "pareto-code")
-)
 _PLUGIN_OF_ROUTER: Final = {"openrouter/auto": "auto-router", "openrouter/auto-beta": "auto-beta-router"}
 
 # These change routing or add a plugin; any other suffix is part of the model's name.
@@ -55,7 +53,7 @@ def choices_of(body: Mapping[str, Any]) -> tuple[Choice, ...] | Refusal:
 def strategy_of(body: Mapping[str, Any], answered: str) -> str:
     """How ``openrouter_metadata`` calls the way from the request to the model that answered."""
     first = names_of(body)[0]
-    if first in _ROUTERS:
+    if first in ROUTERS:
         return first.removeprefix("openrouter/").partition("-")[0]
     if Slug.parse(first).is_latest_alias:
         return "latest"
@@ -80,9 +78,9 @@ def _choices_of_name(name: str, body: Mapping[str, Any]) -> tuple[Choice, ...] |
             404, f"Preset not found: {name.partition('@preset/')[2]}; the sandbox keeps no presets."
         )
     base, slug = _base(name), Slug.parse(name)
-    if base in _ROUTERS:
+    if base in ROUTERS:
         return _routed(base, body)
-    model = _newest(slug) if slug.is_latest_alias else Catalog.bundled().get(base)
+    model = _newest(base) if slug.is_latest_alias else Catalog.bundled().get(base)
     if model is None:
         return Refusal(400, f"{name} is not a valid model ID")
     # A model's dated name means the model; a variant that nobody offers has no endpoints.
@@ -113,11 +111,17 @@ def _matches(name: str, patterns: list[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _newest(alias: Slug) -> Model | None:
-    """The newest model of a family that an alias names."""
-    family = [
-        model
-        for model in Catalog.bundled().values()
-        if Slug.parse(model.id).is_plain and Slug.parse(model.id).is_of_family(alias)
-    ]
-    return max(family, key=lambda model: model.released or "", default=None)
+def _newest(alias: str) -> Model | None:
+    """The newest model of a family that an alias names; one that makes images only if all of the family do."""
+    return _of_text().get(alias) or _without_aliases().get(alias)
+
+
+@cache
+def _of_text() -> Catalog:
+    return Catalog(model for model in _without_aliases().values() if model.output_modalities == ("text",))
+
+
+@cache
+def _without_aliases() -> Catalog:
+    """The catalogue without the rows of aliases themselves, so that each leads to a model."""
+    return Catalog(model for model in Catalog.bundled().values() if not model.id.startswith("~"))

@@ -6,6 +6,7 @@ The rules: https://openrouter.ai/docs/guides/routing/provider-selection.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -15,9 +16,12 @@ from openrouter_opts.sandbox.refusal import Refusal
 from openrouter_opts.sandbox.routing.endpoints import MILLION, Endpoint
 from openrouter_opts.sandbox.routing.wishes import Wishes
 
+_REGION: Final = re.compile(r"[a-z]+-[a-z]+-?\d+|global|europe|eu|us")
+
 _LEARN: Final = "To learn more about provider routing, visit: https://openrouter.ai/docs/guides/routing/provider-selection"
 
 _SORT_OF_VARIANT: Final = {"nitro": "throughput", "floor": "price", "exacto": "exacto"}
+_COMPRESSED_BY_DEFAULT: Final = 8_192
 _TIER_OF_VARIANT: Final = {"nitro": "priority", "floor": "flex"}
 
 
@@ -61,20 +65,41 @@ def route(choices: Sequence[Choice], wishes: Wishes) -> tuple[Endpoint, ...] | R
     return endpoints
 
 
-def is_named(endpoint: Endpoint, names: Sequence[str]) -> bool:
-    """Whether one of ``names`` means this endpoint.
-
-    A provider's slug means all its endpoints but those of a service tier; its display name does too.
-    """
+def _is_named(endpoint: Endpoint, names: Sequence[str]) -> bool:
+    """Whether one of ``names`` means this endpoint, or a region of it."""
     return _position(endpoint, names) < len(names)
+
+
+def _is_ignored(endpoint: Endpoint, names: Sequence[str]) -> bool:
+    """Whether one of ``names`` means the whole of this endpoint: without one region the others are left."""
+    return any(_means(name.lower(), endpoint) for name in names)
 
 
 def _position(endpoint: Endpoint, names: Sequence[str]) -> int:
     """Where the endpoint is named first; past the end if nowhere."""
-    own = {endpoint.tag}
-    if endpoint.tier is None:
-        own |= {endpoint.provider.slug, endpoint.provider.name.lower()}
-    return next((index for index, name in enumerate(names) if name.lower() in own), len(names))
+    lowered = [name.lower() for name in names]
+    return next(
+        (
+            index
+            for index, name in enumerate(lowered)
+            if _means(name, endpoint) or _means_region(name, endpoint)
+        ),
+        len(names),
+    )
+
+
+def _means(name: str, endpoint: Endpoint) -> bool:
+    """A provider's slug means all its endpoints but those of a service tier; its display name does too."""
+    provider = endpoint.provider
+    return name == endpoint.tag or (endpoint.tier is None and name in {provider.slug, provider.name.lower()})
+
+
+def _means_region(name: str, endpoint: Endpoint) -> bool:
+    """``google-vertex/us-east5``; the sandbox's endpoints are at home in every region of their provider."""
+    slug, _, region = name.partition("/")
+    provider = endpoint.provider
+    is_region = provider.regional and _REGION.fullmatch(region) is not None
+    return is_region and slug == provider.slug and endpoint.tier is None
 
 
 def _route_one(choice: Choice, wishes: Wishes) -> tuple[Endpoint, ...] | Refusal:
@@ -87,7 +112,7 @@ def _route_one(choice: Choice, wishes: Wishes) -> tuple[Endpoint, ...] | Refusal
             return rule.refuses(before, wishes, choice.name)
     ordered = sorted(left, key=lambda endpoint: _rank(endpoint, wishes))
     if not wishes.allow_fallbacks:
-        named = [endpoint for endpoint in ordered if is_named(endpoint, wishes.order)]
+        named = [endpoint for endpoint in ordered if _is_named(endpoint, wishes.order)]
         ordered = named if wishes.order else ordered[:1]
     if not ordered:
         return _no_provider(left, wishes, choice.name)
@@ -144,6 +169,13 @@ _SORTS: Final[dict[str, Callable[[Endpoint], object]]] = {
 }
 
 
+def _compresses(endpoint: Endpoint, wishes: Wishes) -> bool:
+    """Small windows are compressed for unless that is forbidden, https://openrouter.ai/docs/guides/features/message-transforms."""
+    if wishes.compression is None:
+        return endpoint.context_length <= _COMPRESSED_BY_DEFAULT
+    return wishes.compression
+
+
 def _affords(endpoint: Endpoint, wishes: Wishes) -> bool:
     scale = {"prompt": MILLION, "completion": MILLION}
     return all(endpoint.price(name) * scale.get(name, 1) <= bound for name, bound in wishes.max_price.items())
@@ -193,10 +225,10 @@ def _nobody(_: Sequence[Endpoint], wishes: Wishes, name: str) -> Refusal:
 _FILTERS: Final = (
     _Filter(lambda _endpoint, _wishes: True, _nobody),
     _Filter(
-        lambda endpoint, wishes: not wishes.only or is_named(endpoint, wishes.only),
+        lambda endpoint, wishes: not wishes.only or _is_named(endpoint, wishes.only),
         _no_provider,
     ),
-    _Filter(lambda endpoint, wishes: not is_named(endpoint, wishes.ignore), _no_provider),
+    _Filter(lambda endpoint, wishes: not _is_ignored(endpoint, wishes.ignore), _no_provider),
     _Filter(
         lambda endpoint, wishes: not (wishes.zdr and not endpoint.provider.zdr),
         _no_endpoints(
@@ -253,7 +285,8 @@ _FILTERS: Final = (
     ),
     _Filter(
         lambda endpoint, wishes: (
-            wishes.compresses or wishes.prompt_tokens + (wishes.max_tokens or 0) <= endpoint.context_length
+            _compresses(endpoint, wishes)
+            or wishes.prompt_tokens + (wishes.max_tokens or 0) <= endpoint.context_length
         ),
         _too_long,
     ),

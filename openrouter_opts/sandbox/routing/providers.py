@@ -16,6 +16,7 @@ class Provider:
         collects: whether prompts may be kept for training (``data_collection: "deny"`` leaves it out).
         zdr: whether nothing is retained (``zdr: true`` keeps it).
         cancels: whether closing the connection stops the work, and the bill, https://openrouter.ai/docs/api_reference/streaming.
+        regional: whether its slug may have a region behind it: ``google-vertex/us-east5``.
         headquarters: ISO country code.
     """
 
@@ -24,6 +25,7 @@ class Provider:
     collects: bool = False
     zdr: bool = True
     cancels: bool = True
+    regional: bool = False
     headquarters: str = "US"
 
     def wire(self) -> dict[str, Any]:
@@ -41,15 +43,15 @@ class Provider:
 
 _KNOWN = (
     Provider("alibaba", "Alibaba", zdr=False, cancels=False, headquarters="SG"),
-    Provider("amazon-bedrock", "Amazon Bedrock", cancels=False),
+    Provider("amazon-bedrock", "Amazon Bedrock", cancels=False, regional=True),
     Provider("anthropic", "Anthropic", zdr=False),
-    Provider("azure", "Azure"),
+    Provider("azure", "Azure", regional=True),
     Provider("cohere", "Cohere", headquarters="CA"),
     Provider("deepinfra", "DeepInfra"),
     Provider("deepseek", "DeepSeek", collects=True, zdr=False, headquarters="CN"),
     Provider("fireworks", "Fireworks"),
     Provider("google-ai-studio", "Google AI Studio", zdr=False, cancels=False),
-    Provider("google-vertex", "Google", cancels=False),
+    Provider("google-vertex", "Google", cancels=False, regional=True),
     Provider("groq", "Groq", cancels=False),
     Provider("mistral", "Mistral", zdr=False, cancels=False, headquarters="FR"),
     Provider("moonshotai", "Moonshot AI", collects=True, zdr=False, headquarters="CN"),

@@ -6,7 +6,7 @@ do quantization, window, parameters and data policy, so that every routing prefe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 
@@ -19,7 +19,9 @@ class Row:
     completion: str
     cache_read: str | None = None
     cache_write: str | None = None
+    cache_write_1h: str | None = None
     image_output: str | None = None
+    audio: str | None = None
     quantization: str = "unknown"
     context: int | None = None
     longest: int | None = None
@@ -37,8 +39,10 @@ _LOGPROBS: Final = frozenset({"logprobs", "top_logprobs", "logit_bias"})
 _OPEN: Final = frozenset({"min_p", "repetition_penalty", "logit_bias"})
 
 
-def _claude(prompt: str, completion: str, cache_read: str, cache_write: str) -> tuple[Row, ...]:
-    price = (prompt, completion, cache_read, cache_write)
+def _claude(
+    prompt: str, completion: str, cache_read: str, cache_write: str, cache_write_1h: str
+) -> tuple[Row, ...]:
+    price = (prompt, completion, cache_read, cache_write, cache_write_1h)
     return (
         Row("anthropic", *price, throughput=62, latency=1.3),
         Row("amazon-bedrock", *price, throughput=55, latency=1.6, without=_SCHEMAS),
@@ -58,28 +62,33 @@ def _gpt(
 
 
 def _gemini(
-    prompt: str, completion: str, cache_read: str, image_output: str | None = None
+    prompt: str, completion: str, cache_read: str, *, audio: str, image_output: str | None = None
 ) -> tuple[Row, ...]:
-    price = (prompt, completion, cache_read, None, image_output)
-    return (
-        Row("google-vertex", *price, throughput=130, latency=0.6, caches_by_itself=True),
-        Row("google-ai-studio", *price, throughput=145, latency=0.5, caches_by_itself=True),
+    vertex = Row(
+        "google-vertex",
+        *(prompt, completion, cache_read),
+        audio=audio,
+        image_output=image_output,
+        throughput=130,
+        latency=0.6,
+        caches_by_itself=True,
     )
+    return (vertex, replace(vertex, tag="google-ai-studio", throughput=145, latency=0.5))
 
 
 LISTED: Final[dict[str, tuple[Row, ...]]] = {
-    "anthropic/claude-sonnet-4.6": _claude("3", "15", "0.3", "3.75"),
-    "anthropic/claude-haiku-4.5": _claude("1", "5", "0.1", "1.25"),
-    "anthropic/claude-opus-5": _claude("5", "25", "0.5", "6.25"),
+    "anthropic/claude-sonnet-4.6": _claude("3", "15", "0.3", "3.75", "6"),
+    "anthropic/claude-haiku-4.5": _claude("1", "5", "0.1", "1.25", "2"),
+    "anthropic/claude-opus-5": _claude("5", "25", "0.5", "6.25", "10"),
     "openai/gpt-5-mini": _gpt("0.25", "2", "0.025", half=("0.125", "1"), double=("0.45", "3.6")),
     "openai/gpt-5.5": _gpt("5", "30", "0.5", half=("2.5", "15"), double=("10", "60")),
     "openai/gpt-4o-mini": (
         Row("openai", "0.15", "0.6", "0.075", throughput=85, latency=0.6, more=_LOGPROBS, caches_by_itself=True),
         Row("azure", "0.15", "0.6", "0.075", throughput=95, latency=0.9, more=_LOGPROBS, caches_by_itself=True),
     ),
-    "google/gemini-2.5-flash": _gemini("0.3", "2.5", "0.03"),
-    "google/gemini-3.8-flash": _gemini("0.75", "3.75", "0.075"),
-    "google/gemini-2.5-flash-image": _gemini("0.3", "2.5", "0.03", "30"),
+    "google/gemini-2.5-flash": _gemini("0.3", "2.5", "0.03", audio="1"),
+    "google/gemini-3.8-flash": _gemini("0.75", "3.75", "0.075", audio="1.5"),
+    "google/gemini-2.5-flash-image": _gemini("0.3", "2.5", "0.03", audio="1", image_output="30"),
     "meta-llama/llama-3.3-70b-instruct": (
         Row("deepinfra/turbo", "0.05", "0.24", quantization="fp8", throughput=40, latency=0.9, more=_OPEN, without=_SCHEMAS),
         Row("deepinfra", "0.23", "0.4", quantization="bf16", throughput=32, latency=0.7, more=_OPEN, longest=16_384),

@@ -35,12 +35,13 @@ class Wishes:
     """Everything that decides which endpoints may serve a request, and in which order.
 
     Prices in `max_price` are as in the request: USD per million tokens for ``prompt`` and ``completion``.
+    `compression` is whether the middle of a prompt that is too long may be left out; None where the request doesn't say.
     """
 
     parameters: frozenset[str]
     prompt_tokens: int
     max_tokens: int | None
-    compresses: bool
+    compression: bool | None
     reads: frozenset[str]
     writes: frozenset[str]
     order: tuple[str, ...]
@@ -67,7 +68,7 @@ class Wishes:
             parameters=_sent(body),
             prompt_tokens=prompt_tokens,
             max_tokens=max_tokens_of(body),
-            compresses=_compresses(body),
+            compression=_compression(body),
             reads=_modalities(body),
             writes=frozenset(body.get("modalities") or ()),
             order=tuple(provider.get("order") or ()),
@@ -106,12 +107,13 @@ def _sent(body: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(sent)
 
 
-def _compresses(body: Mapping[str, Any]) -> bool:
-    """Whether the middle of a prompt that is too long may be left out."""
-    plugins = [each for each in body.get("plugins") or () if each.get("enabled") is not False]
-    return "middle-out" in (body.get("transforms") or ()) or any(
-        plugin["id"] == "context-compression" for plugin in plugins
-    )
+def _compression(body: Mapping[str, Any]) -> bool | None:
+    """What the plugin says, or the legacy `transforms`, which an empty list switches off."""
+    plugin = next((each for each in body.get("plugins") or () if each["id"] == "context-compression"), None)
+    if plugin is not None:
+        return plugin.get("enabled") is not False
+    transforms = body.get("transforms")
+    return None if transforms is None else bool(transforms)
 
 
 def _modalities(body: Mapping[str, Any]) -> frozenset[str]:
