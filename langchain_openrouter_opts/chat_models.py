@@ -25,11 +25,13 @@ from langchain_openrouter_opts.messages import wire_messages
 from langchain_openrouter_opts.profile import profile
 from langchain_openrouter_opts.results import MODEL_PROVIDER, chat_result, chunk, combined, last_chunk
 from langchain_openrouter_opts.tools import ToolLike, tool_names, wire_tool_choice, wire_tools
+from openrouter_opts.catalog import Catalog
 from openrouter_opts.client import OpenRouterClient
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.http.secret import ENV_KEY
 from openrouter_opts.http.settings import Timeout
 from openrouter_opts.options import OptionFields, ProviderOptions
+from openrouter_opts.preflight import Check
 
 blocks.register()
 
@@ -78,6 +80,10 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
     """Any options: a `ProviderOptions`, or a mapping of their names."""
     model_kwargs: dict[str, Any] = Field(default_factory=dict)
     """Further keys of the request's body: options by name, anything else verbatim. Every other way to give an option wins over it."""
+    check: Check = "warn"
+    """What to do, before sending, about a request that would certainly go wrong: `"off"`, `"warn"` once about each, or `"error"`."""
+    catalog: Catalog | None = Field(default=None, exclude=True, repr=False)
+    """What `check` knows of models; by default the facts that come with this package."""
     streaming: bool = False
     """Whether `invoke` streams too, for the sake of callbacks."""
     stream_usage: bool = True
@@ -118,6 +124,8 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
                 max_retries=self.max_retries,
                 retry_uncertain=self.retry_uncertain,
                 provider_options=options,
+                check=self.check,
+                catalog=self.catalog,
                 trust_env=self.trust_env,
                 verify=self.verify,
                 proxy=self.proxy,

@@ -13,7 +13,7 @@ from openrouter_opts.options import OptionFields, ProviderOptions
 _OPTIONS: Final = tuple(OptionFields.model_fields)
 _REST: Final = (
     *("model", "api_key", "api_base", "timeout", "max_retries", "retry_uncertain"),
-    *("proxy", "trust_env", "verify", "provider_options", "additional_kwargs"),
+    *("proxy", "trust_env", "verify", "check", "catalog", "provider_options", "additional_kwargs"),
 )
 _CHANGEABLE: Final = (dict, list)
 """What users change in place."""
@@ -49,6 +49,8 @@ class Built:
             proxy=fields["proxy"],
             trust_env=fields["trust_env"],
             verify=fields["verify"],
+            check=fields["check"],
+            catalog=fields["catalog"],
             provider_options=options,
         )
         # Callables that fetch a key, and SSL contexts, are not ours to copy.

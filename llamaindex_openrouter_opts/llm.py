@@ -27,7 +27,15 @@ from llama_index.core.program.utils import get_program_for_llm
 from llama_index.core.prompts import BasePromptTemplate
 from llama_index.core.types import BasePydanticProgram, Model, PydanticProgramMode
 from llama_index_instrumentation import get_dispatcher
-from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, PrivateAttr, SecretStr
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PrivateAttr,
+    SecretStr,
+    SkipValidation,
+)
 
 from llamaindex_openrouter_opts import tools as tool
 from llamaindex_openrouter_opts.built import Built
@@ -42,6 +50,7 @@ from openrouter_opts.catalog import Model as Facts
 from openrouter_opts.client import OpenRouterClient
 from openrouter_opts.http.settings import TimeoutLike
 from openrouter_opts.options import OptionFields, ProviderOptions
+from openrouter_opts.preflight import Check
 
 DEFAULT_MODEL: Final = "openrouter/auto"
 """Whichever model OpenRouter finds best for the prompt."""
@@ -64,7 +73,8 @@ class OpenRouter(OptionFields, FunctionCallingLLM):
     """
 
     model: str = Field(
-        default=DEFAULT_MODEL, description="The slug of the model, such as `openai/gpt-5-mini`."
+        default=DEFAULT_MODEL,
+        description="The slug of the model, such as `openai/gpt-5-mini`; by default OpenRouter chooses.",
     )
     api_key: Annotated[str | SecretStr | Callable[[], str] | None, BeforeValidator(secret)] = Field(
         default=None,
@@ -89,6 +99,16 @@ class OpenRouter(OptionFields, FunctionCallingLLM):
     provider_options: Annotated[
         ProviderOptions | Mapping[str, Any] | None, PlainSerializer(dumped_options)
     ] = Field(default=None, description="Any option of OpenRouter; the fields below win over it.")
+    check: Check = Field(
+        default="warn",
+        description="What to do, before sending, about a request that would certainly go wrong: `off`, `warn` once, or `error`.",
+    )
+    catalog: SkipValidation[Catalog | None] = Field(
+        default=None,
+        description="What `check` knows of models; by default the facts that come with this package.",
+        exclude=True,
+        repr=False,
+    )
     additional_kwargs: Annotated[dict[str, Any], PlainSerializer(dumped_options)] = Field(
         default_factory=dict,
         description="Further options, `extra_body` among them; they win over the other fields.",
@@ -128,7 +148,11 @@ class OpenRouter(OptionFields, FunctionCallingLLM):
     if not TYPE_CHECKING:  # type checkers take the signature from the fields
 
         def __init__(self, model: str | None = None, **given: Any) -> None:
-            super().__init__(**accepted({"model": model or DEFAULT_MODEL, **given}, type(self).model_fields))
+            super().__init__(
+                **accepted(
+                    {"model": DEFAULT_MODEL if model is None else model, **given}, type(self).model_fields
+                )
+            )
             self._build()
 
     def __getstate__(self) -> dict[Any, Any]:
@@ -190,7 +214,7 @@ class OpenRouter(OptionFields, FunctionCallingLLM):
 
         Args:
             messages: The conversation.
-            **kwargs: `model`, `provider_options`, `timeout`, `max_retries`, and any option by name, for this call.
+            **kwargs: `model`, `provider_options`, `timeout`, `max_retries`, `check`, and any option by name, for this call.
         """
         return self._chat(messages, kwargs)
 

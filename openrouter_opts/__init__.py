@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from openrouter_opts import errors
-    from openrouter_opts.catalog import Catalog, Model
+    from openrouter_opts.catalog import Catalog, Endpoint, Model
     from openrouter_opts.client import OpenRouterClient
     from openrouter_opts.errors import ConfigurationError, OpenRouterError
     from openrouter_opts.http.settings import Timeout
@@ -29,6 +29,7 @@ __all__ = [
     "ConfigurationError",
     "Cost",
     "Delta",
+    "Endpoint",
     "Model",
     "OpenRouterClient",
     "OpenRouterError",
@@ -48,7 +49,7 @@ __all__ = [
 
 # Imported when they are asked for: pytest loads this package for its fixture in every run, and should not wait for httpx.
 _HOMES = {
-    "catalog": ("Catalog", "Model"),
+    "catalog": ("Catalog", "Endpoint", "Model"),
     "client": ("OpenRouterClient",),
     "errors": ("ConfigurationError", "OpenRouterError"),
     "http.settings": ("Timeout",),

@@ -6,26 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
-from openrouter_opts.catalog import Model
+from openrouter_opts.catalog import Catalog, Model
 from openrouter_opts.errors import ConfigurationError, Malformed
 from openrouter_opts.http.drive import adrive, drive
-from openrouter_opts.http.exchange import (
-    Data,
-    Flow,
-    Item,
-    Patience,
-    Reader,
-    exchange,
-    read_completion,
-    read_json,
-    read_stream,
-)
+from openrouter_opts.http.exchange import exchange
+from openrouter_opts.http.reading import Reader, read_completion, read_json, read_stream
 from openrouter_opts.http.retry import Retry
 from openrouter_opts.http.secret import KeySource, Secret
 from openrouter_opts.http.settings import Settings, Timeout, TimeoutLike
+from openrouter_opts.http.steps import Data, Flow, Item, Patience
 from openrouter_opts.http.transport import Transport
 from openrouter_opts.money.tracking import Settle, settling
 from openrouter_opts.options import ProviderOptions, warn_if_online
+from openrouter_opts.preflight import Check, check_of, preflight
 from openrouter_opts.protocol.completion import Completion
 from openrouter_opts.protocol.request import Request, chat_request, get_request
 from openrouter_opts.protocol.wire import Messages
@@ -33,7 +26,7 @@ from openrouter_opts.stream import AsyncStream, Stream
 
 OptionsLike: TypeAlias = ProviderOptions | Mapping[str, Any] | None
 # A generation's record is written a moment after the answer: 404 until then.
-_UNTIL_WRITTEN: Final = Retry(max_retries=6, also=frozenset({404}))
+_UNTIL_WRITTEN: Final = frozenset({404})
 
 
 class OpenRouterClient:
@@ -50,6 +43,10 @@ class OpenRouterClient:
         max_retries: Further attempts after the first. Nothing is tried again once a part of the answer has come.
         retry_uncertain: Also try again what may have been delivered, and so may be billed twice.
         provider_options: Options for every call; a call's own options win, merged deeply.
+        check: What to do, before sending, about a request that would certainly go wrong: `"warn"` once about each thing that is wrong,
+            raise a `ConfigurationError` (`"error"`), or nothing (`"off"`). The network isn't asked.
+        catalog: What `check` knows of models; by default the facts that come with this package. With their endpoints
+            (`Catalog.with_endpoints`) it also knows which of them routing preferences leave.
         trust_env: Whether the environment's proxy variables count.
         verify: Whether to check certificates, or an `ssl.SSLContext`.
         proxy: The URL of a proxy.
@@ -65,6 +62,8 @@ class OpenRouterClient:
         max_retries: int = 2,
         retry_uncertain: bool = False,
         provider_options: OptionsLike = None,
+        check: Check = "warn",
+        catalog: Catalog | None = None,
         trust_env: bool = True,
         verify: Any = True,
         proxy: str | None = None,
@@ -79,8 +78,10 @@ class OpenRouterClient:
             verify=verify,
             proxy=proxy,
         )
-        self._model = model
+        self._model = None if model is None else _checked_model(model)
         self._options = ProviderOptions.of(provider_options)
+        self._check: Check = check_of(check)
+        self._catalog = catalog
         self._transport = Transport(self._settings, self._secret)
 
     def complete(self, messages: Messages, **call: Any) -> Completion:
@@ -88,7 +89,7 @@ class OpenRouterClient:
 
         Args:
             messages: The conversation, as OpenRouter takes it: `[{"role": "user", "content": "hi"}]`.
-            **call: `model`, `provider_options`, `timeout`, `max_retries`, and any option by name.
+            **call: `model`, `provider_options`, `timeout`, `max_retries`, `check`, and any option by name.
         """
         chat = self._chat(messages, call, stream=False)
         return _completion(list(drive(chat.flow(read_completion), chat.transport.wire(), chat.settle)))
@@ -150,30 +151,32 @@ class OpenRouterClient:
         return _object(await self._afetch(get_request("credits")))
 
     def generation(self, generation_id: str) -> dict[str, Any]:
-        """Return the record of a call: `total_cost`, tokens, provider (`GET /generation`). Waits a little for it to be written."""
+        """Return the record of a call: `total_cost`, tokens, provider (`GET /generation`). Waits up to 8 s for it to be written."""
         return _object(self._fetch(get_request("generation", id=generation_id), _UNTIL_WRITTEN))
 
     async def ageneration(self, generation_id: str) -> dict[str, Any]:
-        """Return the record of a call: `total_cost`, tokens, provider (`GET /generation`). Waits a little for it to be written."""
+        """Return the record of a call: `total_cost`, tokens, provider (`GET /generation`). Waits up to 8 s for it to be written."""
         return _object(await self._afetch(get_request("generation", id=generation_id), _UNTIL_WRITTEN))
 
-    def _fetch(self, request: Request, retry: Retry | None = None) -> Any:
-        call = _Call(request, self._transport, self._settings, retry or _retry(self._settings))
+    def _fetch(self, request: Request, also: frozenset[int] = frozenset()) -> Any:
+        call = _Call(request, self._transport, self._settings, _retry(self._settings, also))
         return _body(list(drive(call.flow(read_json), call.transport.wire(), call.settle)))
 
-    async def _afetch(self, request: Request, retry: Retry | None = None) -> Any:
-        call = _Call(request, self._transport, self._settings, retry or _retry(self._settings))
+    async def _afetch(self, request: Request, also: frozenset[int] = frozenset()) -> Any:
+        call = _Call(request, self._transport, self._settings, _retry(self._settings, also))
         driven = adrive(call.flow(read_json), call.transport.async_wire(), call.settle)
         return _body([item async for item in driven])
 
     def _chat(self, messages: Messages, call: dict[str, Any], *, stream: bool) -> _Call:
-        model = call.pop("model", None) or self._model
-        if model is not None:
-            _check_model(model)
+        given_model = call.pop("model", None)
+        model = self._model if given_model is None else _checked_model(given_model)
         settings, transport = self._for_call(call)
+        check = call.pop("check", None)
         given = call.pop("provider_options", None)
         options = self._options.merged(ProviderOptions.of(given, **call))
         request = chat_request(messages, model=model, options=options, stream=stream)
+        body = {"model": model, "messages": messages, **options.body}
+        preflight(body, self._check if check is None else check_of(check), self._catalog)
         return _Call(request, transport, settings, _retry(settings), settling(model))
 
     def _for_call(self, call: dict[str, Any]) -> tuple[Settings, Transport]:
@@ -188,11 +191,12 @@ class OpenRouterClient:
         return settings, Transport(settings, self._secret)
 
 
-def _check_model(model: object) -> None:
-    """Check the slug of a model; raises `ConfigurationError`. Warns about a suffix that OpenRouter has retired."""
+def _checked_model(model: object) -> str:
+    """Return the slug of a model; raises `ConfigurationError` for what is none. Warns about a suffix that OpenRouter has retired."""
     if not isinstance(model, str) or not model.strip():
         raise ConfigurationError(f"model: needs a slug such as 'anthropic/claude-sonnet-4.6', got {model!r}")
     warn_if_online(model)
+    return model
 
 
 def _uncounted(result: object, /) -> None:
@@ -213,8 +217,8 @@ class _Call:
         return exchange(self.request, read, self.retry, Patience(self.settings.timeout))
 
 
-def _retry(settings: Settings) -> Retry:
-    return Retry(settings.max_retries, settings.retry_uncertain)
+def _retry(settings: Settings, also: frozenset[int] = frozenset()) -> Retry:
+    return Retry(settings.max_retries, settings.retry_uncertain, also)
 
 
 def _completion(items: list[Item]) -> Completion:
@@ -248,4 +252,7 @@ def _list(body: Any) -> list[dict[str, Any]]:
 
 
 def _models(body: Any) -> tuple[Model, ...]:
-    return tuple(Model.from_wire(row) for row in _list(body) if isinstance(row, dict))
+    try:
+        return tuple(Model.from_wire(row) for row in _list(body) if isinstance(row, dict))
+    except ValueError as problem:
+        raise Malformed(f"the list of models cannot be read: {problem}", delivered="yes") from None

@@ -3,8 +3,8 @@
 ::
 
     OpenRouterError
-    ├─ ConfigurationError (ValueError)   never sent: key, base URL, header, option, a value JSON has no word for
-    ├─ ConnectionFailed (ConnectionError)   not delivered: DNS, refused, proxy, connect timeout
+    ├─ ConfigurationError (ValueError)   wrong before it is sent: key, option, a value JSON has no word for; a redirected base URL
+    ├─ ConnectionFailed (ConnectionError)   not delivered: DNS, refused, proxy
     │  └─ CertificateError
     ├─ ConnectionLost (ConnectionError)   broke after the request had begun to leave
     ├─ TimedOut (TimeoutError)           phase: connect, first_byte, idle, progress, total, server
@@ -120,7 +120,7 @@ class OpenRouterError(Exception):
         self.attempts = attempts
         """How many requests were sent."""
         self.delivered: Delivered = delivered
-        """Whether the last request reached OpenRouter: what was delivered may have been billed."""
+        """Whether the last request reached OpenRouter, `"no"`, `"maybe"` or `"yes"`: what was delivered may have been billed."""
         self.retry_after = retry_after
         """Seconds the server asked to wait."""
         self.retryable = retryable
@@ -142,6 +142,7 @@ class OpenRouterError(Exception):
             f"provider {self.provider}" if self.provider else None,
             f"generation {self.generation_id}" if self.generation_id else None,
             f"after {self.attempts} attempts" if self.attempts > 1 else None,
+            f"asks to wait {self.retry_after:g} s" if self.retry_after else None,
         ]
         known = ", ".join(fact for fact in facts if fact)
         return f"{self.message} ({known})" if known else self.message

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from types import TracebackType
 from typing import Self
 
-from openrouter_opts.http.exchange import Item
+from openrouter_opts.http.steps import Item
 from openrouter_opts.protocol.completion import Completion, Delta
 
 

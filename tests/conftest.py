@@ -11,7 +11,7 @@ import pytest_socket
 
 from openrouter_opts import OpenRouterClient
 from openrouter_opts.http import transport
-from openrouter_opts.http.exchange import Open
+from openrouter_opts.http.steps import Open
 from openrouter_opts.http.transport import Transport
 from tests import oracle
 from tests.both import SIDES, Caller, Side

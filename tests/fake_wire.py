@@ -8,21 +8,11 @@ from typing import Any, TypeAlias
 
 from openrouter_opts.errors import OpenRouterError, TimedOut
 from openrouter_opts.http.drive import drive
-from openrouter_opts.http.exchange import (
-    Data,
-    Drain,
-    Head,
-    Open,
-    Patience,
-    Read,
-    Reader,
-    Sleep,
-    exchange,
-    read_completion,
-    read_stream,
-)
+from openrouter_opts.http.exchange import exchange
+from openrouter_opts.http.reading import Reader, read_completion, read_stream
 from openrouter_opts.http.retry import Retry
 from openrouter_opts.http.settings import Timeout
+from openrouter_opts.http.steps import Data, Head, Open, Patience, Read, Rest, Sleep
 from openrouter_opts.protocol.completion import Completion, Delta
 from openrouter_opts.protocol.request import Request
 
@@ -59,8 +49,8 @@ class FakeWire:
         if isinstance(step, Sleep):
             self.now += step.seconds
             return None
-        if isinstance(step, Drain):
-            return None
+        if isinstance(step, Rest):
+            return b"".join(piece for piece in self._rest if isinstance(piece, bytes))
         if isinstance(step, Open):
             number = min(self.opened, len(self.attempts)) - 1
             self._rest = iter(self.attempts[number])

@@ -30,12 +30,16 @@ LAYERS = (
         "openrouter_opts.protocol.sse",
         "openrouter_opts.protocol.reasoning",
     },
+    # what would go wrong with a request, by the facts
+    {"openrouter_opts.lint"},
     # the answer as values
     {"openrouter_opts.protocol.completion"},
     # all that can go wrong
     {"openrouter_opts.errors"},
     # what the user sets: options, key, address, timeouts
     {"openrouter_opts.options", "openrouter_opts.http.secret", "openrouter_opts.http.settings"},
+    # what would go wrong, said before sending
+    {"openrouter_opts.preflight"},
     # the server's word on what went wrong
     {"openrouter_opts.protocol.failure"},
     # values from JSON; JSON from values
@@ -44,6 +48,10 @@ LAYERS = (
     {"openrouter_opts.protocol.assemble", "openrouter_opts.protocol.replay"},
     # what to do about a failure; what calls cost together
     {"openrouter_opts.http.retry", "openrouter_opts.http.faults", "openrouter_opts.money.tracking"},
+    # the steps of a call, and how long each may take
+    {"openrouter_opts.http.steps"},
+    # an answer, judged
+    {"openrouter_opts.http.reading"},
     # the life of a call, decided
     {"openrouter_opts.http.exchange"},
     # the life of a call, performed

@@ -12,13 +12,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from openrouter_opts.catalog import Catalog
 from openrouter_opts.errors import OpenRouterError
 from openrouter_opts.http.secret import ENV_KEY
+from openrouter_opts.http.settings import BASE_URL, ENV_BASE_URL
 from openrouter_opts.money.tracking import Record, Spend, track_costs
 from openrouter_opts.sandbox import Sandbox
 
@@ -42,7 +45,7 @@ class Step:
 
 def run(model: str | None, *, ask: bool) -> int:
     """Run the demo; return the exit status."""
-    console = Console()
+    console = Console(highlight=False)
     try:
         from openrouter_opts.cli import demo_langchain, demo_llamaindex  # noqa: PLC0415 - extras
     except ModuleNotFoundError as missing:
@@ -53,14 +56,19 @@ def run(model: str | None, *, ask: bool) -> int:
     frameworks = {"LangChain": demo_langchain, "LlamaIndex": demo_llamaindex}
     steps = [Step(*step) for module in frameworks.values() for step in module.STEPS]
     with _server(console) as server:
-        if not server and not _agreed(console, steps, ask=ask):
+        try:
+            models = [
+                frameworks[step.framework].model(model or step.model, server, _limits()) for step in steps
+            ]
+        except OpenRouterError as error:
+            return _failed(error, console)
+        if not server and not (_affordable(model, console) and _agreed(console, steps, ask=ask)):
             return 1
-        models = [frameworks[step.framework].model(model or step.model, server, _limits()) for step in steps]
         return _play(list(zip(steps, models, strict=True)), console)
 
 
 @contextmanager
-def _server(console: Console) -> Iterator[dict[str, str]]:
+def _server(console: Console) -> Iterator[dict[str, Any]]:
     """Give what leads to the server: nothing for OpenRouter, if there is a key, and else a sandbox for the time being."""
     if os.environ.get(ENV_KEY):
         yield {}
@@ -82,12 +90,32 @@ def at_most(calls: int) -> Decimal:
     return calls * (prompt + completion) * millionth
 
 
+def _affordable(model: str | None, console: Console) -> bool:
+    """Tell whether the chosen model is cheap enough for what the demo promises."""
+    facts = Catalog.bundled().get(model) if model else None
+    for kind, limit in MAX_PRICE.items():
+        price = facts.price(kind) if facts else None
+        if price is not None and price * 1_000_000 > Decimal(str(limit)):
+            console.print(
+                f"{model} costs ${price * 1_000_000:f} per million {kind} tokens; the demo stops at ${limit}."
+            )
+            return False
+    return True
+
+
 def _agreed(console: Console, steps: list[Step], *, ask: bool) -> bool:
     calls = sum(step.calls for step in steps)
+    host = urlsplit(os.environ.get(ENV_BASE_URL) or BASE_URL).netloc
     console.print(
-        f"This talks to OpenRouter with your key: at most {calls} calls, and at most ${at_most(calls):.2f}."
+        f"This talks to {host} with your key: at most {calls} calls, and at most ${at_most(calls):.2f}."
     )
-    return not ask or console.input("Go on? [y/N] ").strip().lower() in {"y", "yes"}
+    if not ask:
+        return True
+    try:
+        return console.input("Go on? \\[y/N] ").strip().lower() in {"y", "yes"}
+    except EOFError:
+        console.print("There is nobody to answer; --yes goes on without asking.")
+        return False
 
 
 def _play(parts: list[tuple[Step, Any]], console: Console) -> int:
@@ -100,11 +128,15 @@ def _play(parts: list[tuple[Step, Any]], console: Console) -> int:
                 step.play(model, console)
             console.print()
     except OpenRouterError as error:
-        console.print(f"\n{type(error).__name__}: {error}", style="red", markup=False)
-        return 1
+        return _failed(error, console)
     finally:
         console.print(_bill(bills))
     return 0
+
+
+def _failed(error: OpenRouterError, console: Console) -> int:
+    console.print(f"\n{type(error).__name__}: {error}", style="red", markup=False)
+    return 1
 
 
 def _bill(bills: list[tuple[Step, Spend]]) -> Table:

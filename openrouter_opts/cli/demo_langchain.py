@@ -19,7 +19,7 @@ MODEL = "anthropic/claude-haiku-4.5"
 MAX_TURNS = 4
 
 
-def model(name: str, server: dict[str, str], limits: dict[str, Any]) -> ChatOpenRouter:
+def model(name: str, server: dict[str, Any], limits: dict[str, Any]) -> ChatOpenRouter:
     """Return the chat model."""
     return ChatOpenRouter(model=name, **server, **limits)
 

@@ -42,7 +42,7 @@ class WordEmbedding(BaseEmbedding):
         return self._get_text_embedding(query)
 
 
-def model(name: str, server: dict[str, str], limits: dict[str, Any]) -> OpenRouter:
+def model(name: str, server: dict[str, Any], limits: dict[str, Any]) -> OpenRouter:
     """Return the LLM."""
     return OpenRouter(model=name, **server, **limits)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Generator, Mapping
 from typing import Any, Protocol
 
 from openrouter_opts.errors import OpenRouterError
-from openrouter_opts.http.exchange import Drain, Flow, Head, Item, Open, Read, Sleep
+from openrouter_opts.http.steps import Data, Flow, Head, Item, Open, Read, Rest, Sleep
 from openrouter_opts.money.tracking import Settle
 from openrouter_opts.protocol.completion import Abandoned, Completion, Delta
 
-_TO_PERFORM = (Open, Read, Drain, Sleep)
+_TO_PERFORM = (Open, Read, Rest, Sleep)
 
 
 class Wire(Protocol):
@@ -37,11 +37,37 @@ class AsyncWire(Protocol):
         ...
 
 
+class _Tally:
+    """Sees to it that every request that was sent is in the books once, however it ended."""
+
+    def __init__(self, settle: Settle) -> None:
+        self._settle = settle
+        self._attempts = 0
+        self._chunk: Mapping[str, Any] | None = None
+
+    def saw(self, step: object) -> None:
+        if isinstance(step, Delta):
+            self._chunk = step.chunk
+        elif isinstance(step, Open):
+            self._attempts += 1
+            self._chunk = {}
+        elif isinstance(step, Completion | OpenRouterError):
+            self._chunk = None
+            self._settle(step)
+        elif isinstance(step, Data):
+            self._chunk = None
+
+    def close(self) -> None:
+        if self._chunk is not None:
+            # Closed, cancelled or interrupted: what was generated until now may be billed.
+            self._settle(Abandoned(self._chunk, self._attempts))
+
+
 def drive(flow: Flow, wire: Wire, settle: Settle) -> Generator[Item, None, None]:
     """Perform the steps of `flow`; yield its items. Closing this closes the connection."""
     reply: Any = None
     error: OpenRouterError | None = None
-    left: Abandoned | None = Abandoned()
+    tally = _Tally(settle)
     try:
         while True:
             try:
@@ -49,19 +75,13 @@ def drive(flow: Flow, wire: Wire, settle: Settle) -> Generator[Item, None, None]
             except StopIteration:
                 return
             except OpenRouterError as failure:
-                left = None
-                settle(failure)
+                tally.saw(failure)
                 raise
+            tally.saw(step)
             reply = error = None
-            if isinstance(step, Delta):
-                left = Abandoned(step.chunk)
-                yield step
-                continue
             if not isinstance(step, _TO_PERFORM):
-                left = None
-                if isinstance(step, Completion):
-                    settle(step)
-                yield step
+                if not isinstance(step, OpenRouterError):
+                    yield step
                 continue
             try:
                 reply = wire.perform(step)
@@ -71,9 +91,7 @@ def drive(flow: Flow, wire: Wire, settle: Settle) -> Generator[Item, None, None]
                 # What was translated holds the library's request, and so the key.
                 error.__context__ = None
     finally:
-        if left:
-            # Closed, cancelled or interrupted: what was generated until now may be billed.
-            settle(left)
+        tally.close()
         flow.close()
         wire.close()
 
@@ -82,7 +100,7 @@ async def adrive(flow: Flow, wire: AsyncWire, settle: Settle) -> AsyncGenerator[
     """Perform the steps of `flow`; yield its items. Closing this closes the connection."""
     reply: Any = None
     error: OpenRouterError | None = None
-    left: Abandoned | None = Abandoned()
+    tally = _Tally(settle)
     try:
         while True:
             try:
@@ -90,19 +108,13 @@ async def adrive(flow: Flow, wire: AsyncWire, settle: Settle) -> AsyncGenerator[
             except StopIteration:
                 return
             except OpenRouterError as failure:
-                left = None
-                settle(failure)
+                tally.saw(failure)
                 raise
+            tally.saw(step)
             reply = error = None
-            if isinstance(step, Delta):
-                left = Abandoned(step.chunk)
-                yield step
-                continue
             if not isinstance(step, _TO_PERFORM):
-                left = None
-                if isinstance(step, Completion):
-                    settle(step)
-                yield step
+                if not isinstance(step, OpenRouterError):
+                    yield step
                 continue
             try:
                 reply = await wire.perform(step)
@@ -112,8 +124,6 @@ async def adrive(flow: Flow, wire: AsyncWire, settle: Settle) -> AsyncGenerator[
                 # What was translated holds the library's request, and so the key.
                 error.__context__ = None
     finally:
-        if left:
-            # Closed, cancelled or interrupted: what was generated until now may be billed.
-            settle(left)
+        tally.close()
         flow.close()
         await wire.close()

@@ -5,6 +5,7 @@ The question that matters is whether the request may have been delivered, and so
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from openrouter_opts.errors import (
@@ -30,12 +31,13 @@ _KIND_OF: Final[dict[str, str]] = {
 }
 
 
-def translate(problem: BaseException, *, sent: bool) -> OpenRouterError:
+def translate(problem: BaseException, *, sent: bool, host: str = "the server") -> OpenRouterError:
     """Return our error for `problem`.
 
     Args:
         problem: What the HTTP library raised.
         sent: Whether the head of the response had come by then.
+        host: Where the request goes.
     """
     if isinstance(problem, OpenRouterError):
         return problem
@@ -44,16 +46,16 @@ def translate(problem: BaseException, *, sent: bool) -> OpenRouterError:
         return CertificateError(
             f"the server's certificate is not trusted: {_words(chain[-1])}; for a private authority set `SSL_CERT_FILE`"
         )
-    return _of_kind(_kind(_telling(chain)), chain, sent=sent)
+    return _of_kind(_kind(_telling(chain), sent=sent), chain, sent=sent, host=host)
 
 
-def _of_kind(kind: str, chain: list[BaseException], *, sent: bool) -> OpenRouterError:
+def _of_kind(kind: str, chain: list[BaseException], *, sent: bool, host: str) -> OpenRouterError:
     words = _words(chain[-1])
     delivered: Any = "yes" if sent else "maybe"
     if kind == "unconnected":
-        return ConnectionFailed(f"no connection: {words}")
+        return ConnectionFailed(f"no connection to {host}: {words}")
     if kind == "late to connect":
-        return TimedOut("no connection within the `connect` timeout", phase="connect")
+        return TimedOut(f"no connection to {host} within the `connect` timeout", phase="connect")
     if kind == "late":
         return TimedOut(
             "the server took too long", phase="idle" if sent else "first_byte", delivered=delivered
@@ -63,7 +65,7 @@ def _of_kind(kind: str, chain: list[BaseException], *, sent: bool) -> OpenRouter
     if kind == "wrong":
         # The words may hold a header's value.
         return ConfigurationError(f"the request cannot be sent: {type(chain[0]).__name__}")
-    return ConnectionLost(f"the connection broke: {words}", delivered=delivered)
+    return ConnectionLost(f"the connection to {host} broke: {words}", delivered=delivered)
 
 
 def _telling(chain: list[BaseException]) -> BaseException:
@@ -75,8 +77,9 @@ def _telling(chain: list[BaseException]) -> BaseException:
     return next((link for link in chain if type(link).__module__.startswith("aiohttp")), chain[0])
 
 
-def _kind(problem: BaseException) -> str:
-    if type(problem).__name__ == "ClientConnectionResetError" and "Cannot write" in str(problem):
+def _kind(problem: BaseException, *, sent: bool) -> str:
+    unwritten = type(problem).__name__ == "ClientConnectionResetError" and "Cannot write" in str(problem)
+    if unwritten and not sent:
         # A kept connection that the server had closed: a part of the request was never written.
         return "unconnected"
     return next(_KIND_OF[cls.__name__] for cls in type(problem).__mro__ if cls.__name__ in _KIND_OF)
@@ -99,4 +102,6 @@ def _beneath(problem: BaseException) -> BaseException | None:
 
 
 def _words(problem: BaseException) -> str:
-    return scrub(str(problem)) or type(problem).__name__
+    # aiohttp puts a status of its own before some of its words: "400, message:".
+    words = re.sub(r"^\d+, message:", "", " ".join(str(problem).split())).strip()
+    return scrub(words) or type(problem).__name__

@@ -8,7 +8,7 @@ from random import uniform
 
 from openrouter_opts.errors import (
     CertificateError,
-    ConnectionFailed,
+    ConfigurationError,
     ConnectionLost,
     EdgeTimeout,
     Empty,
@@ -20,6 +20,8 @@ from openrouter_opts.errors import (
 _FAILED_THERE = frozenset({408, 429, 500, 502, 503, 529})
 _UNCERTAIN = (ConnectionLost, EdgeTimeout, TimedOut)
 MAX_WAIT = 60.0
+ALSO_RETRIES = 4
+"""Further attempts for a status that is worth one by itself: about seven seconds."""
 
 
 def _jitter() -> float:
@@ -48,27 +50,37 @@ class Retry:
             attempt: How many attempts were made, this one included.
             left: Seconds left of the total timeout.
         """
-        if attempt > self.max_retries or error.partial is not None or not self._worth(error, attempt):
+        tries = max(self.max_retries, ALSO_RETRIES) if error.status in self.also else self.max_retries
+        if attempt > tries or _has_cost(error) or not self._worth(error, attempt):
             return None
         wish = error.retry_after
         delay = wish if wish is not None else 0.5 * 2 ** min(attempt - 1, 4) * self.jitter()
-        return delay if delay <= (MAX_WAIT if left is None else min(MAX_WAIT, left)) else None
+        if delay > MAX_WAIT or (left is not None and delay >= left):
+            return None
+        return delay
 
     def _worth(self, error: OpenRouterError, attempt: int) -> bool:
         said = _server_says(error)
         if said is not None:
             return said
-        if isinstance(error, CertificateError):
+        if isinstance(error, CertificateError | ConfigurationError):
             return False
-        if isinstance(error, ConnectionFailed) or error.delivered == "no":
-            return not isinstance(error, ValueError)
-        if error.status in _FAILED_THERE or error.status in self.also:
+        if isinstance(error, EdgeTimeout):
+            # Whatever number stands beside it: the answer may have been generated.
+            return self.uncertain
+        if error.delivered == "no" or error.status in _FAILED_THERE | self.also:
             return True
         if isinstance(error, Empty):
             # An answer that says it is empty was not billed: zero-completion insurance, or a cold start. A body with nothing
             # in it, which has a status instead, says nothing about the bill.
-            return attempt == 1 and error.usage is None and error.status is None
+            free = error.usage is None or error.usage.cost.total == 0
+            return attempt == 1 and free and error.status is None
         return self.uncertain and isinstance(error, _UNCERTAIN)
+
+
+def _has_cost(error: OpenRouterError) -> bool:
+    """Tell whether something of the answer came, or was paid for."""
+    return error.partial is not None or bool(error.usage and error.usage.cost.total)
 
 
 def _server_says(error: OpenRouterError) -> bool | None:

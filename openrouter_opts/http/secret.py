@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 from openrouter_opts.errors import ConfigurationError
 
 ENV_KEY = "OPENROUTER_API_KEY"
+_revealed: set[str] = set()
 _REMEDY = f"set `{ENV_KEY}` or pass `api_key`; keys are made at https://openrouter.ai/settings/keys"
 
 
@@ -23,6 +24,15 @@ class HasSecretValue(Protocol):
 
 
 KeySource: TypeAlias = str | HasSecretValue | Callable[[], str] | None
+
+
+def strike_out(text: str) -> str:
+    """Strike the keys that were in use out of a text: servers echo what they were sent."""
+    for key in _revealed:
+        # A shorter one is no key but a placeholder, and stands in many words.
+        if len(key) >= 8:
+            text = text.replace(key, "…")
+    return text
 
 
 class Secret:
@@ -52,9 +62,18 @@ class Secret:
         for position, character in enumerate(key, 1):
             if not "!" <= character <= "~":
                 # Named by its place: the character could be part of the key.
-                raise ConfigurationError(
-                    f"character {position} of the API key cannot be in a header: {_REMEDY}"
+                kind = (
+                    "a line break"
+                    if character in "\r\n"
+                    else "white space"
+                    if character.isspace()
+                    else "no ASCII"
                 )
+                raise ConfigurationError(
+                    f"character {position} of the API key is {kind}, which cannot be in a header; "
+                    f"look at `{ENV_KEY}` or `api_key`, wherever it comes from"
+                )
+        _revealed.add(key)
         return key
 
     def _read(self) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -116,7 +117,8 @@ def check_base_url(url: str) -> str:
         # What it says may hold the password.
         problem = "there is no valid host or port"
     if problem:
-        shown = "…@" + url.rpartition("@")[2] if "@" in url else url
+        # A user, a password or a key in the query is nobody's business.
+        shown = re.sub(r"[^/]*@", "…@", url.partition("?")[0])
         raise ConfigurationError(f"base_url: {problem} in {shown!r}; it looks like {BASE_URL!r}")
     return url.rstrip("/")
 

@@ -19,20 +19,23 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import httpx
 
 from openrouter_opts.errors import ConfigurationError
-from openrouter_opts.http.exchange import Drain, Head, Open, Read, Sleep
 from openrouter_opts.http.faults import translate
 from openrouter_opts.http.secret import Secret
 from openrouter_opts.http.settings import Settings
+from openrouter_opts.http.steps import Head, Open, Read, Rest, Sleep
 
 # httpx loses pool slots for cancelled requests, so slots are not what bounds us; and few kept-alive connections keep its pool fast.
 _LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=5.0)
 _USER_AGENT: Final = "openrouter-opts"
-_Key: TypeAlias = tuple[bool | ssl.SSLContext, str | None, bool]
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_Key: TypeAlias = tuple[bool | ssl.SSLContext, str | None, bool, bool]
+"""What connections depend on: `verify`, `proxy`, `trust_env`, and whether they stay on this machine."""
 
 _pools: dict[_Key, httpx.BaseTransport] = {}
 _async_pools: dict[
@@ -48,7 +51,10 @@ class Transport:
     def __init__(self, settings: Settings, secret: Secret) -> None:
         self._settings = settings
         self._secret = secret
-        self._key: _Key = (settings.verify, settings.proxy, settings.trust_env)
+        parts = urlsplit(settings.base_url)
+        self.host = parts.netloc
+        stays = parts.hostname in _LOOPBACK
+        self._key: _Key = (settings.verify, settings.proxy, settings.trust_env, stays)
 
     def wire(self) -> SyncWire:
         """Return the way for one request."""
@@ -109,7 +115,7 @@ class Transport:
         return min(limits, default=None)
 
     def _arguments(self) -> dict[str, Any]:
-        verify, proxy, trust_env = self._key
+        verify, proxy, trust_env, _ = self._key
         return {"verify": verify, "proxy": proxy, "trust_env": trust_env, "limits": _LIMITS}
 
     def _new_pool(self) -> httpx.BaseTransport:
@@ -118,7 +124,7 @@ class Transport:
         return httpx.HTTPTransport(**self._arguments())
 
     def _new_async_pool(self) -> httpx.AsyncBaseTransport:
-        verify, proxy, trust_env = self._key
+        verify, proxy, trust_env, _ = self._key
         if self._has_proxies_of_environment():
             return _AsyncProxied(httpx.AsyncClient(**self._arguments()))
         if proxy or not has_aiohttp():
@@ -126,8 +132,15 @@ class Transport:
         return _aiohttp_transport(verify, trust_env=trust_env)
 
     def _has_proxies_of_environment(self) -> bool:
-        _, proxy, trust_env = self._key
-        return proxy is None and trust_env and bool(getproxies())
+        _, proxy, trust_env, stays = self._key
+        proxies = getproxies()
+        # Nobody's proxy leads to this machine.
+        return (
+            proxy is None
+            and trust_env
+            and not stays
+            and any(proxies.get(scheme) for scheme in ("http", "https", "all"))
+        )
 
 
 class _Proxied(httpx.BaseTransport):
@@ -232,17 +245,16 @@ class SyncWire:
         self._response: httpx.Response | None = None
         self._body: Iterator[bytes] | None = None
 
-    def perform(self, step: Open | Read | Drain | Sleep) -> Head | bytes | None:
+    def perform(self, step: Open | Read | Rest | Sleep) -> Head | bytes | None:
         """Do a step; raises `OpenRouterError`."""
         if isinstance(step, Read):
             return self._read(step)
         if isinstance(step, Open):
             return self._open(step)
-        if isinstance(step, Sleep):
-            self.close()
-            time.sleep(step.seconds)
-        else:
-            self._drain(step)
+        if isinstance(step, Rest):
+            return self._rest(step)
+        self.close()
+        time.sleep(step.seconds)
         return None
 
     def _open(self, step: Open) -> Head:
@@ -251,7 +263,7 @@ class SyncWire:
             request = self._transport.build(step, step.seconds)
             self._response = self._transport.pool().handle_request(request)
         except Exception as problem:  # noqa: BLE001 - every kind is translated
-            raise translate(problem, sent=False) from None
+            raise translate(problem, sent=False, host=self._transport.host) from None
         # httpcore looks this up anew when it begins to read the body.
         request.extensions["timeout"]["read"] = self._transport.idle()
         self._body = self._response.iter_bytes()
@@ -262,14 +274,16 @@ class SyncWire:
         try:
             return next(self._body, b"")
         except Exception as problem:  # noqa: BLE001 - every kind is translated
-            raise translate(problem, sent=True) from None
+            raise translate(problem, sent=True, host=self._transport.host) from None
 
-    def _drain(self, step: Drain) -> None:
+    def _rest(self, step: Rest) -> bytes:
         assert self._body is not None
+        rest = b""
         with _cut_after(step.seconds, self._response), contextlib.suppress(Exception):
-            # An error of any kind means that the connection is gone, which is no loss: the answer is here.
-            for _ in self._body:
-                pass
+            # An error of any kind means that the connection is gone, which is no loss: what matters is here.
+            for piece in self._body:
+                rest += piece
+        return rest
 
     def close(self) -> None:
         """Let go of the connection, at once."""
@@ -286,17 +300,16 @@ class AsyncWire:
         self._response: httpx.Response | None = None
         self._body: AsyncIterator[bytes] | None = None
 
-    async def perform(self, step: Open | Read | Drain | Sleep) -> Head | bytes | None:
+    async def perform(self, step: Open | Read | Rest | Sleep) -> Head | bytes | None:
         """Do a step; raises `OpenRouterError`."""
         if isinstance(step, Read):
             return await self._read(step)
         if isinstance(step, Open):
             return await self._open(step)
-        if isinstance(step, Sleep):
-            await self.close()
-            await asyncio.sleep(step.seconds)
-        else:
-            await self._drain(step)
+        if isinstance(step, Rest):
+            return await self._rest(step)
+        await self.close()
+        await asyncio.sleep(step.seconds)
         return None
 
     async def _open(self, step: Open) -> Head:
@@ -307,7 +320,7 @@ class AsyncWire:
             async with asyncio.timeout(step.seconds):
                 self._response = await pool.handle_async_request(request)
         except Exception as problem:  # noqa: BLE001 - every kind is translated
-            raise translate(problem, sent=False) from None
+            raise translate(problem, sent=False, host=self._transport.host) from None
         self._body = self._response.aiter_bytes()
         return _head(self._response)
 
@@ -317,15 +330,17 @@ class AsyncWire:
             async with asyncio.timeout(step.seconds):
                 return await anext(self._body, b"")
         except Exception as problem:  # noqa: BLE001 - every kind is translated
-            raise translate(problem, sent=True) from None
+            raise translate(problem, sent=True, host=self._transport.host) from None
 
-    async def _drain(self, step: Drain) -> None:
+    async def _rest(self, step: Rest) -> bytes:
         assert self._body is not None
+        rest = b""
         with contextlib.suppress(Exception):
-            # An error of any kind means that the connection is gone, which is no loss: the answer is here.
+            # An error of any kind means that the connection is gone, which is no loss: what matters is here.
             async with asyncio.timeout(step.seconds):
-                async for _ in self._body:
-                    pass
+                async for piece in self._body:
+                    rest += piece
+        return rest
 
     async def close(self) -> None:
         """Let go of the connection, at once."""

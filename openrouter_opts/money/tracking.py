@@ -5,22 +5,31 @@ The records are made by `OpenRouterClient`, so that everything built on it is co
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
-from openrouter_opts.errors import OpenRouterError
+from openrouter_opts.errors import (
+    BadResponse,
+    ConfigurationError,
+    ConnectionLost,
+    EdgeTimeout,
+    OpenRouterError,
+    TimedOut,
+)
 from openrouter_opts.money.cost import UNKNOWN_COST, Cost
 from openrouter_opts.protocol.completion import Abandoned, Completion, Usage
 from openrouter_opts.protocol.decode import text_of
 
+Key = Literal["model", "provider", "outcome"]
+_KEYS: Final = get_args(Key)
 Outcome = Literal["answered", "interrupted", "failed"]
-"""How a call ended: with its answer; in the middle, by an error or because the caller left; or before any of its answer came."""
+"""How a request ended: with its answer; in the middle, by an error or because the caller left, so that it may be billed; or with
+nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,31 +62,40 @@ class Record:
             model, provider, generation_id = (
                 text_of(result.chunk.get(key)) for key in ("model", "provider", "id")
             )
-            return cls(model or asked, provider, generation_id, None, "interrupted")
+            return cls(model or asked, provider, generation_id, None, "interrupted", result.attempts)
         model = result.partial.model if result.partial else None
-        outcome: Outcome = "interrupted" if result.partial else "failed"
+        billed = result.partial is not None or _may_be_billed(result)
+        outcome: Outcome = "interrupted" if billed else "failed"
         return cls(
             model or asked, result.provider, result.generation_id, result.usage, outcome, result.attempts
         )
+
+
+def _may_be_billed(error: OpenRouterError) -> bool:
+    """Tell whether a request reached a model that may have answered, as far as its error says.
+
+    OpenRouter's own refusals are free, and so is an answer without output (zero-completion insurance).
+    """
+    return error.delivered != "no" and isinstance(
+        error, ConnectionLost | TimedOut | EdgeTimeout | BadResponse
+    )
 
 
 class Spend:
     """What was spent in a scope. Safe to read and to add to from any thread."""
 
     def __init__(self) -> None:
+        # No lock: appending is atomic, and a collected stream may add its record while this thread reads.
         self._records: list[Record] = []
-        self._lock = threading.Lock()
 
     def add(self, record: Record) -> None:
         """Count one call."""
-        with self._lock:
-            self._records.append(record)
+        self._records.append(record)
 
     @property
     def records(self) -> tuple[Record, ...]:
-        """Every call, in the order in which they ended."""
-        with self._lock:
-            return tuple(self._records)
+        """Every request, in the order in which they ended; one that was tried again has a record for each attempt."""
+        return tuple(self._records)
 
     @property
     def total(self) -> Decimal:
@@ -93,7 +111,7 @@ class Spend:
 
     @property
     def unknown(self) -> int:
-        """How many calls may have cost something, and nobody said what: their ids are the keys for `GET /generation`."""
+        """How many requests may have cost something, and nobody said what: their ids are the keys for `GET /generation`."""
         return sum(record.outcome != "failed" and record.cost.total is None for record in self.records)
 
     @property
@@ -116,8 +134,10 @@ class Spend:
         """Tokens in and out."""
         return self._tokens(lambda usage: usage.total_tokens)
 
-    def by(self, key: Literal["model", "provider", "outcome"]) -> dict[str | None, Decimal]:
-        """Return the known costs summed over the records of equal `key`, dearest first."""
+    def by(self, key: Key) -> dict[str | None, Decimal]:
+        """Return the known costs summed over the records of equal `key`, dearest first; raises `ValueError` for another key."""
+        if key not in _KEYS:
+            raise ValueError(f"key: there is no {key!r}; there are {', '.join(_KEYS)}")
         sums: dict[str | None, Decimal] = {}
         for record in self.records:
             name = getattr(record, key)
@@ -158,6 +178,9 @@ def settling(asked: str | None) -> Settle:
     scopes = _open_scopes.get()
 
     def settle(result: Completion | OpenRouterError | Abandoned) -> None:
+        if isinstance(result, ConfigurationError):
+            # Nothing was sent.
+            return
         for scope in scopes:
             scope.add(Record.of(result, asked))
 

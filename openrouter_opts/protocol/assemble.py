@@ -36,17 +36,11 @@ class Assembler:
         self._top: dict[str, Any] = {}
         self._choices: dict[int, _ChoicePieces] = {}
         self._usage: dict[str, Any] | None = None
-        self._given = False
 
     @property
     def has_finish_reason(self) -> bool:
-        """Whether a finish reason has come: then the answer is whole, even if `[DONE]` never comes."""
-        return any(pieces.finish_reason for pieces in self._choices.values())
-
-    @property
-    def has_content(self) -> bool:
-        """Whether a delta was given out: after that there is no second attempt."""
-        return self._given
+        """Whether every choice has its finish reason: then the answer is whole, even if `[DONE]` never comes."""
+        return bool(self._choices) and all(pieces.finish_reason for pieces in self._choices.values())
 
     def feed(self, chunk: Mapping[str, Any]) -> list[Delta]:
         """Take a chunk; return what it adds to each choice, which may be nothing."""
@@ -62,13 +56,11 @@ class Assembler:
         if isinstance(usage, dict) and usage:
             # Cumulative or repeated usage replaces: adding it up would double the bill.
             self._usage = usage
-        deltas = [
+        return [
             delta
             for raw in sequence(chunk.get("choices"))
             if isinstance(raw, dict) and (delta := self._pieces(raw).feed(raw, chunk))
         ]
-        self._given = self._given or bool(deltas)
-        return deltas
 
     def body(self) -> dict[str, Any]:
         """Return the body of everything so far."""
@@ -127,13 +119,13 @@ class _ChoicePieces:
         reasoning = self._reasoning.take(reasoning_text(delta))
         refusal = self._refusal.take(text_of(delta.get("refusal")) or "")
         calls = self._calls.feed(delta["tool_calls"], chunk.get("id")) if delta.get("tool_calls") else ()
-        if not delta.keys() <= _COMMON:
-            self._take_rare(delta)
-        if not (text or reasoning or calls or refusal):
+        rare = not delta.keys() <= _COMMON and self._take_rare(delta)
+        if not (text or reasoning or calls or refusal or rare):
             return None
         return Delta(text or "", reasoning, calls, refusal, self._index, chunk)
 
-    def _take_rare(self, delta: Mapping[str, Any]) -> None:
+    def _take_rare(self, delta: Mapping[str, Any]) -> bool:
+        """Take what few deltas have; return whether there was something of an answer in it."""
         details = delta.get("reasoning_details")
         if isinstance(details, list):
             self._details = self._details or ReasoningPieces()
@@ -146,6 +138,7 @@ class _ChoicePieces:
         audio = delta.get("audio")
         if isinstance(audio, dict):
             self._take_audio(audio)
+        return bool(delta.get("images") or delta.get("annotations") or audio)
 
     def _take_audio(self, audio: Mapping[str, Any]) -> None:
         for key, value in audio.items():
@@ -205,6 +198,7 @@ class _ToolCallPieces:
 
     def __init__(self) -> None:
         self._calls: list[_CallPieces] = []
+        self._ids: set[str] = set()
         self._last_of_index: dict[int, int] = {}
 
     def feed(self, raw: object, answer: object) -> tuple[ToolCallDelta, ...]:
@@ -241,12 +235,13 @@ class _ToolCallPieces:
 
     def _open(self, index: int | None, given: str, name: str, text: str, answer: object) -> ToolCallDelta:
         slot = len(self._calls)
-        made = call_id(given, slot, {call.id for call in self._calls}, answer)
+        made = call_id(given, slot, self._ids, answer)
+        self._ids.add(made)
         call = _CallPieces(made, given, name, index)
         self._calls.append(call)
         if index is not None:
             self._last_of_index[index] = slot
-        return ToolCallDelta(slot, made, name or None, call.arguments.take(text))
+        return ToolCallDelta(slot, made, name or None, call.take(text))
 
     def whole(self) -> list[dict[str, Any]]:
         return [call.whole(slot) for slot, call in enumerate(self._calls)]
@@ -260,6 +255,11 @@ class _CallPieces:
     name: str
     index: int | None
     arguments: TextPieces = field(default_factory=TextPieces)
+    size: int = 0
+
+    def take(self, text: str) -> str:
+        self.size += len(text)
+        return self.arguments.take(text)
 
     def add(self, slot: int, given: str, name: str, text: str) -> ToolCallDelta | None:
         self.given = self.given or given
@@ -267,12 +267,12 @@ class _CallPieces:
         self.name = self.name or name
         if given and name and not new_name and self._repeats(text):
             return None
-        text = self.arguments.take(text)
+        text = self.take(text)
         return ToolCallDelta(slot, None, new_name or None, text) if text or new_name else None
 
     def _repeats(self, text: str) -> bool:
         """Tell whether a piece is the finished call over again: some engines send it whole in the last chunk."""
-        return text.endswith("}") and text == self.arguments.whole()
+        return len(text) == self.size and text.endswith("}") and text == self.arguments.whole()
 
     def whole(self, slot: int) -> dict[str, Any]:
         function = {"name": self.name, "arguments": self.arguments.whole()}

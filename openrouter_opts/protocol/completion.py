@@ -185,3 +185,4 @@ class Abandoned(NamedTuple):
 
     chunk: Mapping[str, Any] = {}
     """The last chunk that had come, which names the generation."""
+    attempts: int = 1

@@ -211,12 +211,18 @@ def is_empty(answer: Choice) -> bool:
     `""` with a finish reason is an answer (Claude ends a turn that way after a tool result), and so is nothing for `length`
     (the reasoning used up the tokens) or `content_filter`.
     """
-    held = (answer.text, answer.refusal, answer.reasoning, answer.tool_calls, answer.images, answer.audio)
-    if any(held):
+    said = (answer.text, answer.refusal, answer.reasoning, answer.annotations, _has_reasoned(answer))
+    if any(said) or answer.tool_calls or answer.images or answer.audio:
         return False
     if answer.finish_reason in {"length", "content_filter"}:
         return False
     return answer.text is None or answer.finish_reason in {None, "error"}
+
+
+def _has_reasoned(answer: Choice) -> bool:
+    # Claude's first fragment has neither text nor signature yet.
+    grown = ("text", "summary", "data", "signature", "result")
+    return any(detail.get(key) for detail in answer.reasoning_details or () for key in grown)
 
 
 def mappings(raw: object) -> tuple[Mapping[str, Any], ...]:

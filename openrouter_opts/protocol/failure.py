@@ -32,6 +32,7 @@ from openrouter_opts.errors import (
     ServerError,
     TimedOut,
 )
+from openrouter_opts.http.secret import strike_out
 
 MAX_TEXT: Final = 2_000
 
@@ -160,7 +161,7 @@ def from_error(
     }
     if cls is TimedOut:
         facts["phase"] = "server"
-    return cls(scrub(f"{message}; {advice}" if advice else message), **facts)
+    return cls(scrub(_with_advice(message, advice)), **facts)
 
 
 def view(status: int, headers: Mapping[str, str], body: bytes) -> ResponseView:
@@ -169,15 +170,22 @@ def view(status: int, headers: Mapping[str, str], body: bytes) -> ResponseView:
     return ResponseView(status, useful, scrub(body.decode("utf-8", "replace")))
 
 
+def _with_advice(message: str, advice: str | None) -> str:
+    if advice is None or advice.rpartition(" ")[2] in message:
+        return message
+    return f"{message.rstrip('. ')}; {advice}"
+
+
 def scrub(text: str) -> str:
     """Strike out whatever looks like a key, and cut the text at 2 kB: servers echo what they were sent."""
-    text = _ANY_KEY.sub(_STRUCK_OUT, text)
+    text = _ANY_KEY.sub(_STRUCK_OUT, strike_out(text))
     return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…"
 
 
 def _without_keys(said: Mapping[str, Any]) -> Mapping[str, Any]:
     text = json.dumps(said)
-    return json.loads(_ANY_KEY.sub(_STRUCK_OUT, text)) if _ANY_KEY.search(text) else said
+    clean = _ANY_KEY.sub(_STRUCK_OUT, strike_out(text))
+    return said if clean == text else json.loads(clean)
 
 
 def retry_after(said: Mapping[str, Any], headers: Mapping[str, str]) -> float | None:
@@ -278,14 +286,14 @@ def _raw_message(raw: object) -> str | None:
 def _class_of(
     status: int | None, error_type: str | None, message: str, metadata: Mapping[str, Any]
 ) -> type[OpenRouterError]:
+    if status == 408:
+        return TimedOut
     # The type says more than the status, and is the same over all of OpenRouter's APIs.
     if error_type in _CLASS_OF_TYPE:
         return _CLASS_OF_TYPE[error_type]
     status = _STATUS_OF_TYPE.get(error_type or "", status)
     if status == 400 and _TOO_LONG.search(message):
         return ContextLengthExceeded
-    if status == 408:
-        return TimedOut
     if status == 403:
         return _kind_of_forbidden(metadata)
     if status is None:

@@ -28,10 +28,8 @@ def loop_of_llama_index() -> Iterator[None]:
 
 
 @pytest.fixture
-def with_key(monkeypatch: pytest.MonkeyPatch, openrouter_sandbox: Sandbox) -> Sandbox:
+def with_key(openrouter_sandbox: Sandbox) -> Sandbox:
     """A key in the environment, for a server that only looks like OpenRouter."""
-    monkeypatch.setenv("OPENROUTER_API_KEY", openrouter_sandbox.api_key)
-    monkeypatch.setenv("OPENROUTER_API_BASE", openrouter_sandbox.base_url)
     return openrouter_sandbox
 
 
@@ -74,6 +72,27 @@ def test_every_call_is_bounded(with_key: Sandbox):
         assert seen.body["max_tokens"] == MAX_TOKENS
         assert seen.body["provider"]["max_price"]
         assert len(seen.raw) < 4 * MAX_PROMPT_TOKENS
+
+
+def test_a_model_that_costs_more_than_was_promised_is_not_begun(with_key: Sandbox):
+    result = demo("--yes", "--model", "anthropic/claude-opus-4.6")
+    assert result.exit_code == 1
+    assert "the demo stops at $1.5" in result.output
+    assert with_key.requests == []
+
+
+def test_without_anybody_to_ask_it_names_the_option(with_key: Sandbox):
+    result = demo(answer="")
+    assert result.exit_code == 1
+    assert "--yes" in result.output
+
+
+def test_a_wrong_base_url_is_one_line(with_key: Sandbox, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENROUTER_API_BASE", "localhost:99")
+    result = demo("--yes")
+    assert result.exit_code == 1
+    assert "ConfigurationError: base_url: there is no `http://`" in result.output
+    assert "Traceback" not in result.output
 
 
 def test_one_model_can_serve_every_step(with_key: Sandbox):

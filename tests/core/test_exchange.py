@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from openrouter_opts.errors import (
     ConnectionLost,
     EdgeTimeout,
     Empty,
+    Forbidden,
     Interrupted,
     Malformed,
     NoProvider,
@@ -26,9 +28,11 @@ from openrouter_opts.errors import (
     TimedOut,
 )
 from openrouter_opts.http.drive import drive
-from openrouter_opts.http.exchange import Drain, Head, Open, Patience, exchange, read_json, read_stream
+from openrouter_opts.http.exchange import exchange
+from openrouter_opts.http.reading import read_json, read_stream
 from openrouter_opts.http.retry import Retry
 from openrouter_opts.http.settings import Timeout
+from openrouter_opts.http.steps import Head, Open, Patience, Rest
 from openrouter_opts.protocol.completion import Abandoned
 from openrouter_opts.protocol.request import Request
 from tests.fake_wire import JSON, SSE, FakeWire, call, whole_call
@@ -79,7 +83,7 @@ def test_an_answer_that_comes_in_chunks():
     assert outcome.completion.raw == COMPLETION
     assert outcome.items[-1] is outcome.completion
     assert outcome.settled == [outcome.completion]
-    assert isinstance(outcome.wire.steps[-1], Drain)
+    assert isinstance(outcome.wire.steps[-1], Rest)
 
 
 def test_a_lookup_gives_its_body():
@@ -103,14 +107,14 @@ def test_what_failed_there_is_tried_again(status: int, read: Any):
     assert outcome.completion.text == "Hello"
     assert outcome.completion.attempts == 3
     assert outcome.wire.slept == [0.5, 1.0]
-    assert len(outcome.settled) == 1
+    assert (len(outcome.settled), outcome.settled[-1]) == (outcome.wire.opened, outcome.completion)
 
 
 def test_after_the_last_attempt_the_error_says_how_many_there_were():
     outcome = whole_call(refusal(503, said(503)))
     assert outcome.failed(NoProvider).attempts == 3
     assert outcome.wire.opened == 3
-    assert outcome.settled == [outcome.error]
+    assert (len(outcome.settled), outcome.settled[-1]) == (outcome.wire.opened, outcome.error)
     assert whole_call(refusal(503), retry=Retry(max_retries=0)).wire.opened == 1
 
 
@@ -257,7 +261,7 @@ def test_a_completion_nested_in_provider_is_found():
 
 
 def test_an_answer_larger_than_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("openrouter_opts.http.exchange.MAX_ANSWER_BYTES", 1000)
+    monkeypatch.setattr("openrouter_opts.http.reading.MAX_ANSWER_BYTES", 1000)
     outcome = whole_call([JSON, *[b" " * 400] * 10])
     assert "larger than 1000 bytes" in str(outcome.failed(Malformed))
     assert len(outcome.wire.steps) == 4
@@ -409,7 +413,7 @@ def test_a_stream_of_nothing_is_empty():
 
 def test_an_event_larger_than_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(
-        "openrouter_opts.http.exchange.EventDecoder.__init__.__defaults__", (1000,), raising=True
+        "openrouter_opts.http.reading.EventDecoder.__init__.__defaults__", (1000,), raising=True
     )
     outcome = call([SSE, delta("Hel"), b"data: ", *[b"x" * 500] * 10])
     assert outcome.failed(Malformed).partial.text == "Hel"
@@ -483,7 +487,7 @@ def test_the_time_a_consumer_takes_is_not_the_servers():
 
 def test_every_wait_is_bounded_by_what_is_left():
     outcome = call([1.0, SSE, 1.0, delta("x"), DONE], timeout=Timeout(first_byte=10, idle=60, total=5))
-    opened, *reads = [step.seconds for step in outcome.wire.steps if not isinstance(step, Drain)]
+    opened, *reads = [step.seconds for step in outcome.wire.steps if not isinstance(step, Rest)]
     assert opened == 5
     assert reads == [4, 3]
 
@@ -492,7 +496,7 @@ def test_without_timeouts_every_wait_is_endless():
     endless = Timeout(connect=None, first_byte=None, idle=None, progress=None, total=None)
     outcome = call([10.0**6, SSE, 10.0**6, STREAM], timeout=endless)
     assert outcome.completion.text == "Hello"
-    assert all(step.seconds is None for step in outcome.wire.steps if not isinstance(step, Drain))
+    assert all(step.seconds is None for step in outcome.wire.steps if not isinstance(step, Rest))
 
 
 # --- the driver ---
@@ -533,3 +537,82 @@ def test_the_first_step_sends_the_request_as_it_is():
     assert first.request.stream
     assert USAGE_CHUNK in STREAM
     assert isinstance(whole_call(refusal(500), retry=Retry(max_retries=0)).error, ServerError)
+
+
+# --- what is paid for is kept ---
+
+
+def usage_event(cost: float) -> bytes:
+    return event({"id": "gen-1", "choices": [], "usage": {"prompt_tokens": 1, "cost": cost}})
+
+
+def test_an_attempt_that_cost_something_is_not_made_again():
+    paid = {"error": {"code": 502, "message": "down"}, "usage": {"prompt_tokens": 1, "cost": 0.01}}
+    outcome = whole_call([JSON, json.dumps(paid).encode()], [JSON, ANSWER])
+    assert isinstance(outcome.error, ProviderFailed)
+    assert outcome.wire.opened == 1
+    assert outcome.error.usage
+    assert outcome.error.usage.cost.total == Decimal("0.01")
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["in one read", "in reads of their own"])
+def test_the_usage_that_follows_an_error_is_kept(apart: bool):
+    pieces = [event({"error": {"code": 403, "message": "no"}}), usage_event(0.07), DONE]
+    outcome = call([SSE, *(pieces if apart else [b"".join(pieces)])])
+    assert isinstance(outcome.error, Forbidden)
+    assert outcome.error.usage
+    assert outcome.error.usage.cost.total == Decimal("0.07")
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"audio": {"data": "AAAA"}},
+        {"images": [{"type": "image_url", "image_url": {"url": "data:,x"}}]},
+        {"reasoning_details": [{"type": "reasoning.encrypted", "data": "x", "index": 0}]},
+    ],
+    ids=["audio", "an image", "encrypted reasoning"],
+)
+def test_whatever_came_of_an_answer_is_kept_and_not_asked_for_again(delta: dict[str, Any]):
+    begun = event({"id": "gen-1", "choices": [{"index": 0, "delta": delta}]})
+    outcome = call([SSE, begun, event({"error": {"code": 502, "message": "down"}})], [SSE, STREAM])
+    assert outcome.wire.opened == 1
+    assert outcome.error is not None
+    assert outcome.error.partial is not None
+
+
+def test_a_chunk_with_an_image_is_a_delta():
+    image = {"type": "image_url", "image_url": {"url": "data:,x"}}
+    begun = event({"id": "gen-1", "choices": [{"index": 0, "delta": {"images": [image]}}]})
+    (delta, *_) = call([SSE, begun, STREAM]).deltas
+    assert delta.chunk["choices"][0]["delta"]["images"] == [image]
+
+
+def test_with_several_choices_each_has_to_end():
+    ended = event(
+        {"id": "gen-1", "choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]}
+    )
+    half = event({"id": "gen-1", "choices": [{"index": 1, "delta": {"content": "half of"}}]})
+    assert isinstance(call([SSE, ended, half]).error, Interrupted)
+
+
+def test_what_cannot_be_read_after_the_finish_reason_costs_no_answer():
+    ended = event(
+        {"id": "gen-1", "choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]}
+    )
+    assert call([SSE, ended, b"data: {broken\n\n"]).completion.text == "a"
+
+
+@pytest.mark.parametrize("kind", ["Application/JSON", "text/json", ""])
+def test_a_whole_answer_to_a_streaming_request_is_known_by_its_look(kind: str):
+    head = Head(200, {"content-type": kind} if kind else {})
+    assert call([head, b"  ", ANSWER]).completion.cost.total
+
+
+def test_a_timeout_that_a_provider_reports_is_not_tried_again_whatever_its_status():
+    body = json.dumps(
+        {"error": {"code": 503, "message": "x", "metadata": {"error_type": "timeout"}}}
+    ).encode()
+    outcome = whole_call([Head(503), body], [JSON, ANSWER])
+    assert isinstance(outcome.error, EdgeTimeout)
+    assert outcome.wire.opened == 1

@@ -350,7 +350,8 @@ def test_every_error_survives_pickling_and_copying(cls: type[OpenRouterError]):
         assert vars(twin) == vars(error)
         assert str(twin) == str(error)
         assert twin.args == error.args
-    assert str(error) == "broke (status 503, server, provider Mock, generation gen-1, after 3 attempts)"
+    facts = "status 503, server, provider Mock, generation gen-1, after 3 attempts, asks to wait 2 s"
+    assert str(error) == f"broke ({facts})"
 
 
 def test_errors_are_also_what_python_calls_them():

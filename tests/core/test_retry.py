@@ -111,7 +111,8 @@ def test_the_wait_is_spread():
         (60.0, None, 60.0),
         (60.1, None, None),
         (2.0, 1.9, None),
-        (2.0, 2.0, 2.0),
+        (2.0, 2.0, None),
+        (2.0, 2.1, 2.0),
     ],
 )
 def test_the_servers_wish_is_honoured_up_to_a_minute_and_the_time_left(

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openrouter_opts.errors import OpenRouterError
-from openrouter_opts.http.exchange import Open, Sleep
+from openrouter_opts.http.steps import Open, Sleep
 from openrouter_opts.protocol.completion import Completion, Delta
 from openrouter_opts.sandbox import Sandbox
 from tests.fake_wire import JSON, SSE, Outcome, call, whole_call
@@ -193,7 +193,7 @@ def ends_well(outcome: Outcome) -> None:
     """Check what holds for every call: one ending, and no second attempt after the first delta."""
     completions = [item for item in outcome.items if isinstance(item, Completion)]
     assert len(completions) == (outcome.error is None)
-    assert len(outcome.settled) == 1
+    assert len(outcome.settled) == outcome.wire.opened
     assert outcome.wire.closed == 1
     if outcome.deltas and outcome.error:
         assert outcome.error.partial is not None

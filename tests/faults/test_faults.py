@@ -118,7 +118,7 @@ def test_a_wrong_environment_is_named_at_the_first_call(
 ):
     monkeypatch.setattr("openrouter_opts.http.transport._pools", {})
     monkeypatch.setenv(name, value)
-    client = Caller(side, OpenRouterClient(api_key=KEY, base_url="https://127.0.0.1:9/v1"))
+    client = Caller(side, OpenRouterClient(api_key=KEY, base_url="https://openrouter.invalid/v1"))
     assert "proxy and SSL_CERT_FILE variables" in str(failure(client, ConfigurationError))
     client.close()
 

@@ -50,7 +50,9 @@ def test_the_constructor_of_the_design_reaches_the_wire(make_llm: Any, sandbox: 
 
 
 def test_a_call_wins_over_the_constructor_by_each_way(ask: Ask, make_llm: Any, sandbox: Sandbox) -> None:
-    llm = make_llm(temperature=0.1, top_p=0.9, provider={"order": ["openai"], "zdr": False})
+    llm = make_llm(
+        "openai/gpt-4o-mini", temperature=0.1, top_p=0.9, provider={"order": ["openai"], "zdr": False}
+    )
     ask(llm, "hi", temperature=0.7, provider={"zdr": True}, openrouter_seed=3)
     assert body(sandbox) == {
         "temperature": 0.7,
@@ -82,18 +84,20 @@ def test_every_spelling_works_in_the_constructor(
     assert body(sandbox) == {"provider": {"sort": "price"}}
 
 
-def test_options_that_are_bound_count_as_given_per_call(llm: ChatOpenRouter, sandbox: Sandbox) -> None:
+def test_options_that_are_bound_count_as_given_per_call(make_llm: Any, sandbox: Sandbox) -> None:
+    llm = make_llm("anthropic/claude-haiku-4.5")
     llm.bind(temperature=0.3, models=["openai/gpt-4o-mini"]).bind(temperature=0.4).invoke("hi")
     assert body(sandbox) == {"temperature": 0.4, "models": ["openai/gpt-4o-mini"]}
 
 
-def test_options_can_be_configured_at_run_time(llm: ChatOpenRouter, sandbox: Sandbox) -> None:
-    configurable = llm.configurable_fields(temperature=ConfigurableField("temp"))
+def test_options_can_be_configured_at_run_time(make_llm: Any, sandbox: Sandbox) -> None:
+    configurable = make_llm("openai/gpt-4o-mini").configurable_fields(temperature=ConfigurableField("temp"))
     configurable.with_config(configurable={"temp": 0.6}).invoke("hi")
     assert body(sandbox) == {"temperature": 0.6}
 
 
-def test_a_changed_field_counts_whatever_changed_it(llm: ChatOpenRouter, sandbox: Sandbox) -> None:
+def test_a_changed_field_counts_whatever_changed_it(make_llm: Any, sandbox: Sandbox) -> None:
+    llm = make_llm("openai/gpt-4o-mini")
     llm.invoke("hi")
     llm.temperature = 0.5
     llm.invoke("hi")

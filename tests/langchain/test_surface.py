@@ -89,7 +89,8 @@ def test_a_model_that_is_pickled_takes_its_key_from_the_environment(
     assert again.invoke("hi").content == llm.invoke("hi").content
 
 
-def test_copies_work_and_are_apart(llm: ChatOpenRouter, sandbox: Sandbox) -> None:
+def test_copies_work_and_are_apart(make_llm: Any, sandbox: Sandbox) -> None:
+    llm = make_llm("openai/gpt-4o-mini")
     llm.invoke("hi")
     for made in (copy.copy(llm), copy.deepcopy(llm), llm.model_copy(deep=True)):
         made.temperature = 0.9
@@ -131,7 +132,7 @@ def test_an_answer_from_the_cache_costs_nothing(make_llm: Any, sandbox: Sandbox)
 def test_a_changed_model_does_not_take_the_old_ones_answers_from_the_cache(
     make_llm: Any, sandbox: Sandbox
 ) -> None:
-    llm = make_llm(cache=InMemoryCache())
+    llm = make_llm("openai/gpt-4o-mini", cache=InMemoryCache())
     llm.invoke("hi")
     llm.model_copy(update={"temperature": 0.5}).invoke("hi")
     llm.temperature = 0.7

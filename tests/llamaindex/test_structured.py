@@ -62,7 +62,7 @@ every_way = pytest.mark.parametrize("predict", [_plain, _async, _stream, _astrea
 async def test_a_prompt_gives_an_object(
     predict: Any, schema: bool, make_llm: MakeLLM, sandbox: Sandbox
 ) -> None:
-    llm = make_llm(should_use_structured_outputs=schema, system_prompt="Be funny.")
+    llm = make_llm("openai/gpt-4o-mini", should_use_structured_outputs=schema, system_prompt="Be funny.")
 
     joke = await predict(llm, llm_kwargs={"temperature": 0.5, "tool_choice": "auto"})
 

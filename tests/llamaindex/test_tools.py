@@ -130,10 +130,10 @@ def test_strict_is_said_of_tools_when_it_was_set(make_llm: Any, strict: bool) ->
 
 
 def test_options_of_a_call_with_tools_win(llm: OpenRouter, sandbox: Sandbox) -> None:
-    llm.chat_with_tools([WEATHER], "Weather in Paris?", parallel_tool_calls=True, temperature=0.5)
+    llm.chat_with_tools([WEATHER], "Weather in Paris?", parallel_tool_calls=True, seed=5)
 
     assert sandbox.last.body["parallel_tool_calls"] is True
-    assert sandbox.last.body["temperature"] == 0.5
+    assert sandbox.last.body["seed"] == 5
 
 
 @pytest.mark.parametrize("parallel", [True, False])

@@ -1,0 +1,241 @@
+"""How an answer is read and judged, once its head has come: whole or in chunks, complete or not, an error or not."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, Final, TypeAlias
+
+from openrouter_opts.errors import (
+    BadResponse,
+    ConnectionLost,
+    Empty,
+    Interrupted,
+    Malformed,
+    OpenRouterError,
+    TimedOut,
+)
+from openrouter_opts.http.steps import Data, Flow, Head, Patience, Rest, Step
+from openrouter_opts.options.caller import stack_level
+from openrouter_opts.protocol import decode, failure
+from openrouter_opts.protocol.assemble import Assembler
+from openrouter_opts.protocol.completion import Completion
+from openrouter_opts.protocol.sse import Event, EventDecoder, EventTooLarge
+
+MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024
+_DONE: Final = b"[DONE]"
+# What no stream of events has: an answer that comes whole, or a portal's login page.
+_WHOLE: Final = ("application/json", "text/html")
+Reader: TypeAlias = Callable[[Head, int, Patience], Flow]
+
+
+def _read_all(patience: Patience, limit: int, begun: bytes = b"") -> Generator[Step, Any, bytes]:
+    pieces = [begun]
+    size = len(begun)
+    while piece := (yield from patience.read()):
+        pieces.append(piece)
+        size += len(piece)
+        # Blanks that keep the connection alive are no progress, but there is no telling them from an answer here.
+        patience.progressed()
+        if size > limit:
+            raise Malformed(f"the answer is larger than {limit} bytes", delivered="yes")
+    return b"".join(pieces)
+
+
+def read_json(head: Head, attempt: int, patience: Patience) -> Flow:  # noqa: ARG001 - a reader's signature
+    """Read the answer of a smaller endpoint."""
+    body = decode.parse((yield from _read_all(patience, MAX_ANSWER_BYTES)))
+    if isinstance(body, dict) and (said := decode.error_in(body)):
+        raise failure.from_error(said, headers=head.headers)
+    yield Data(body)
+
+
+def read_completion(head: Head, attempt: int, patience: Patience) -> Flow:
+    """Read a chat answer that comes whole."""
+    try:
+        data = yield from _read_all(patience, MAX_ANSWER_BYTES)
+        yield whole(data, head, attempt)
+    except OpenRouterError as error:
+        raise _with_facts(error, head) from None
+
+
+def whole(data: bytes, head: Head, attempt: int) -> Completion:
+    """Judge a body with status 200: a completion, or the error it holds."""
+    if not data.strip():
+        raise Empty("the answer has an empty body", status=head.status, delivered="yes")
+    body = decode.parse(data)
+    if not isinstance(body, dict):
+        raise Malformed(f"the answer is a JSON {type(body).__name__}, not an object", delivered="yes")
+    body = decode.unnest(body)
+    completion = decode.completion(body, headers=head.headers, attempts=attempt)
+    if said := decode.error_in(body):
+        raise _failed_midway(failure.from_error(said, headers=head.headers, body=data), completion)
+    try:
+        return _checked(completion)
+    except Empty as error:
+        raise _failed_midway(error, completion) from None
+
+
+def _checked(completion: Completion) -> Completion:
+    if completion.choices and not all(decode.is_empty(choice) for choice in completion.choices):
+        return completion
+    what = "nothing in its choice" if completion.choices else "no choices"
+    raise Empty(
+        f"the answer has {what}", delivered="yes", generation_id=completion.id, usage=completion.usage
+    )
+
+
+def read_stream(head: Head, attempt: int, patience: Patience) -> Flow:
+    """Read a chat answer that comes in chunks; yields deltas, then the completion."""
+    begun = yield from _beginning(patience)
+    if _is_whole(head, begun):
+        yield from _read_unstreamed(head, attempt, patience, begun)
+        return
+    assembler = Assembler()
+    try:
+        ended = yield from _read_chunks(assembler, patience, begun)
+        yield _checked(decode.completion(assembler.body(), headers=head.headers, attempts=attempt))
+    except OpenRouterError as error:
+        partial = decode.completion(assembler.body(), headers=head.headers, attempts=attempt, ended=False)
+        raise _with_facts(_failed_midway(error, partial), head) from None
+    if ended:
+        yield Rest(0.1)
+
+
+def _beginning(patience: Patience) -> Generator[Step, Any, bytes]:
+    """Read until there is more than blanks, which some servers send while they wait."""
+    begun = b""
+    try:
+        while not begun.strip() and (piece := (yield from patience.read())):
+            begun += piece
+    except OpenRouterError as error:
+        error.delivered = "yes"
+        raise
+    return begun
+
+
+def _is_whole(head: Head, begun: bytes) -> bool:
+    """Tell whether a streaming request is answered by a body that is no stream: JSON, or a portal's login page."""
+    kind = head.headers.get("content-type", "").lower()
+    return kind.startswith(_WHOLE) or begun.lstrip()[:1] in (b"{", b"<")
+
+
+def _read_chunks(assembler: Assembler, patience: Patience, begun: bytes) -> Generator[Step, Any, bool]:
+    """Read the stream to its end; return whether `[DONE]` came."""
+    try:
+        ended = yield from _relay(assembler, patience, begun)
+    except (ConnectionLost, TimedOut, Interrupted, Malformed):
+        # After the finish reason nothing is missing but, at most, the usage.
+        if not assembler.has_finish_reason:
+            raise
+        return False
+    if not ended and not assembler.has_finish_reason:
+        raise Interrupted("the stream ended before a finish reason or `[DONE]`", delivered="yes")
+    return ended
+
+
+def _relay(assembler: Assembler, patience: Patience, data: bytes) -> Generator[Step, Any, bool]:
+    """Pass on what the stream adds; return whether `[DONE]` came."""
+    decoder = EventDecoder()
+    while True:
+        events = iter(_events(decoder, data))
+        for event in events:
+            chunk = _chunk_of(event, at_end=not data)
+            if chunk is None:
+                return True
+            patience.progressed()
+            if error := _error_of(chunk, event, assembler):
+                # What the call cost comes after its error.
+                rest = _events(decoder, (yield Rest(1.0)))
+                _take_usage(assembler, [*events, *rest])
+                raise error
+            yield from assembler.feed(chunk)
+        if not data:
+            return False
+        data = yield from patience.read()
+
+
+def _events(decoder: EventDecoder, data: bytes) -> list[Event]:
+    try:
+        return decoder.feed(data) if data else decoder.close()
+    except EventTooLarge as problem:
+        raise Malformed(str(problem), delivered="yes") from None
+
+
+def _take_usage(assembler: Assembler, events: list[Event]) -> None:
+    for event in events:
+        try:
+            chunk = _chunk_of(event, at_end=True)
+        except BadResponse:
+            # The error before it says more.
+            return
+        assembler.feed({**(chunk or {}), "choices": []})
+
+
+def _chunk_of(event: Event, *, at_end: bool) -> Mapping[str, Any] | None:
+    """Return the chunk of an event; `{}` for an event without one, `None` for `[DONE]`."""
+    data = event.data.strip()
+    if data == _DONE:
+        return None
+    if not data:
+        return {}
+    try:
+        chunk = decode.parse(data)
+    except Malformed:
+        if at_end:
+            raise Interrupted("the stream ended inside an event", delivered="yes") from None
+        raise
+    if not isinstance(chunk, dict):
+        raise Malformed(f"the stream holds a JSON {type(chunk).__name__}, not a chunk", delivered="yes")
+    return chunk
+
+
+def _error_of(chunk: Mapping[str, Any], event: Event, assembler: Assembler) -> OpenRouterError | None:
+    said = decode.error_in(chunk)
+    if said is None and event.name == "error":
+        said = str(chunk.get("message") or "the stream reports an error")
+    if said is None:
+        return None
+    error = failure.from_error(said)
+    if assembler.has_finish_reason:
+        # Recorded: `finish_reason: "length"`, then `Token limit reached`. The answer is whole and paid for.
+        text = f"OpenRouter reported an error after the answer had ended: {error}"
+        warnings.warn(text, stacklevel=stack_level())
+        return None
+    assembler.feed({**chunk, "choices": _without_error_reason(chunk)})
+    return error
+
+
+def _without_error_reason(chunk: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{**choice, "finish_reason": None} for choice in decode.mappings(chunk.get("choices"))]
+
+
+def _read_unstreamed(head: Head, attempt: int, patience: Patience, begun: bytes) -> Flow:
+    """Read the whole answer that some servers give to a streaming request."""
+    try:
+        data = yield from _read_all(patience, MAX_ANSWER_BYTES, begun)
+        completion = whole(data, head, attempt)
+    except OpenRouterError as error:
+        raise _with_facts(error, head) from None
+    yield from Assembler().feed(completion.raw)
+    yield completion
+
+
+def _failed_midway(error: OpenRouterError, partial: Completion) -> OpenRouterError:
+    """Keep on the error what was received, and paid for."""
+    answered = any(not decode.is_empty(choice) for choice in partial.choices)
+    if answered and error.partial is None:
+        error.partial = partial
+    error.usage = error.usage or partial.usage
+    error.generation_id = error.generation_id or partial.id
+    error.provider = error.provider or partial.provider
+    return error
+
+
+def _with_facts(error: OpenRouterError, head: Head) -> OpenRouterError:
+    error.delivered = "yes"
+    error.generation_id = error.generation_id or head.headers.get("x-generation-id")
+    error.request_id = error.request_id or head.headers.get("request-id") or head.headers.get("cf-ray")
+    if error.response is None:
+        error.response = failure.view(head.status, head.headers, b"")
+    return error

@@ -1,0 +1,124 @@
+"""What the life of a request is made of: the steps that a driver performs, and the patience with which they are waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from openrouter_opts.errors import OpenRouterError, Phase, TimedOut
+from openrouter_opts.http.settings import Timeout
+from openrouter_opts.protocol.completion import Completion, Delta
+from openrouter_opts.protocol.request import Request
+
+_IDLE: Final[Phase] = "idle"
+_PROGRESS: Final[Phase] = "progress"
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Send the request; answer with its `Head`. An earlier response is closed first."""
+
+    request: Request
+    seconds: float | None
+
+
+class Read(NamedTuple):
+    """Answer with the next bytes of the body, `b""` at its end."""
+
+    seconds: float | None
+
+
+class Rest(NamedTuple):
+    """Answer with what is left of the body, as far as it comes in time: then the connection can be used again."""
+
+    seconds: float
+
+
+class Sleep(NamedTuple):
+    """Wait before the next attempt."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Status and headers of a response; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """The JSON answer of a smaller endpoint."""
+
+    body: Any
+
+
+Item: TypeAlias = Delta | Completion | Data
+"""What the caller gets."""
+Step: TypeAlias = Open | Read | Rest | Sleep | Item | OpenRouterError
+"""What a flow yields; an error is an attempt that failed and is not the last one, for the books."""
+Reply: TypeAlias = Head | bytes | None
+Flow: TypeAlias = Generator[Step, Any, None]
+
+
+class Patience:
+    """Keeps the time of one call, and says how long the next wait may be and what it is called when it gets longer."""
+
+    def __init__(self, timeout: Timeout, clock: Callable[[], float] = monotonic) -> None:
+        self._timeout = timeout
+        self._clock = clock
+        self._started = clock()
+        # Time spent waiting since the last event. What the consumer does in between is not the server's fault.
+        self._waited = 0.0
+
+    def left(self) -> float | None:
+        """Return the seconds left of the total timeout."""
+        total = self._timeout.total
+        return None if total is None else total - (self._clock() - self._started)
+
+    def open(self, request: Request) -> Generator[Step, Head, Head]:
+        """Send the request."""
+        self._waited = 0.0
+        limit = self._timeout.first_byte
+        return self._wait(lambda seconds: Open(request, seconds), limit, "first_byte")
+
+    def read(self) -> Generator[Step, bytes, bytes]:
+        """Read on."""
+        limit, phase = self._timeout.idle, _IDLE
+        progress = self._timeout.progress
+        left = None if progress is None else progress - self._waited
+        if left is not None and (limit is None or left < limit):
+            limit, phase = left, _PROGRESS
+        return self._wait(Read, limit, phase)
+
+    def progressed(self) -> None:
+        """Note that an event has come."""
+        self._waited = 0.0
+
+    def _wait(
+        self, step: Callable[[float | None], Step], limit: float | None, phase: Phase
+    ) -> Generator[Step, Any, Any]:
+        left = self.left()
+        if left is not None and (limit is None or left < limit):
+            limit, phase = left, "total"
+        if limit is not None and limit <= 0:
+            raise _timed_out(phase, self._timeout)
+        began = self._clock()
+        try:
+            reply = yield step(limit)
+        except TimedOut as error:
+            raise error if error.phase == "connect" else _timed_out(phase, self._timeout) from None
+        self._waited += self._clock() - began
+        return reply
+
+
+def _timed_out(phase: Phase, timeout: Timeout) -> TimedOut:
+    message = (
+        f"waited longer than the `{phase}` timeout of {getattr(timeout, phase):g} s; what was asked may still be billed, "
+        f"and `timeout={{{phase!r}: …}}` allows more"
+    )
+    return TimedOut(message, phase=phase, delivered="maybe")
