@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from openrouter_opts.sandbox import answers
+from openrouter_opts.sandbox.check.messages import understood
 from openrouter_opts.sandbox.faults import Faults
 from openrouter_opts.sandbox.money.bill import FREE, Counts, bill, usage
 from openrouter_opts.sandbox.money.books import Books
@@ -211,8 +212,9 @@ def _told(served: Served, ending: Ending) -> dict[str, Any]:
 
 
 def _with_messages(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The legacy `prompt` is one user message."""
-    return body if "messages" in body else {**body, "messages": [{"role": "user", "content": body["prompt"]}]}
+    """The body with the messages that a model understands; the legacy `prompt` is one of a user."""
+    messages = body.get("messages") or [{"role": "user", "content": body["prompt"]}]
+    return {**body, "messages": [understood(message) for message in messages]}
 
 
 def _spoken(body: Mapping[str, Any], endpoint: Endpoint, seed: str) -> Turn:

@@ -126,33 +126,43 @@ _REASONING_DETAIL: Final = record(
 
 EFFORT: Final = one_of("max", "xhigh", "high", "medium", "low", "minimal", "none")
 _UPDATE: Final = record({"reasoning": record({"effort": EFFORT})})
-_INSTRUCTIONS: Final = record(
-    {"content": _TEXT, "name": string(), "configuration_update": nullable(_UPDATE)}, required=["content"]
-)
+_INSTRUCTIONS: Final[dict[str, Shape]] = {
+    "content": _TEXT,
+    "name": string(),
+    "configuration_update": nullable(_UPDATE),
+}
+_PARSED_FILE: Final = record({"file": record({"hash": string()}, required=["hash"])}, required=["file"])
 
-_ROLES: Final[dict[str, Shape]] = {
+_FIELDS: Final[dict[str, dict[str, Shape]]] = {
     "system": _INSTRUCTIONS,
     "developer": _INSTRUCTIONS,
-    "user": record({"content": _CONTENT, "name": string()}, required=["content"]),
-    "assistant": record(
-        {
-            "content": nullable(_CONTENT),
-            "name": string(),
-            "tool_calls": nullable(array(_TOOL_CALL)),
-            "reasoning": nullable(string()),
-            "reasoning_content": nullable(string()),
-            "reasoning_details": nullable(array(_REASONING_DETAIL)),
-            "refusal": nullable(string()),
-            "images": nullable(array(record())),
-            "annotations": nullable(array(record({"type": string()}, required=["type"]))),
-        }
-    ),
-    "tool": record(
-        {"content": _CONTENT, "tool_call_id": string(least=1)}, required=["content", "tool_call_id"]
-    ),
+    "user": {"content": _CONTENT, "name": string()},
+    "assistant": {
+        "content": nullable(_CONTENT),
+        "name": string(),
+        "tool_calls": nullable(array(_TOOL_CALL)),
+        "reasoning": nullable(string()),
+        "reasoning_content": nullable(string()),
+        "reasoning_details": nullable(array(_REASONING_DETAIL)),
+        "refusal": nullable(string()),
+        "images": nullable(array(record())),
+        "annotations": nullable(array(tagged("type", {"file": _PARSED_FILE}, "annotation", other=anything))),
+    },
+    "tool": {"content": _CONTENT, "tool_call_id": string(least=1)},
 }
+_REQUIRED: Final = {
+    **dict.fromkeys(("system", "developer", "user"), ("content",)),
+    "tool": ("content", "tool_call_id"),
+}
+_ROLES: Final = {role: record(fields, required=_REQUIRED.get(role, ())) for role, fields in _FIELDS.items()}
 
 MESSAGES: Final = array(tagged("role", _ROLES, "message role"), least=1)
+
+
+def understood(message: Mapping[str, Any]) -> dict[str, Any]:
+    """A checked message without the keys that its role doesn't have, whose values nobody has checked."""
+    known = _FIELDS[message["role"]]
+    return {name: value for name, value in message.items() if name in known or name == "role"}
 
 
 def calls_and_results(messages: list[Mapping[str, Any]]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from openrouter_opts.sandbox.check.messages import CACHE_CONTROL
+from openrouter_opts.sandbox.check.schema import object_schema
 from openrouter_opts.sandbox.check.shapes import (
     Shape,
     anything,
@@ -210,7 +211,7 @@ _FUNCTION: Final = record(
     {
         "name": _NAME,
         "description": nullable(string()),
-        "parameters": nullable(record()),
+        "parameters": nullable(object_schema),
         "strict": nullable(boolean),
         "defer_loading": boolean,
     },
@@ -257,7 +258,12 @@ RESPONSE_FORMAT: Final = tagged(
         "json_schema": record(
             {
                 "json_schema": record(
-                    {"name": _NAME, "description": string(), "schema": record(), "strict": nullable(boolean)},
+                    {
+                        "name": _NAME,
+                        "description": string(),
+                        "schema": object_schema,
+                        "strict": nullable(boolean),
+                    },
                     required=["name"],
                 )
             },

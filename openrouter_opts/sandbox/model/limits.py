@@ -9,6 +9,9 @@ from typing import Any
 from openrouter_opts.sandbox.model.pattern import example, readable
 from openrouter_opts.sandbox.model.plausible import FORMATS
 
+_LONGEST = 100_000
+"""Characters that a text is stretched to at most; no model writes more in one answer."""
+
 
 def fitted(text: str, schema: Mapping[str, Any]) -> str:
     """The text within the schema's pattern and length."""
@@ -18,7 +21,7 @@ def fitted(text: str, schema: Mapping[str, Any]) -> str:
     known, otherwise = FORMATS.get(schema.get("format", ""), (None, ""))
     if known and not known.fullmatch(text):
         text = otherwise
-    short = int(schema.get("minLength", 0)) - len(text)
+    short = min(schema.get("minLength", 0), _LONGEST) - len(text)
     return (text + "." * max(short, 0))[: schema.get("maxLength")]
 
 

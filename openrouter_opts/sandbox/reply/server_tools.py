@@ -16,6 +16,7 @@ from openrouter_opts.sandbox.routing.names import is_online
 
 _SEARCH_TYPES: Final = frozenset({"openrouter:web_search", *SEARCH_SHORTHANDS})
 _DEFAULT_RESULTS: Final = 5
+_MOST_RESULTS: Final = 25
 _OCR_PRICE: Final = Decimal("0.002")
 """USD per page, https://openrouter.ai/docs/guides/overview/multimodal/pdfs."""
 
@@ -55,14 +56,18 @@ def _results_wanted(body: Mapping[str, Any]) -> int | None:
     """
     for plugin in body.get("plugins") or ():
         if plugin["id"] == "web" and plugin.get("enabled") is not False:
-            return int(plugin.get("max_results") or _DEFAULT_RESULTS)
+            return _at_most(plugin)
     if is_online(body):
         return _DEFAULT_RESULTS
     for tool in body.get("tools") or ():
         if tool["type"] in _SEARCH_TYPES and body["messages"][-1]["role"] == "user":
-            settings = tool.get("parameters") or tool
-            return int(settings.get("max_results") or _DEFAULT_RESULTS)
+            return _at_most(tool if tool["type"] in SEARCH_SHORTHANDS else tool.get("parameters") or {})
     return None
+
+
+def _at_most(settings: Mapping[str, Any]) -> int:
+    wanted: int = settings.get("max_results") or _DEFAULT_RESULTS
+    return min(wanted, _MOST_RESULTS)
 
 
 def _question(body: Mapping[str, Any]) -> str:
