@@ -21,8 +21,9 @@ def fitted(text: str, schema: Mapping[str, Any]) -> str:
     known, otherwise = FORMATS.get(schema.get("format", ""), (None, ""))
     if known and not known.fullmatch(text):
         text = otherwise
-    short = min(schema.get("minLength", 0), _LONGEST) - len(text)
-    return (text + "." * max(short, 0))[: schema.get("maxLength")]
+    shortest: int = min(schema.get("minLength", 0), _LONGEST)
+    longest: int | None = schema.get("maxLength")
+    return text.ljust(shortest, ".")[:longest]
 
 
 def in_range(number: float, schema: Mapping[str, Any]) -> bool:
