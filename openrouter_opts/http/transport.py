@@ -277,13 +277,14 @@ class SyncWire:
             raise translate(problem, sent=True, host=self._transport.host) from None
 
     def _rest(self, step: Rest) -> bytes:
-        assert self._body is not None
-        rest = b""
-        with _cut_after(step.seconds, self._response), contextlib.suppress(Exception):
-            # An error of any kind means that the connection is gone, which is no loss: what matters is here.
-            for piece in self._body:
-                rest += piece
-        return rest
+        # A blocking read has no other deadline of its own, so another thread takes the rest, and the connection with it: a late end
+        # then finds nobody waiting, and the connection is reused or dropped as if nothing had been.
+        response, self._response = self._response, None
+        rest: list[bytes] = []
+        reader = threading.Thread(target=_take_rest, args=(response, self._body, rest), daemon=True)
+        reader.start()
+        reader.join(step.seconds)
+        return b"".join(rest)
 
     def close(self) -> None:
         """Let go of the connection, at once."""
@@ -349,25 +350,10 @@ class AsyncWire:
             await response.aclose()
 
 
-@contextlib.contextmanager
-def _cut_after(seconds: float, response: httpx.Response | None) -> Iterator[None]:
-    """Shut the socket down if the block takes longer: a blocking read has no other deadline of its own."""
-    stream = response.extensions.get("network_stream") if response else None
-    connection = stream.get_extra_info("socket") if stream else None
-    timer = threading.Timer(seconds, _shut, (connection,))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
-
-
-def _shut(connection: Any) -> None:
-    with contextlib.suppress(OSError):
-        # It may be closed by now.
-        connection.shutdown(2)
+def _take_rest(response: httpx.Response, body: Iterator[bytes], rest: list[bytes]) -> None:
+    with contextlib.closing(response), contextlib.suppress(Exception):
+        # An error of any kind means that the connection is gone, which is no loss: what matters is here.
+        rest.extend(body)
 
 
 def _head(response: httpx.Response) -> Head:
