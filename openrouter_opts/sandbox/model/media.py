@@ -78,7 +78,10 @@ def _bytes(encoded: str) -> str:
 
 def picture(subject: str, seed: int) -> str:
     """A small valid PNG as a data URL: two colours that follow from the subject and the seed."""
-    digest = zlib.crc32(subject.encode(), seed & 0xFFFFFFFF).to_bytes(4, "big") + b"\x80\xc0"
+    digest = (
+        zlib.crc32(subject.encode("utf-8", "surrogatepass"), seed & 0xFFFFFFFF).to_bytes(4, "big")
+        + b"\x80\xc0"
+    )
     first, second = digest[:3], digest[3:]
     rows = b"".join(
         b"\x00" + b"".join(first if (x // 4 + y // 4) % 2 else second for x in range(_SIDE))

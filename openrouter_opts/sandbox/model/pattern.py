@@ -16,6 +16,7 @@ _CLASSES = {
     "b": "",
     "B": "",
 }
+_MOST_TIMES = 1_000
 _COUNT = re.compile(r"\{(\d+)(?:,\d*)?\}\??")
 
 
@@ -23,7 +24,8 @@ def readable(pattern: str) -> re.Pattern[str] | None:
     r"""The pattern compiled; None for ECMAScript that Python cannot read, such as `\p{L}`, which is then left aside."""
     try:
         return re.compile(pattern)
-    except re.error:  # JSON Schema patterns are ECMAScript: https://json-schema.org/understanding-json-schema/reference/regular_expressions
+    except (re.error, OverflowError):
+        # JSON Schema patterns are ECMAScript: https://json-schema.org/understanding-json-schema/reference/regular_expressions
         return None
 
 
@@ -80,7 +82,7 @@ def _times(pattern: str, at: int) -> tuple[int, int]:
     """How often at least, and where the count ends."""
     count = _COUNT.match(pattern, at)
     if count:
-        return int(count[1]), count.end()
+        return min(int(count[1]), _MOST_TIMES), count.end()
     char = pattern[at : at + 1]
     if char not in ("*", "+", "?") or not char:
         return 1, at

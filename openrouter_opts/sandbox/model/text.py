@@ -197,4 +197,4 @@ def capitalised(text: str) -> str:
 
 def pick(options: tuple[str, ...], key: str, seed: int) -> str:
     """One of the options: always the same for the same key and seed."""
-    return options[(zlib.crc32(key.encode()) + seed) % len(options)]
+    return options[(zlib.crc32(key.encode("utf-8", "surrogatepass")) + seed) % len(options)]
