@@ -1,1 +1,1 @@
-"""What a chat request may hold: `shapes` is the language, `messages`, `options` and `request` say it in tables."""
+"""What a chat request may hold: `shapes` is the language; `messages`, `options`, `schema` and `request` say it in tables."""

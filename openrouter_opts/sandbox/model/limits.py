@@ -38,7 +38,7 @@ def as_number(number: float, schema: Mapping[str, Any]) -> int | float:
     step = max(step, 1.0) if schema.get("type") == "integer" else step
     low, high = _range(schema, step or 1e-3)
     clamped = min(max(number, low), high)
-    if not step:
+    if not step or math.isinf(clamped / step):  # a grid too fine for a double holds every double
         return clamped
     on_grid = math.floor(clamped / step) * step
     on_grid = on_grid + step if on_grid < low else on_grid

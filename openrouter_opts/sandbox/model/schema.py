@@ -16,6 +16,7 @@ _DEEPEST = 12
 _SHALLOW = 4
 _MISSING = object()
 _MOST_ITEMS = 20
+_MOST_DEMANDED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +229,8 @@ def _beside_label(schema: Any, clues: Clues, field: _Field) -> Any:
 
 
 def _array(schema: Mapping[str, Any], clues: Clues, field: _Field) -> list[Any]:
-    least, most = int(schema.get("minItems") or 0), int(schema.get("maxItems", _MOST_ITEMS))
+    least = min(schema.get("minItems") or 0, _MOST_DEMANDED)
+    most = schema.get("maxItems", _MOST_ITEMS)
     fixed = [_filled(item, clues, field) for item in schema.get("prefixItems") or ()][:most]
     if "items" not in schema and fixed:
         return fixed
