@@ -79,14 +79,29 @@ def _of_kwargs(given: Mapping[str, Any]) -> ProviderOptions:
 def of_call(stop: list[str] | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a call gives, as the client takes it."""
     call = {_CALL_ALSO.get(name, _ALSO.get(name, name)): value for name, value in kwargs.items()}
-    # It chose between `_generate` and `_stream`, and has done its work.
+    # One chose between `_generate` and `_stream`; the other is for `wants_usage`.
     call.pop("stream", None)
+    call.pop("stream_usage", None)
     if stop is not None:
         # An empty list takes the constructor's away.
         call["stop"] = stop or None
     if isinstance(call.get("response_format"), type):
         call["response_format"] = response_format(call["response_format"])
     return call
+
+
+def wants_usage(model: ChatOpenRouter, options: ProviderOptions, kwargs: Mapping[str, Any]) -> bool:
+    """Tell whether the last chunk of a stream has `usage_metadata`: by `stream_usage`, or in OpenAI's words, by `stream_options`.
+
+    Args:
+        model: The model.
+        options: Its options.
+        kwargs: What the call gives.
+    """
+    call = ProviderOptions.of(kwargs.get("provider_options")).given
+    said = kwargs.get("stream_options") or call.get("stream_options") or options.given.get("stream_options")
+    asked = (said or {}).get("include_usage") is not False
+    return bool(kwargs.get("stream_usage", model.stream_usage and asked))
 
 
 def plain(options: OptionsLike) -> dict[str, Any]:

@@ -167,10 +167,11 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         with ModelErrors():
             call = arguments.of_call(stop, kwargs)
+            usage = arguments.wants_usage(self, self._made_ready().options, kwargs)
             with self.client.stream(wire_messages(messages), **call) as stream:
                 for delta in stream:
                     yield chunk(delta)
-                yield last_chunk(stream.completion, usage=self.stream_usage)
+                yield last_chunk(stream.completion, usage=usage)
 
     @override
     async def _astream(
@@ -182,10 +183,11 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         with ModelErrors():
             call = arguments.of_call(stop, kwargs)
+            usage = arguments.wants_usage(self, self._made_ready().options, kwargs)
             async with self.client.astream(wire_messages(messages), **call) as stream:
                 async for delta in stream:
                     yield chunk(delta)
-                yield last_chunk(stream.completion, usage=self.stream_usage)
+                yield last_chunk(stream.completion, usage=usage)
 
     @override
     def bind_tools(

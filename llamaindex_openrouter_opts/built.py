@@ -36,8 +36,8 @@ class Built:
         """Build from the values of an LLM's fields; raises `ConfigurationError` for what is wrong with them."""
         fields = _relevant(values)
         named = {name: fields[name] for name in _OPTIONS if name in fields}
-        options = ProviderOptions.of(fields["provider_options"]).merged(
-            ProviderOptions.of(named), ProviderOptions.of(fields["additional_kwargs"])
+        options = ProviderOptions.of(fields["provider_options"], **named).merged(
+            ProviderOptions.of(fields["additional_kwargs"])
         )
         client = OpenRouterClient(
             model=fields["model"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -17,16 +17,10 @@ from llama_index.core.base.llms.types import (
     LLMMetadata,
 )
 from llama_index.core.constants import DEFAULT_NUM_OUTPUTS
-from llama_index.core.instrumentation.events.llm import (
-    LLMStructuredPredictEndEvent,
-    LLMStructuredPredictStartEvent,
-)
-from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.program.utils import get_program_for_llm
 from llama_index.core.prompts import BasePromptTemplate
 from llama_index.core.types import BasePydanticProgram, Model, PydanticProgramMode
-from llama_index_instrumentation import get_dispatcher
 from pydantic import (
     BeforeValidator,
     ConfigDict,
@@ -42,6 +36,7 @@ from llamaindex_openrouter_opts.built import Built
 from llamaindex_openrouter_opts.construction import accepted, dumped_options, dumped_timeout, secret
 from llamaindex_openrouter_opts.events import aannounced, announced, chat_events, completion_events
 from llamaindex_openrouter_opts.messages import wire_messages
+from llamaindex_openrouter_opts.prompts import PromptMethods
 from llamaindex_openrouter_opts.responses import chat_response, completion_response
 from llamaindex_openrouter_opts.streams import acompletions_of, aresponses_of, completions_of, responses_of
 from llamaindex_openrouter_opts.structured import ObjectProgram, Way
@@ -55,10 +50,8 @@ from openrouter_opts.preflight import Check
 DEFAULT_MODEL: Final = "openrouter/auto"
 """Whichever model OpenRouter finds best for the prompt."""
 
-dispatcher = get_dispatcher(__name__)
 
-
-class OpenRouter(OptionFields, FunctionCallingLLM):
+class OpenRouter(OptionFields, PromptMethods):
     """A model served by OpenRouter, for LlamaIndex: query engines, chat engines, agents, structured prediction.
 
     Every option of OpenRouter can be set here and in each call, by name or in `provider_options`; what a call says wins. Options
@@ -98,7 +91,9 @@ class OpenRouter(OptionFields, FunctionCallingLLM):
     )
     provider_options: Annotated[
         ProviderOptions | Mapping[str, Any] | None, PlainSerializer(dumped_options)
-    ] = Field(default=None, description="Any option of OpenRouter; the fields below win over it.")
+    ] = Field(
+        default=None, description="Any option of OpenRouter; what is given here and as a field has to agree."
+    )
     check: Check = Field(
         default="warn",
         description="What to do, before sending, about a request that would certainly go wrong: `off`, `warn` once, or `error`.",
@@ -294,61 +289,6 @@ class OpenRouter(OptionFields, FunctionCallingLLM):
         **_kwargs: Any,
     ) -> ChatResponse:
         return response if allow_parallel_tool_calls else tool.first_call_only(response)
-
-    def structured_predict(
-        self,
-        output_cls: type[Model],
-        prompt: BasePromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> Model:
-        """Answer a prompt with an object of `output_cls`.
-
-        Raises:
-            InvalidOutput: The model refused, was cut off, or wrote no JSON.
-            pydantic.ValidationError: The JSON doesn't fit the class.
-        """
-        dispatcher.event(
-            LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
-        )
-        output = self._program(output_cls, prompt)(llm_kwargs=llm_kwargs, **prompt_args)
-        assert not isinstance(output, list)
-        dispatcher.event(LLMStructuredPredictEndEvent(output=output))
-        return output
-
-    async def astructured_predict(
-        self,
-        output_cls: type[Model],
-        prompt: BasePromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> Model:
-        """Answer a prompt with an object of `output_cls`. See `structured_predict`."""
-        dispatcher.event(
-            LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
-        )
-        output = await self._program(output_cls, prompt).acall(llm_kwargs=llm_kwargs, **prompt_args)
-        assert not isinstance(output, list)
-        dispatcher.event(LLMStructuredPredictEndEvent(output=output))
-        return output
-
-    def _structured_stream_call(
-        self,
-        output_cls: type[Model],
-        prompt: BasePromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> Generator[Any, None, None]:
-        return self._program(output_cls, prompt).stream_call(llm_kwargs=llm_kwargs, **prompt_args)
-
-    async def _structured_astream_call(
-        self,
-        output_cls: type[Model],
-        prompt: BasePromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> AsyncGenerator[Any, None]:
-        return await self._program(output_cls, prompt).astream_call(llm_kwargs=llm_kwargs, **prompt_args)
 
     def _program(self, output_cls: type[Model], prompt: BasePromptTemplate) -> BasePydanticProgram[Model]:
         way = self._way()

@@ -75,7 +75,12 @@ def _include_reasoning(value: Any, options: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _usage(value: Any, _: Mapping[str, Any]) -> dict[str, Any] | None:
-    return {} if value.keys() <= {"include", "include_usage"} else None
+    return {} if value.keys() <= {"include"} else None
+
+
+def _stream_options(value: Any, _: Mapping[str, Any]) -> dict[str, Any] | None:
+    # To be spared the usage is a wish of its own, even if OpenRouter doesn't grant it.
+    return {} if value.keys() <= {"include_usage"} and value.get("include_usage") is not False else None
 
 
 _TRANSLATIONS: Final = {
@@ -83,5 +88,5 @@ _TRANSLATIONS: Final = {
     "transforms": _transforms,
     "include_reasoning": _include_reasoning,
     "usage": _usage,
-    "stream_options": _usage,
+    "stream_options": _stream_options,
 }

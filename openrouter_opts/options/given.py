@@ -47,14 +47,26 @@ def _check(name: str, value: Any, path: str) -> Any:
 
 
 def _put(into: dict[str, Any], name: str, value: Any, spelling: str, spelled: dict[str, str]) -> None:
+    """Put a value beside what was written before: objects are joined, anything else has to be equal."""
     before = into.get(name)
-    if before is not None and before != value:
-        other = spelled.get(name, name)
+    other = spelled.get(name, name)
+    into[name] = value if before is None else _joined(before, value, other, spelling)
+    spelled[name] = spelling
+
+
+def _joined(before: Any, value: Any, other: str, spelling: str) -> Any:
+    if isinstance(before, dict) and isinstance(value, dict):
+        both = {
+            key: _joined(before[key], value[key], f"{other}.{key}", f"{spelling}.{key}")
+            for key in before
+            if key in value
+        }
+        return before | value | both
+    if before != value:
         twice = (
             f"{spelling} is given twice"
             if other == spelling
             else f"{other} and {spelling} are the same option"
         )
         raise ConfigurationError(f"{twice}, with different values; give one of them")
-    into[name] = value
-    spelled[name] = spelling
+    return value

@@ -223,8 +223,17 @@ def test_two_spellings_that_disagree_are_refused():
         "provider.order and order are the same option"
     )
     assert complaint({"max_price": {"prompt": 1}, "openrouter_max_price": {"prompt": 2}}).startswith(
-        "max_price and openrouter_max_price are the same option"
+        "max_price.prompt and openrouter_max_price.prompt are the same option"
     )
+
+
+def test_objects_of_two_spellings_that_agree_are_joined():
+    together = ProviderOptions.of({"openrouter_provider": {"zdr": True, "max_price": {"prompt": 1}}})
+    joined = ProviderOptions.of(together, provider={"order": ["a"], "max_price": {"completion": 2}})
+    assert joined.given == {
+        "provider": {"zdr": True, "max_price": {"prompt": 1, "completion": 2}, "order": ["a"]}
+    }
+    assert together.given == {"provider": {"zdr": True, "max_price": {"prompt": 1}}}
 
 
 def test_spelling_that_says_nothing_does_not_disagree():

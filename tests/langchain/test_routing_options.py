@@ -6,6 +6,7 @@ import asyncio
 import copy
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -153,7 +154,7 @@ def test_callers_dicts_stay_as_they_are(make_llm: Make, sandbox: Sandbox) -> Non
         ({"transforms": ["middle-out"]}, {"plugins": [{"id": "context-compression"}]}),
         ({"usage": {"include": True}}, {}),
         ({"include_reasoning": False}, {"reasoning": {"exclude": True}}),
-        ({"stream_options": {"include_usage": False}}, {}),
+        ({"stream_options": {"include_usage": True}}, {}),
     ],
     ids=str,
 )
@@ -175,10 +176,36 @@ def test_a_deprecated_option_of_an_async_call_warns_where_the_loop_is_run(make_l
     assert [warning.filename for warning in caught] == [__file__]
 
 
-def test_usage_comes_whatever_stream_options_say(make_llm: Make) -> None:
-    with pytest.warns(DeprecationWarning, match="stream_options is deprecated"):
-        llm = make_llm(model_kwargs={"stream_options": {"include_usage": False}})
-    assert sum((chunk.usage_metadata is not None) for chunk in llm.stream("hi")) == 1
+SPARED = {"stream_options": {"include_usage": False}}
+
+
+@pytest.mark.parametrize(
+    ("constructor", "call", "usages"),
+    [
+        ({}, {}, 1),
+        ({"model_kwargs": SPARED}, {}, 0),
+        ({"provider_options": SPARED}, {}, 0),
+        ({}, SPARED, 0),
+        ({}, {"provider_options": SPARED}, 0),
+        ({"stream_usage": False}, {}, 0),
+        ({}, {"stream_usage": False}, 0),
+        ({"stream_usage": False}, {"stream_usage": True}, 1),
+        ({"stream_options": {"include_usage": True}}, {}, 1),
+    ],
+    ids=str,
+)
+def test_who_wants_no_usage_in_a_stream_gets_none(
+    constructor: dict[str, Any], call: dict[str, Any], usages: int, make_llm: Make, sandbox: Sandbox
+) -> None:
+    told = any("stream_options" in str(each) for each in (constructor, call))
+    with pytest.warns(DeprecationWarning, match="stream_options") if told else nullcontext():
+        chunks = list(make_llm(**constructor).stream("hi", **call))
+    assert sum(chunk.usage_metadata is not None for chunk in chunks) == usages
+    assert chunks[-2].response_metadata["cost"] == float(sandbox.credits_used)
+    asked_to_be_spared = "False}" in f"{constructor}{call}" and told
+    assert sandbox.last.body.get("stream_options") == (
+        SPARED["stream_options"] if asked_to_be_spared else None
+    )
 
 
 # --- per call ---

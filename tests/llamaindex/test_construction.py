@@ -25,7 +25,7 @@ KEY = "sk-or-v1-very-secret"
 
 
 def test_it_is_a_function_calling_llm_of_llamaindex() -> None:
-    assert FunctionCallingLLM in OpenRouter.__bases__
+    assert issubclass(OpenRouter, FunctionCallingLLM)
     assert issubclass(OpenRouter, BaseLLM)
     assert OpenRouter.class_name() == "OpenRouter"
 
@@ -145,7 +145,7 @@ def test_an_unusable_key_is_refused_before_anything_is_sent(make_llm: MakeLLM, s
 def test_later_layers_win_over_earlier_ones(make_llm: MakeLLM, sandbox: Sandbox) -> None:
     llm = make_llm(
         "openai/gpt-4o-mini",
-        provider_options={"temperature": 0.1, "top_p": 0.1, "seed": 1, "openrouter_min_p": 0.1},
+        provider_options={"temperature": 0.1, "top_p": 0.2, "openrouter_min_p": 0.1},
         top_p=0.2,
         seed=2,
         additional_kwargs={"seed": 3},
@@ -155,6 +155,20 @@ def test_later_layers_win_over_earlier_ones(make_llm: MakeLLM, sandbox: Sandbox)
 
     names = ("temperature", "top_p", "seed", "min_p")
     assert [sandbox.last.body[name] for name in names] == [0.1, 0.2, 3, 0.4]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"provider_options": {"seed": 1}, "seed": 2},
+        {"provider_options": {"zdr": False}, "provider": {"zdr": True}},
+        {"provider_options": {"openrouter_seed": 1}, "openrouter_seed": 2},
+        {"order": ["a"], "provider": {"order": ["b"]}},
+    ],
+)
+def test_two_values_of_one_option_in_one_constructor_are_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="with different values; give one of them"):
+        OpenRouter("openai/gpt-5-mini", **given)
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,10 @@ async def _structured_predict(llm: OpenRouter, **call: Any) -> object:
     return llm.structured_predict(Said, TEMPLATE, llm_kwargs=call, word="hi")
 
 
+async def _structured_predict_args(llm: OpenRouter, **call: Any) -> object:
+    return llm.structured_predict(Said, TEMPLATE, word="hi", **call)
+
+
 async def _astructured_predict(llm: OpenRouter, **call: Any) -> object:
     return await llm.astructured_predict(Said, TEMPLATE, llm_kwargs=call, word="hi")
 
@@ -136,9 +140,10 @@ CALLS: list[Way] = [
     *(_complete, _acomplete, _stream_complete, _astream_complete),
     *(_chat_with_tools, _achat_with_tools, _stream_chat_with_tools, _astream_chat_with_tools),
     *(_predict_and_call, _apredict_and_call),
-    *(_structured_predict, _astructured_predict, _stream_structured_predict, _astream_structured_predict),
+    *(_structured_predict, _structured_predict_args, _astructured_predict),
+    *(_stream_structured_predict, _astream_structured_predict),
+    *(_predict, _apredict, _stream, _astream),
 ]
-PREDICTIONS: list[Way] = [_predict, _apredict, _stream, _astream]
 
 
 def every(ways: list[Way]) -> pytest.MarkDecorator:
@@ -179,7 +184,7 @@ def body(sandbox: Sandbox) -> dict[str, Any]:
 # --- every door ---
 
 
-@every(CALLS + PREDICTIONS)
+@every(CALLS)
 async def test_options_of_the_constructor_are_sent(way: Way, make_llm: Make, sandbox: Sandbox) -> None:
     await way(make_llm(provider={"order": ["openai"]}, provider_options={"openrouter_seed": 3}, top_k=5))
     assert body(sandbox) == {"top_k": 5, "seed": 3, "provider": {"order": ["openai"]}}
@@ -202,6 +207,32 @@ async def test_options_of_a_call_are_laid_over_those_of_the_constructor(
     await way(llm)
     assert body(sandbox) == {"max_tokens": 900, "provider": {"order": ["openai"]}}
     assert sandbox.last.headers["x-openrouter-title"] == "Mine"
+
+
+async def test_a_variable_of_a_prompt_is_no_option_and_an_option_is_no_variable(
+    make_llm: Make, sandbox: Sandbox
+) -> None:
+    about = PromptTemplate("Say {user}.", template_var_mappings={"seed": "user"})
+    await make_llm().apredict(about, seed="hi", temperature=0.5)
+    assert sandbox.last.body["messages"] == [{"role": "user", "content": "Say hi."}]
+    assert body(sandbox) == {"temperature": 0.5}
+
+    make_llm().structured_predict(Said, PromptTemplate("Say {user}."), user="hi", temperature=0.5)
+    assert body(sandbox) == {"temperature": 0.5}
+    assert "user" not in sandbox.last.body
+
+    shouted = PromptTemplate("Say {word}.", function_mappings={"word": lambda user, **_: user.upper()})
+    make_llm().predict(shouted, user="hi", temperature=0.5)
+    assert sandbox.last.body["messages"] == [{"role": "user", "content": "Say HI."}]
+
+
+@pytest.mark.parametrize("way", [_predict, _apredict, _stream, _astream, _structured_predict_args])
+async def test_a_keyword_that_looks_like_an_option_and_is_none_is_warned_about(
+    way: Way, make_llm: Make, sandbox: Sandbox
+) -> None:
+    with pytest.warns(UserWarning, match="temprature is neither .* did you mean temperature"):
+        await way(make_llm(), temprature=0)
+    assert sandbox.requests
 
 
 @pytest.mark.parametrize("streaming", [False, True])
