@@ -46,7 +46,7 @@ class OpenRouterClient:
         check: What to do, before sending, about a request that would certainly go wrong: `"warn"` once about each thing that is wrong,
             raise a `ConfigurationError` (`"error"`), or nothing (`"off"`). The network isn't asked.
         catalog: What `check` knows of models; by default the facts that come with this package. With their endpoints
-            (`Catalog.with_endpoints`) it also knows which of them routing preferences leave.
+            (`Catalog.with_endpoints`, `Catalog.with_zdr`) it also knows which of them routing preferences leave.
         trust_env: Whether the environment's proxy variables count.
         verify: Whether to check certificates, or an `ssl.SSLContext`.
         proxy: The URL of a proxy.
@@ -125,6 +125,14 @@ class OpenRouterClient:
     async def aendpoints(self, model: str) -> dict[str, Any]:
         """Return a model and its `endpoints`: providers, prices, quantizations, uptime (`GET /models/…/endpoints`)."""
         return _object(await self._afetch(get_request("models", model, "endpoints")))
+
+    def zdr_endpoints(self) -> list[dict[str, Any]]:
+        """Return every endpoint that keeps no data, with `model_id` and `tag` (`GET /endpoints/zdr`); see `Catalog.with_zdr`."""
+        return _list(self._fetch(get_request("endpoints", "zdr")))
+
+    async def azdr_endpoints(self) -> list[dict[str, Any]]:
+        """Return every endpoint that keeps no data, with `model_id` and `tag` (`GET /endpoints/zdr`); see `Catalog.with_zdr`."""
+        return _list(await self._afetch(get_request("endpoints", "zdr")))
 
     def providers(self) -> list[dict[str, Any]]:
         """Return the providers, with `name` and `slug` (`GET /providers`)."""

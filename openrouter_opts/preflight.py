@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 from openrouter_opts.catalog import Catalog, Model
 from openrouter_opts.catalog.slugs import Slug
 from openrouter_opts.errors import ConfigurationError
-from openrouter_opts.lint import Body, Finding, is_worth_linting, lint, models_of
+from openrouter_opts.lint import Body, Finding, is_worth_linting, lint
 from openrouter_opts.options.caller import stack_level
 
 Check: TypeAlias = Literal["off", "warn", "error"]
@@ -41,12 +42,7 @@ def preflight(body: Body, check: Check, catalog: Catalog | None = None) -> None:
     if check == "off" or not is_worth_linting(body):
         return
     known = Catalog.bundled() if catalog is None else catalog
-    findings = [
-        finding
-        for slug in models_of(body)
-        if (facts := _facts(slug, known)) is not None
-        for finding in lint(body, facts)
-    ]
+    findings = lint(body, partial(_facts, catalog=known))
     if findings and check == "error":
         raise ConfigurationError("\n".join(map(str, findings)))
     for finding in findings:

@@ -224,7 +224,10 @@ class Plain(ast.NodeTransformer):
         "_afetch": "_fetch",
     }
     TWINS = frozenset(
-        {"complete", "stream", "models", "endpoints", "providers", "key", "credits", "generation"}
+        {
+            *("complete", "stream", "models", "endpoints", "zdr_endpoints"),
+            *("providers", "key", "credits", "generation"),
+        }
     )
 
     def name(self, name: str) -> str:

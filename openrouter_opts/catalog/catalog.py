@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar, overload
 
+from openrouter_opts.catalog.endpoints import zdr_in
 from openrouter_opts.catalog.models import FREE_PRICING, Model
 from openrouter_opts.catalog.rows import names_in, object_in
 from openrouter_opts.catalog.slugs import FREE, Slug
@@ -193,6 +194,24 @@ class Catalog(Mapping[str, Model]):
         row = object_in(answer, "data") or answer
         listed = Model.from_wire({key: value for key, value in row.items() if key != "endpoints"})
         return self.with_models(self._models.get(listed.id, listed).with_endpoints(row))
+
+    def with_zdr(self, answer: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Self:
+        """This catalogue, knowing which endpoints keep no data: ``catalog.with_zdr(client.zdr_endpoints())``.
+
+        The answer lists them all: an endpoint that isn't in it may keep data, and so may every one of a model that isn't.
+
+        Args:
+            answer: an answer of ``GET /endpoints/zdr``, or its rows.
+
+        Raises:
+            ValueError: this is no such answer; says where.
+        """
+        tags: dict[str, set[str]] = {}
+        for model_id, endpoint in zdr_in(answer):
+            if (model := self._find(model_id)) is not None:
+                tags.setdefault(model.id, set()).add(endpoint.tag)
+        models = (model.with_zdr(frozenset(tags.get(model.id, ()))) for model in self._models.values())
+        return type(self)(models, as_of=self.as_of, source=self.source)
 
     def updated(self, other: Catalog) -> Self:
         """This catalogue with the models of ``other`` added; of two with one id, that of ``other`` counts."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Self
@@ -23,7 +23,7 @@ class Endpoint:
         supported_parameters: request parameters that it supports.
         pricing: USD per token (``request``, ``image``: per request, image), at the tier and hour when each is lowest.
         service_tier: ``flex``, ``priority``, …; None for an ordinary endpoint.
-        zdr: whether it keeps no data.
+        zdr: whether it keeps no data, where that was asked for (`Catalog.with_zdr`).
     """
 
     provider: str
@@ -48,7 +48,6 @@ class Endpoint:
             raise ValueError(
                 f"tag: an endpoint has its provider's slug here, and it is missing in {row!r:.80}"
             )
-        zdr = row.get("zdr")
         return cls(
             provider=provider or tag or "",
             tag=tag or _slug(provider or ""),
@@ -58,7 +57,6 @@ class Endpoint:
             supported_parameters=frozenset(names_in(row, "supported_parameters")),
             pricing=lowest_prices_in(row),
             service_tier=text_in(row, "service_tier"),
-            zdr=zdr if isinstance(zdr, bool) else None,
         )
 
     def is_named(self, name: str) -> bool:
@@ -75,16 +73,38 @@ def endpoints_in(answer: Mapping[str, Any]) -> tuple[Endpoint, ...]:
     """
     match answer:
         case {"data": {"endpoints": [*rows]}} | {"endpoints": [*rows]}:
-            return tuple(_endpoint(index, row) for index, row in enumerate(rows))
+            return tuple(_endpoint(f"endpoints[{index}]", row) for index, row in enumerate(rows))
         case _:
             raise ValueError(f"endpoints: the answer has a list of endpoints here, not {answer!r:.80}")
 
 
-def _endpoint(index: int, row: Any) -> Endpoint:
+def zdr_in(answer: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Endpoint]]:
+    """Read an answer of ``GET /endpoints/zdr``, or its rows: each model's id, and its endpoint.
+
+    Raises:
+        ValueError: this is no such answer; says where.
+    """
+    match answer:
+        case {"data": [*rows]} | [*rows]:
+            for index, row in enumerate(rows):
+                endpoint = _endpoint(f"data[{index}]", row)
+                model_id = text_in(row, "model_id")
+                if model_id is None:
+                    raise ValueError(
+                        f"data[{index}].model_id: an endpoint has its model here, not {row!r:.80}"
+                    )
+                yield model_id, endpoint
+        case _:
+            raise ValueError(
+                f"data: an answer of GET /endpoints/zdr has a list of endpoints here, not {answer!r:.80}"
+            )
+
+
+def _endpoint(path: str, row: Any) -> Endpoint:
     try:
         return Endpoint.from_wire(row if isinstance(row, Mapping) else {})
     except ValueError as error:
-        raise ValueError(f"endpoints[{index}].{error}") from error
+        raise ValueError(f"{path}.{error}") from error
 
 
 def _slug(name: str) -> str:

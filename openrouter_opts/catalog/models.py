@@ -38,6 +38,7 @@ class Model:
         canonical_slug: the permanent, usually dated slug, where it isn't the id.
         extra: whatever else the API's row says, in the API's shape; it wins over the fields in `wire`.
         endpoints: who serves it and on what terms, where that was asked for (`with_endpoints`); no part of `wire`.
+        zdr: the tags of its endpoints that keep no data, where that was asked for (`Catalog.with_zdr`); no part of `wire`.
         recorded_parameters: the request parameters that the source of these facts says anything about; None for all.
             Only of these does it mean something that `supported_parameters` lacks one.
         known: False for a model in no catalogue, whose facts are assumptions (`Catalog.facts`).
@@ -57,6 +58,7 @@ class Model:
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
     known: bool = True
     endpoints: tuple[Endpoint, ...] = ()
+    zdr: frozenset[str] | None = None
     recorded_parameters: frozenset[str] | None = None
 
     @classmethod
@@ -129,7 +131,7 @@ class Model:
     def as_free(self) -> Self:
         """The ``:free`` variant: these facts under its own id, at no price per token."""
         extra = {key: value for key, value in self.extra.items() if key != "pricing"}
-        return replace(self, id=f"{self.id}:free", pricing=FREE_PRICING, extra=extra, endpoints=())
+        return replace(self, id=f"{self.id}:free", pricing=FREE_PRICING, extra=extra, endpoints=(), zdr=None)
 
     def with_endpoints(self, answer: Mapping[str, Any]) -> Self:
         """These facts with the endpoints in an answer of ``GET /models/{author}/{slug}/endpoints``, or in its ``data``.
@@ -137,7 +139,13 @@ class Model:
         Raises:
             ValueError: this is no such answer; says where.
         """
-        return replace(self, endpoints=endpoints_in(answer))
+        fresh = replace(self, endpoints=endpoints_in(answer))
+        return fresh if self.zdr is None else fresh.with_zdr(self.zdr)
+
+    def with_zdr(self, tags: frozenset[str]) -> Self:
+        """These facts, with the endpoints of these tags, and no others, being known to keep no data."""
+        endpoints = tuple(replace(each, zdr=each.tag in tags) for each in self.endpoints)
+        return replace(self, zdr=tags, endpoints=endpoints)
 
     def price(self, name: str) -> Decimal | None:
         """The price called ``name`` (``prompt``, ``completion``, ``input_cache_read``, …), USD per token, or None."""

@@ -59,6 +59,7 @@ class Desk:
                 Route(f"{BASE}/models/user", self._models),
                 Route(f"{BASE}/models/{{model:path}}/endpoints", self._endpoints),
                 Route(f"{BASE}/model/{{model:path}}", self._model),
+                Route(f"{BASE}/endpoints/zdr", self._zdr_endpoints),
                 Route(f"{BASE}/providers", self._providers),
                 Route(f"{BASE}/key", self._own_key),
                 Route(f"{BASE}/credits", self._credits),
@@ -154,6 +155,9 @@ class Desk:
 
     async def _endpoints(self, request: Request) -> Response:
         return _answered_or_refused(listing.endpoints(request.path_params["model"]))
+
+    async def _zdr_endpoints(self, _request: Request) -> Response:
+        return _answered(listing.zdr_endpoints())
 
     async def _providers(self, _request: Request) -> Response:
         return _answered(listing.providers())

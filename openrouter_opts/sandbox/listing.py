@@ -70,6 +70,12 @@ def endpoints(model_id: str) -> dict[str, Any] | Refusal:
     return {"data": {**kept, "endpoints": [endpoint.wire() for endpoint in endpoints_of(model_id)]}}
 
 
+def zdr_endpoints() -> dict[str, Any]:
+    """The answer of ``GET /endpoints/zdr``: every endpoint that keeps no data."""
+    found = (endpoint for each in _all_models() for endpoint in endpoints_of(each.id))
+    return {"data": [endpoint.wire() for endpoint in found if endpoint.provider.zdr]}
+
+
 def providers() -> dict[str, Any]:
     """The answer of ``GET /providers``."""
     known = _known_providers()

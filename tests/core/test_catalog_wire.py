@@ -230,6 +230,44 @@ def test_an_answer_without_endpoints_says_where(answer, where):
         Catalog().with_endpoints(answer)
 
 
+ZDR = {"data": [{**ENDPOINT, "model_id": "acme/m"}, {**ENDPOINT, "model_id": "who/knows"}]}
+
+
+@pytest.mark.parametrize("answer", [ZDR, ZDR["data"]], ids=["answer", "rows"])
+def test_a_catalogue_learns_which_endpoints_keep_no_data(answer):
+    before = Catalog([Model("acme/m", "M"), Model("acme/n", "N")])
+    late, early = (
+        before.with_zdr(answer).with_endpoints(ENDPOINTS),
+        before.with_endpoints(ENDPOINTS).with_zdr(answer),
+    )
+    for known in (late, early):
+        assert [endpoint.zdr for endpoint in known["acme/m"].endpoints] == [True, False]
+        assert (known["acme/m"].zdr, known["acme/n"].zdr) == ({"deepinfra/turbo"}, frozenset())
+        assert known["acme/m:free"].zdr is None
+        assert {*known} == {"acme/m", "acme/n"}
+        assert "zdr" not in known["acme/m"].wire()
+    assert [endpoint.zdr for endpoint in before.with_endpoints(ENDPOINTS)["acme/m"].endpoints] == [None, None]
+
+
+def test_a_list_of_endpoints_may_name_models_by_their_permaslugs():
+    row = {**ENDPOINT, "model_id": "anthropic/claude-4.5-sonnet-20250929"}
+    assert Catalog.bundled().with_zdr([row])["anthropic/claude-sonnet-4.5"].zdr == {"deepinfra/turbo"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "where"),
+    [
+        ({}, "^data: "),
+        ({"data": {"id": "a/b"}}, "^data: "),
+        ([ENDPOINT], r"^data\[0\].model_id: "),
+        (["x"], r"^data\[0\].tag: "),
+    ],
+)
+def test_a_list_of_zdr_endpoints_that_is_none_says_where(answer, where):
+    with pytest.raises(ValueError, match=where):
+        Catalog().with_zdr(answer)
+
+
 def test_a_file_keeps_what_its_facts_say_something_about(tmp_path):
     some, all_of_it = model("a/b", recorded_parameters=frozenset({"tools"})), model("a/c")
     for models, kept in [((some,), {"tools"}), ((some, all_of_it), {"tools"}), ((all_of_it,), None)]:

@@ -108,6 +108,7 @@ def test_lookups(scripted: Servers, caller: Callers):
         bodies = {
             "/api/v1/models": {"data": [{"id": "a/b", "name": "B", "context_length": 10}, "odd"]},
             "/api/v1/models/a/b:free/endpoints": {"data": {"id": "a/b", "endpoints": []}},
+            "/api/v1/endpoints/zdr": {"data": [{"model_id": "a/b", "tag": "mock"}]},
             "/api/v1/providers": {"data": [{"name": "Mock", "slug": "mock"}]},
             "/api/v1/key": {"data": {"label": "k"}},
             "/api/v1/credits": {"data": {"total_credits": 5}},
@@ -118,6 +119,7 @@ def test_lookups(scripted: Servers, caller: Callers):
     client = caller(scripted(choose=choose))
     assert [model.id for model in client.models()] == ["a/b"]
     assert client.endpoints("a/b:free")["endpoints"] == []
+    assert client.zdr_endpoints() == [{"model_id": "a/b", "tag": "mock"}]
     assert client.providers() == [{"name": "Mock", "slug": "mock"}]
     assert client.key() == {"label": "k"}
     assert client.credits() == {"total_credits": 5}

@@ -42,7 +42,14 @@ def served(*endpoints: Endpoint, **facts: Any) -> Model:
 
 
 def found(facts: Model, **options: Any) -> list[str]:
-    return [str(finding) for finding in lint({"model": facts.id, "messages": HI, **options}, facts)]
+    return found_among([facts], **options)
+
+
+def found_among(models: list[Model], **options: Any) -> list[str]:
+    """Lint a request for several models, of which nothing else is known."""
+    known = {model.id: model for model in models}
+    body = {"model": models[0].id, "models": [model.id for model in models[1:]], "messages": HI, **options}
+    return [str(finding) for finding in lint(body, known.get)]
 
 
 def bundled(model: str) -> Model:
@@ -115,7 +122,50 @@ def test_what_is_in_order_or_changes_nothing_is_left_alone(options: dict[str, An
 def test_values_that_change_nothing_need_no_support():
     no_effect = {"top_p": 1.0, "top_k": 0, "min_p": 0, "presence_penalty": 0.0, "repetition_penalty": 1}
     assert found(MODEL, **no_effect, logprobs=False, stop=[], logit_bias={}, top_logprobs=None) == []
+    assert found(MODEL, verbosity="medium", structured_outputs=False, web_search_options={}) == []
+    assert found(MODEL, parallel_tool_calls=False, tool_choice="required", prediction=None) == []
     assert len(found(MODEL, top_p=0.9, top_k=1, logprobs=True, stop="x")) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "path"),
+    [
+        ({"verbosity": "low"}, "verbosity"),
+        ({"prediction": {"type": "content", "content": "x"}}, "prediction"),
+        ({"web_search_options": {"search_context_size": "low"}}, "web_search_options"),
+        ({"tools": [TOOL], "tool_choice": "required"}, "tool_choice"),
+        ({"tools": [TOOL], "tool_choice": "none"}, "tool_choice"),
+        ({"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "look"}}}, "tool_choice"),
+        ({"tools": [TOOL], "parallel_tool_calls": False}, "parallel_tool_calls"),
+    ],
+)
+def test_every_listed_parameter_is_judged(options: dict[str, Any], path: str):
+    model = served(BIG)
+    (line,) = found(model, **options)
+    assert line.startswith(f"{path}: no endpoint of acme/m supports it, so OpenRouter drops it silently")
+    able = served(endpoint("able", supported_parameters=EVERYTHING | {path}))
+    assert found(able, **options) == []
+
+
+def test_structured_outputs_are_judged():
+    (line,) = found(served(PLAIN), structured_outputs=True)
+    assert line.startswith("structured_outputs: no endpoint of acme/m supports it")
+    assert found(served(BIG), structured_outputs=True) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"tools": [TOOL], "tool_choice": "auto", "parallel_tool_calls": True},
+        {"tools": [TOOL], "tool_choice": {"type": "openrouter:web_search"}},
+        {"tools": [{"type": "openrouter:web_search"}], "tool_choice": "required"},
+        {"web_search_options": {"search_context_size": "low"}, "plugins": [{"id": "web"}]},
+        {"web_search_options": {"search_context_size": "low"}, "model": "acme/m:online"},
+    ],
+)
+def test_what_openrouter_does_itself_needs_no_support(options: dict[str, Any]):
+    body = {"model": "acme/m", "messages": HI, **options}
+    assert lint(body, lambda _: served(BIG)) == ()
 
 
 def test_the_bundled_facts_say_nothing_of_parameters_that_they_do_not_record():
@@ -211,6 +261,14 @@ def test_preferences_that_leave_an_endpoint_are_left_alone(provider: dict[str, A
     assert found(MODEL, provider=provider) == []
 
 
+def test_a_model_none_of_whose_endpoints_keeps_no_data_is_found():
+    listed = Model("acme/m", "M").with_zdr(frozenset())
+    (line,) = found(listed, provider={"zdr": True})
+    assert line == "provider.zdr: leaves no endpoint of acme/m; each of them may keep data"
+    assert found(listed, provider={"zdr": False, "only": ["nobody"]}) == []
+    assert found(Model("acme/m", "M").with_zdr(frozenset({"big"})), provider={"zdr": True}) == []
+
+
 def test_without_endpoints_preferences_are_not_judged():
     provider = {"only": ["nobody"], "quantizations": ["int4"], "max_price": {"prompt": 0}, "zdr": True}
     assert found(bundled("openai/gpt-5-mini"), provider=provider) == []
@@ -224,7 +282,7 @@ def test_endpoints_of_a_service_tier_have_to_be_asked_for():
     assert len(found(model, tools=[TOOL], provider={"order": ["big/flex"]})) == 1
     assert found(served(flex, supported_parameters=frozenset({"tools"})), seed=1) == []
     body = {"model": "acme/m:floor", "messages": HI, "tools": [TOOL]}
-    assert len(lint(body, model)) == 1
+    assert len(lint(body, lambda _: model)) == 1
 
 
 # --- tokens and cache ---
@@ -236,6 +294,12 @@ def test_more_tokens_than_any_endpoint_writes_are_found(name: str):
     assert found(MODEL, **{name: 64_001}) == [line]
     assert found(MODEL, **{name: 64_000}) == []
     assert "8,000" in found(MODEL, **{name: 8_001}, provider={"only": ["small"]})[0]
+
+
+def test_both_limits_are_looked_at():
+    line = "max_tokens: is above what any endpoint of acme/m can write; ask for 64,000 tokens at most"
+    assert found(MODEL, max_tokens=64_001, max_completion_tokens=5) == [line]
+    assert len(found(MODEL, max_tokens=64_001, max_completion_tokens=64_001)) == 2
 
 
 def test_endpoints_that_write_less_than_asked_are_not_counted():
@@ -263,6 +327,100 @@ def test_more_than_four_cache_breakpoints_for_claude_are_found():
     for body in ({"messages": cached(5)}, {"messages": cached(4), "tools": [marked]}):
         (line,) = found(claude, **body)
         assert line.startswith("messages: more than 4 cache breakpoints, and anthropic/claude-sonnet-4.6")
+
+
+def test_whatever_the_newest_claude_is_it_takes_no_more_cache_breakpoints():
+    body = {"model": "~anthropic/claude-sonnet-latest", "messages": cached(5)}
+    assert is_worth_linting(body)
+    (finding,) = lint(body, lambda _: None)
+    assert finding.message.startswith("more than 4 cache breakpoints, and ~anthropic/claude-sonnet-latest")
+
+
+# --- contradictions ---
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (
+            {"reasoning": {"effort": "low", "max_tokens": 2000}},
+            "reasoning.effort: says how much to reason, and so does reasoning.max_tokens; give one of them",
+        ),
+        (
+            {"reasoning_effort": "low", "reasoning": {"max_tokens": 2000}},
+            "reasoning_effort: says how much to reason, and so does reasoning.max_tokens; give one of them",
+        ),
+        (
+            {"reasoning_effort": "low", "reasoning": {"effort": "high"}},
+            "reasoning_effort: is 'low', and reasoning.effort is 'high'; give one of them",
+        ),
+        (
+            {"top_logprobs": 2, "logprobs": False},
+            "top_logprobs: needs logprobs, which are switched off; give one of them",
+        ),
+    ],
+)
+def test_contradictions_are_found_whatever_the_model(options: dict[str, Any], line: str):
+    body = {"model": "who/knows", "messages": HI, **options}
+    assert is_worth_linting(body)
+    assert [str(finding) for finding in lint(body, lambda _: None)] == [line]
+
+
+# --- fallback models ---
+
+ABLE = Model("acme/able", "Able", endpoints=(endpoint("big"),))
+UNABLE = Model(
+    "acme/unable", "Unable", endpoints=(endpoint("old", supported_parameters=frozenset({"seed"})),)
+)
+
+
+def test_a_fallback_model_may_lack_what_the_first_one_has():
+    assert found_among([ABLE, UNABLE], temperature=0.2, tools=[TOOL]) == []
+    assert found_among([ABLE, UNABLE], provider={"only": ["big"]}) == []
+    assert found_among([ABLE, UNABLE], messages=cached(5)) == []
+    lines = found_among([UNABLE, ABLE], temperature=0.2)
+    assert [line.partition(",")[0] for line in lines] == [
+        "temperature: no endpoint of acme/unable supports it"
+    ]
+
+
+def test_the_first_model_that_keeps_an_endpoint_is_judged():
+    (line,) = found_among([ABLE, UNABLE], temperature=0.2, provider={"only": ["old"]})
+    assert line.startswith("temperature: no endpoint of acme/unable supports it")
+    assert found_among([UNABLE, ABLE], temperature=0.2, provider={"only": ["big"]}) == []
+
+
+def test_preferences_leave_no_endpoint_only_if_they_leave_none_of_any_model():
+    assert [line[:48] for line in found_among([ABLE, UNABLE], provider={"only": ["azure"]})] == [
+        "provider.only: leaves no endpoint of acme/able; ",
+        "provider.only: leaves no endpoint of acme/unable",
+    ]
+    assert found_among([ABLE, UNABLE], max_tokens=9_000) != []
+    assert found_among([ABLE, MODEL], max_tokens=9_000) == []
+
+
+def test_a_model_that_nobody_knows_may_do_anything():
+    body = {"models": ["acme/able", "who/knows"], "messages": HI}
+    known = {"acme/able": ABLE}.get
+    assert lint({**body, "provider": {"only": ["azure"]}}, known) == ()
+    (finding,) = lint({**body, "top_k": 5}, known)
+    assert finding.path == "top_k"
+    assert lint({**body, "models": ["who/knows", "acme/able"], "top_k": 5}, known) == ()
+
+
+def test_endpoints_that_are_sorted_across_models_are_judged_together():
+    across = {"sort": {"by": "price", "partition": "none"}}
+    assert found_among([UNABLE, ABLE], temperature=0.2, provider=across) == []
+    (line,) = found_among([UNABLE, ABLE], top_k=5, provider=across)
+    assert line.startswith("top_k: no endpoint of acme/unable, acme/able supports it")
+    (line,) = found_among([ABLE, UNABLE], tools=[TOOL], provider=across)
+    assert line.startswith("tools: of the endpoints of acme/able, acme/unable that may serve it, old would")
+    body = {"models": ["acme/able", "who/knows"], "messages": HI, "provider": across, "top_k": 5}
+    assert lint(body, {"acme/able": ABLE}.get) == ()
+    claude = ["anthropic/a", "anthropic/b"]
+    body = {"models": claude, "messages": cached(5), "provider": across}
+    assert len(lint(body, lambda _: None)) == 1
+    assert lint({**body, "models": [*claude, "acme/able"]}, lambda _: None) == ()
 
 
 # --- robustness ---
@@ -300,9 +458,9 @@ odd = st.recursive(
 def test_no_body_breaks_it(body: dict[str, Any]):
     body["messages"] = body.get("messages") if isinstance(body.get("messages"), list) else HI
     is_worth_linting(body)
-    for finding in lint(body, MODEL):
+    for finding in lint({"model": "acme/m", **body}, lambda _: MODEL):
         assert finding.path
-        assert "acme/m" in finding.message
+        assert finding.message
 
 
 # --- through the client ---
@@ -337,10 +495,10 @@ def test_as_an_error_it_names_all_and_nothing_is_sent(server: ScriptedServer, ca
         with pytest.raises(ConfigurationError, match=r"^max_tokens: is above .*400,000 tokens"):
             call(HI, **options)
     with pytest.raises(ConfigurationError) as caught:
-        client.complete(HI, temperature=0.2, models=["openai/gpt-5-nano", "openai/gpt-4o-mini"])
-    assert [line[:45] for line in str(caught.value).splitlines()] == [
-        "temperature: no endpoint of openai/gpt-5-mini",
-        "temperature: no endpoint of openai/gpt-5-nano",
+        client.complete(HI, temperature=0.2, top_logprobs=3, extra_body={"logprobs": False})
+    assert [line[:31] for line in str(caught.value).splitlines()] == [
+        "top_logprobs: needs logprobs, w",
+        "temperature: no endpoint of ope",
     ]
     assert server.deliveries == []
 
@@ -405,6 +563,57 @@ def test_with_the_endpoints_asked_for_routing_is_judged():
         with pytest.raises(ConfigurationError, match="amazon-bedrock, google-vertex would drop it"):
             client.complete(HI, response_format=SCHEMA)
         assert len(sandbox.requests) == sent
+
+
+@pytest.mark.usefixtures("unwarned")
+def test_with_the_list_of_zdr_endpoints_asked_for_zdr_is_judged():
+    claude = "anthropic/claude-sonnet-4.6"
+    with Sandbox() as sandbox:
+        asked = {"base_url": sandbox.base_url, "api_key": sandbox.api_key, "model": claude}
+        lookup = OpenRouterClient(**asked)
+        catalog = Catalog.bundled().with_zdr(lookup.zdr_endpoints())
+        known = catalog.with_endpoints(lookup.endpoints(claude))
+        client = OpenRouterClient(**asked, catalog=known, check="error")
+        client.complete(HI, provider={"zdr": True})
+        sent = len(sandbox.requests)
+        with pytest.raises(
+            ConfigurationError, match=r"^provider\.zdr: leaves no endpoint of .*; anthropic may"
+        ):
+            client.complete(HI, provider={"zdr": True, "only": ["anthropic"]})
+        with pytest.raises(
+            ConfigurationError, match=r"^provider\.zdr: .*gpt-5-nano; each of them may keep data"
+        ):
+            client.complete(HI, model="openai/gpt-5-nano", zdr=True)
+        assert len(sandbox.requests) == sent
+
+
+@pytest.mark.usefixtures("unwarned")
+@pytest.mark.parametrize(
+    ("model", "call"),
+    [
+        ({"reasoning": {"effort": "low"}}, {"extra_body": {"reasoning": {"max_tokens": 2000}}}),
+        ({"extra_body": {"reasoning_effort": "low"}}, {"reasoning": {"max_tokens": 2000}}),
+    ],
+)
+def test_two_amounts_of_reasoning_are_found_wherever_they_come_from(
+    model: dict[str, Any], call: dict[str, Any], server: ScriptedServer, caller: Callers
+):
+    client = caller(server, model="anthropic/claude-sonnet-4.6", provider_options=model)
+    with pytest.raises(ConfigurationError, match=r"^reasoning.*give one of them"):
+        client.complete(HI, check="error", **call)
+    assert server.deliveries == []
+    with pytest.warns(UserWarning, match=r"^reasoning.*give one of them"):
+        client.complete(HI, **call)
+    client.complete(HI, check="off", **call)
+    assert len(server.deliveries) == 2
+
+
+@pytest.mark.usefixtures("unwarned")
+def test_a_later_amount_of_reasoning_replaces_an_earlier_one(server: ScriptedServer, caller: Callers):
+    options = {"reasoning": {"effort": "low"}}
+    client = caller(server, model="anthropic/claude-sonnet-4.6", provider_options=options, check="error")
+    client.complete(HI, reasoning={"max_tokens": 2000})
+    assert server.deliveries[0].json["reasoning"] == {"max_tokens": 2000}
 
 
 def test_a_call_with_nothing_to_judge_reads_no_catalogue():

@@ -77,6 +77,15 @@ def test_endpoints_tell_prices_and_policies_of_each_provider(call):
     assert all(PublicEndpoint.model_validate(row) for row in data["endpoints"])
 
 
+def test_endpoints_that_keep_no_data_are_listed(call):
+    rows = call.get("/endpoints/zdr").json["data"]
+    assert all(PublicEndpoint.model_validate(row) for row in rows)
+    listed = {(row["model_id"], row["tag"]) for row in rows}
+    forgetful = {"deepinfra", "deepinfra/turbo", "fireworks", "groq", "together"}
+    assert {tag for model, tag in listed if model == LLAMA} == forgetful
+    assert ("anthropic/claude-sonnet-4.6", "anthropic") not in listed
+
+
 def test_a_model_can_be_looked_up_alone(call):
     assert call.get(f"/model/{LLAMA}:free").json["data"]["id"] == f"{LLAMA}:free"
     assert call.get("/model/nobody/nothing").status == 404

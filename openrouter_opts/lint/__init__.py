@@ -1,0 +1,83 @@
+"""What would certainly go wrong with a request, by what is known of its model. No network, no state.
+
+Where the model's endpoints are known, they are what is judged. Otherwise the model's own facts are, as far as they settle the matter:
+a parameter in no endpoint's list is in none of them, but a price is that of one endpoint among others.
+The rules of routing: https://openrouter.ai/docs/guides/routing/provider-selection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from openrouter_opts.catalog import Model
+from openrouter_opts.lint.body import Body, listed, models_of, object_in, provider_of
+from openrouter_opts.lint.contradictions import contradictions
+from openrouter_opts.lint.endpoints import Excluded, Serving, judged
+from openrouter_opts.lint.finding import Finding
+from openrouter_opts.lint.parameters import JUDGED, about_parameters
+
+__all__ = ["MOST_BREAKPOINTS", "Body", "Finding", "contradictions", "is_worth_linting", "lint"]
+
+MOST_BREAKPOINTS: Final = 4
+"""More are refused by Anthropic, https://openrouter.ai/docs/guides/best-practices/prompt-caching."""
+
+
+def lint(body: Body, facts: Callable[[str], Model | None]) -> tuple[Finding, ...]:
+    """Return what would certainly go wrong with a request.
+
+    Models are tried in order, so that it is the first one with an endpoint left that has to be able to do what is asked; where
+    endpoints are sorted across models, any of them.
+
+    Args:
+        body: The request as it would be sent; its objects are dicts, as JSON asks.
+        facts: Returns what is known of a model by its slug; `None` where that is nothing for certain.
+    """
+    found = list(contradictions(body))
+    excluded: list[Finding] = []
+    serving: list[Serving] = []
+    for slug in models_of(body):
+        candidate = judged(body, slug, facts(slug))
+        if isinstance(candidate, Excluded):
+            excluded += candidate.findings
+            continue
+        serving.append(candidate)
+        if not _is_across_models(body):
+            break
+    if not serving:
+        return (*found, *excluded)
+    return (*found, *about_parameters(body, serving), *_about_breakpoints(body, serving))
+
+
+def is_worth_linting(body: Body) -> bool:
+    """Whether there can be a finding at all, whatever the model; quick."""
+    if not JUDGED.isdisjoint(body):
+        return True
+    return any(map(_is_claude, models_of(body))) and _breakpoints(body) > MOST_BREAKPOINTS
+
+
+def _is_across_models(body: Body) -> bool:
+    """Whether the endpoints of all models are sorted together."""
+    return object_in(provider_of(body), "sort").get("partition") == "none"
+
+
+def _about_breakpoints(body: Body, serving: Sequence[Serving]) -> Iterator[Finding]:
+    if all(_is_claude(each.slug) for each in serving) and _breakpoints(body) > MOST_BREAKPOINTS:
+        names = listed(each.slug for each in serving)
+        yield Finding(
+            "messages",
+            f"more than {MOST_BREAKPOINTS} cache breakpoints, and {names} takes no more; drop some `cache_control`,"
+            " tools included",
+        )
+
+
+def _is_claude(slug: str) -> bool:
+    return slug.startswith(("anthropic/", "~anthropic/"))
+
+
+def _breakpoints(body: Body) -> int:
+    contents = [message.get("content") for message in body.get("messages") or () if isinstance(message, dict)]
+    marked = [part for content in contents if isinstance(content, list | tuple) for part in content]
+    tools = body.get("tools")
+    marked += tools if isinstance(tools, list) else ()
+    return sum(isinstance(each, dict) and bool(each.get("cache_control")) for each in marked)
