@@ -20,7 +20,7 @@ from openrouter_opts.money.tracking import Settle, settling
 from openrouter_opts.options import ProviderOptions, warn_if_online
 from openrouter_opts.preflight import Check, check_of, preflight
 from openrouter_opts.protocol.completion import Completion
-from openrouter_opts.protocol.request import Request, chat_request, get_request
+from openrouter_opts.protocol.request import Request, chat_body, chat_request, get_request
 from openrouter_opts.protocol.wire import Messages
 from openrouter_opts.stream import AsyncStream, Stream
 
@@ -182,8 +182,8 @@ class OpenRouterClient:
         check = call.pop("check", None)
         given = call.pop("provider_options", None)
         options = self._options.merged(ProviderOptions.of(given, **call))
-        request = chat_request(messages, model=model, options=options, stream=stream)
-        body = {"model": model, "messages": messages, **options.body}
+        body = chat_body(messages, model=model, options=options, stream=stream)
+        request = chat_request(body, options.headers)
         preflight(body, self._check if check is None else check_of(check), self._catalog)
         return _Call(request, transport, settings, _retry(settings), settling(model))
 

@@ -19,8 +19,10 @@ from tests.option_examples import EXAMPLES
 
 FILE: Final = Path(__file__).parent / "golden" / "options.json"
 
-# Routing has something to choose from only where there are many endpoints, and images come from few models.
+# A model is no fallback of itself, routing has something to choose from only where there are many endpoints, and images come from few
+# models.
 _MODELS: Final = {
+    "models": "openai/gpt-4o-mini",
     "provider": "meta-llama/llama-3.3-70b-instruct",
     "modalities": "google/gemini-2.5-flash-image",
     "image_config": "google/gemini-2.5-flash-image",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from decimal import Decimal
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
@@ -10,8 +11,9 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 from hypothesis import strategies as st
 from pydantic.fields import FieldInfo
 
-from openrouter_opts.options import OPTIONS, Part, ServerTool
+from openrouter_opts.options import OPTIONS, Part, ServerTool, WebSearchShorthand
 from openrouter_opts.options.fields import AllFields
+from openrouter_opts.options.option import InstanceOnly
 
 Values = st.SearchStrategy[Any]
 
@@ -26,6 +28,7 @@ _SIMPLE: Final[Mapping[Any, Values]] = {
     bool: st.booleans(),
     int: st.integers(0, 1000),
     float: st.integers(0, 9) | st.floats(0, 9, allow_nan=False),
+    Decimal: st.decimals(0, 9, places=2),
     Any: _JSON,
 }
 # What the types don't tell.
@@ -67,13 +70,19 @@ def option_sets() -> Values:
 
 
 def _compatible(options: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the second way to say how much to reason."""
-    reasoning = options.get("reasoning") or {}
+    """Leave out the second way to say the same thing."""
+    reasoning, sort = options.get("reasoning") or {}, (options.get("provider") or {}).get("sort")
     if "effort" in reasoning:
         reasoning.pop("max_tokens", None)
-    if reasoning:
-        options.pop("reasoning_effort", None)
-    return options
+    second = {
+        "reasoning_effort": reasoning,
+        "include_reasoning": "exclude" in reasoning,
+        "logprobs": "top_logprobs" in options,
+        "service_tier": "speed" in options,
+        "route": isinstance(sort, dict) and "partition" in sort,
+        "transforms": any(plugin["id"] == "context-compression" for plugin in options.get("plugins") or ()),
+    }
+    return {name: value for name, value in options.items() if not second.get(name)}
 
 
 def _of_key(key: str, field: FieldInfo) -> Values:
@@ -102,13 +111,19 @@ def _values(annotation: Any) -> Values:
 def _beside_the_point(member: Any, union: tuple[Any, ...]) -> bool:
     listed = any(get_origin(other) is Literal for other in union)
     parts = any(isinstance(other, type) and issubclass(other, Part) for other in union)
+    if get_origin(member) is Annotated and any(
+        isinstance(mark, InstanceOnly) for mark in get_args(member)[1:]
+    ):
+        return True  # no mapping
     return member is NoneType or (member is str and listed) or (get_origin(member) is Mapping and parts)
 
 
 def _family(part: type[Part]) -> Iterator[type[Part]]:
-    """Find what may stand for a part: itself, or if it is only the name of a family, the members of it."""
+    """Find what may stand for a part: itself, unless it is only the name of a family, and the members of its own family."""
     special = [each for child in part.__subclasses__() for each in _family(child)]
-    yield from special or [part]
+    if not special or not part.model_fields[part.tag].is_required():
+        yield part
+    yield from special
 
 
 @cache
@@ -120,7 +135,8 @@ def _part(part: type[Part]) -> Values:
     }
     always = [key for key, name in part.known_keys().items() if fields[name].default is not None]
     drawn = _objects(values, always)
-    return drawn.map(_as_server_tool) if issubclass(part, ServerTool) else drawn
+    is_nested = issubclass(part, ServerTool) and not issubclass(part, WebSearchShorthand)
+    return drawn.map(_as_server_tool) if is_nested else drawn
 
 
 @st.composite

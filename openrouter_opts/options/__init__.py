@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from openrouter_opts.options.deprecated import warn_if_online
-from openrouter_opts.options.keyword_fields import OptionFields
+from openrouter_opts.options.keyword_fields import MOST_FALLBACKS, OptionFields, too_many
 from openrouter_opts.options.names import nearest
 from openrouter_opts.options.option import Option, Part
 from openrouter_opts.options.parts import (
@@ -14,8 +14,10 @@ from openrouter_opts.options.parts import (
     CacheControl,
     Debug,
     DeferredTools,
+    FunctionChoice,
     JsonSchema,
     MaxPrice,
+    NamedFunction,
     Percentiles,
     PredictedText,
     Prediction,
@@ -25,6 +27,7 @@ from openrouter_opts.options.parts import (
     Reasoning,
     ResponseFormat,
     StopCondition,
+    ToolChoice,
     ToolSearch,
     Trace,
     UserLocation,
@@ -72,10 +75,12 @@ from openrouter_opts.options.server_tools import (
     Tool,
     WebFetch,
     WebSearch,
+    WebSearchShorthand,
 )
 from openrouter_opts.options.table import OPTIONS, SPELLINGS
 
 __all__ = [
+    "MOST_FALLBACKS",
     "OPTIONS",
     "SPELLINGS",
     "Advisor",
@@ -99,6 +104,7 @@ __all__ = [
     "FileParserPlugin",
     "Files",
     "Function",
+    "FunctionChoice",
     "FunctionTool",
     "Fusion",
     "FusionPlugin",
@@ -107,6 +113,7 @@ __all__ = [
     "JsonSchema",
     "MaxPrice",
     "ModerationPlugin",
+    "NamedFunction",
     "NetworkPolicy",
     "Option",
     "OptionFields",
@@ -130,6 +137,7 @@ __all__ = [
     "Subagent",
     "SwitchyardRouterPlugin",
     "Tool",
+    "ToolChoice",
     "ToolSearch",
     "Trace",
     "UserLocation",
@@ -138,7 +146,9 @@ __all__ = [
     "WebPlugin",
     "WebSearch",
     "WebSearchOptions",
+    "WebSearchShorthand",
     "XSearch",
     "nearest",
+    "too_many",
     "warn_if_online",
 ]

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 
 from pydantic import SecretStr, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
 
 from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.lint import contradictions
 from openrouter_opts.options.caller import stack_level
+from openrouter_opts.options.deprecated import disagreements
+from openrouter_opts.options.explain import explain, misspelt
 from openrouter_opts.options.fields import AllFields
-from openrouter_opts.options.merge import RIVALS, look
+from openrouter_opts.options.merge import ATOMS
 from openrouter_opts.options.names import slip
-from openrouter_opts.options.option import OpenPart, Option, Part
+from openrouter_opts.options.option import Option, Part, written
 
 # The transport writes these itself.
 _RESERVED_HEADERS: Final[Mapping[str, str]] = {
@@ -39,24 +43,49 @@ _RESERVED_HEADERS: Final[Mapping[str, str]] = {
     ),
 }
 _TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
-_unknown_keys: set[str] = set()
+_INDEX: Final = re.compile(r"\[\d+\]")
+_unknown_keys: set[tuple[type[Part], str]] = set()
 
 
 def plain(value: Any, path: str) -> Any:
-    """Return a copy in plain JSON form, parts written out; raises `ConfigurationError` for NaN and for keys that JSON can't have."""
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise ConfigurationError(f"{path}: {value} is no JSON number; give a finite one")
-        return value
-    if isinstance(value, Part):
-        value = value.wire()
-    if isinstance(value, Mapping):
-        return {_key(key, path): plain(inner, f"{path}.{key}") for key, inner in value.items()}
+    """Return a copy in plain JSON form, parts written out; raises `ConfigurationError` for what JSON has no form for.
+
+    Decimal numbers and secrets are left to the type of the option.
+    """
+    if isinstance(value, dict):
+        return _object(value, path)
     if isinstance(value, list | tuple):
-        return [plain(inner, f"{path}[{index}]") for index, inner in enumerate(value)]
-    return value
+        return [
+            inner if type(inner) in ATOMS else plain(inner, f"{path}[{index}]")
+            for index, inner in enumerate(value)
+        ]
+    if isinstance(value, Part):
+        return _object(value.wire(unset=True), path)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigurationError(f"{path}: {value} is no JSON number; give a finite one")
+    if value is None or isinstance(value, str | int | float | Decimal | SecretStr):
+        return value
+    if isinstance(value, Mapping):
+        return _object(value, path)
+    kind = type(value).__name__
+    if isinstance(value, Iterable):
+        raise ConfigurationError(f"{path}: JSON has no form for a {kind}; write a list")
+    raise ConfigurationError(f"{path}: JSON has no form for a {kind}; convert it first")
+
+
+def _object(value: Mapping[Any, Any], path: str) -> dict[str, Any]:
+    if set(map(type, value)) <= {str}:
+        return {
+            key: inner if type(inner) in ATOMS else plain(inner, f"{path}.{key}")
+            for key, inner in value.items()
+        }
+    taken: dict[str, Any] = {}
+    for key, inner in value.items():
+        name = _key(key, path)
+        if name in taken:
+            raise ConfigurationError(f"{path}: has {name} as a number and as a string; give one of them")
+        taken[name] = plain(inner, f"{path}.{name}")
+    return taken
 
 
 def _key(key: object, path: str) -> str:
@@ -68,21 +97,20 @@ def _key(key: object, path: str) -> str:
 
 
 def checked(option: Option, value: Any, path: str) -> Any:
-    """Return the value in plain form, otherwise as it was given; raises `ConfigurationError` if the option doesn't take it."""
+    """Return the value in its JSON form; raises `ConfigurationError` if the option doesn't take it.
+
+    A mapping comes out as its class would write it: known keys in their order, with the tags that have one value only.
+    """
     try:
-        value = plain(value, path)
+        value = plain(option.read(value), path)
     except RecursionError:
         raise ConfigurationError(f"{path}: is nested too deep, or contains itself") from None
     try:
         seen = _adapter(option.name).validate_python(value)
     except ValidationError as problem:
-        raise ConfigurationError(_explain(problem, value, path, secret=option.secret)) from None
+        raise ConfigurationError(explain(problem, value, path, secret=option.secret)) from None
     _check_keys(seen, path)
-    if option.secret:
-        value = {
-            name: secret if isinstance(secret, SecretStr) else SecretStr(secret)
-            for name, secret in value.items()
-        }
+    value = written(seen)
     if option.place == "header":
         _check_header(option, value, path)
     return value
@@ -95,64 +123,29 @@ def _adapter(name: str) -> TypeAdapter[Any]:
     return TypeAdapter(annotation)
 
 
-def _explain(problem: ValidationError, value: Any, path: str, *, secret: bool) -> str:
-    """Say what is wrong at the deepest place: there, the value came closest to one of the forms that are allowed."""
-    found = [(_locate(error, value, path), error) for error in problem.errors(include_url=False)]
-    (_, where, inner), worst = max(found, key=lambda item: item[0][0])
-    if worst["type"] == "missing":
-        return f"{where}: is required"
-    if worst["type"] == "value_error":
-        return f"{where}: {worst['msg'].removeprefix('Value error, ')}"
-    forms = {
-        error["msg"].removeprefix("Input should be ") for (_, place, _), error in found if place == where
-    }
-    shown = type(inner).__name__ if secret else _short(inner)
-    hint = f": write [{inner!r}]" if isinstance(inner, str) and "a valid list" in forms and not secret else ""
-    return f"{where}: should be {' or '.join(sorted(forms))}, not {shown}{hint}"
-
-
-def _locate(error: ErrorDetails, value: Any, path: str) -> tuple[int, str, Any]:
-    """Return how deep an error is, its path, and what stands there."""
-    depth = 0
-    for step in error["loc"]:
-        # Any other step says which branch of a union was tried.
-        if isinstance(value, dict) and step in value:
-            depth, path, value = depth + 1, f"{path}.{step}", value[step]
-        elif isinstance(value, list) and isinstance(step, int):
-            depth, path, value = depth + 1, f"{path}[{step}]", value[step]
-    if error["type"] == "missing":
-        depth, path = depth + 1, f"{path}.{error['loc'][-1]}"
-    return depth, path, value
-
-
-def _short(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:60]}…"
-
-
 def _check_keys(seen: Any, path: str) -> None:
-    for key, known, where in _unknown(seen, path):
-        full = f"{where}.{key}"
-        if meant := slip(key, known):
-            raise ConfigurationError(
-                f"{full}: there is no such key; did you mean {meant}? If it is newer than this library, give it in extra_body"
-            )
-        if full not in _unknown_keys:
-            _unknown_keys.add(full)
-            warnings.warn(f"{full} is not known here, and is sent as it is", UserWarning, stack_level())
+    for part, where in _parts(seen, path):
+        for key in () if part.is_verbatim else part.model_extra or ():
+            full = f"{where}.{key}"
+            if meant := slip(key, part.known_keys()):
+                raise ConfigurationError(misspelt(full, meant))
+            unknown = (type(part), _INDEX.sub("[]", full))
+            if unknown not in _unknown_keys:
+                _unknown_keys.add(unknown)
+                warnings.warn(f"{full} is not known here, and is sent as it is", UserWarning, stack_level())
 
 
-def _unknown(seen: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any], str]]:
-    """Find keys that no part knows: (key, the keys it could have been, path of its object)."""
+def _parts(seen: Any, path: str) -> Iterator[tuple[Part, str]]:
+    """Find the parts in a value, each with its path."""
     if isinstance(seen, list):
         for index, item in enumerate(seen):
-            yield from _unknown(item, f"{path}[{index}]")
+            if isinstance(item, Part):
+                yield from _parts(item, f"{path}[{index}]")
     elif isinstance(seen, Part):
-        if not isinstance(seen, OpenPart):
-            yield from ((key, seen.known_keys(), path) for key in seen.model_extra or ())
+        yield seen, path
         for key, name in seen.known_keys().items():
-            if name in seen.model_fields_set:
-                yield from _unknown(getattr(seen, name), f"{path}.{key}")
+            if isinstance(inner := getattr(seen, name), Part | list):
+                yield from _parts(inner, f"{path}.{key}")
 
 
 def _check_header(option: Option, value: Any, path: str) -> None:
@@ -181,15 +174,8 @@ def _check_header_value(text: str, path: str, header: str) -> None:
             )
 
 
-def check_reasoning(options: Mapping[str, Any]) -> None:
-    """Refuse two amounts of reasoning, as OpenRouter does."""
-    short, effort, budget = (look(options, path) for path in RIVALS[0])
-    if None not in {short, effort} and short != effort:
-        raise ConfigurationError(
-            f"reasoning_effort is {short!r} and reasoning.effort is {effort!r}; give one of them"
-        )
-    if budget is not None and (short is not None or effort is not None):
-        name = "reasoning_effort" if effort is None else "reasoning.effort"
-        raise ConfigurationError(
-            f"{name} and reasoning.max_tokens both say how much to reason; give one of them"
-        )
+def check_together(options: Mapping[str, Any]) -> None:
+    """Refuse options that contradict each other."""
+    problems = (*map(str, contradictions(options)), *disagreements(options))
+    if problems:
+        raise ConfigurationError("\n".join(problems))

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, SecretStr
 
 from openrouter_opts.options.keyword_fields import OptionFields
-from openrouter_opts.options.option import Flag, Like, ListOf, Open, Option, Whole, header_text
+from openrouter_opts.options.option import (
+    Flag,
+    Itself,
+    Like,
+    ListOf,
+    OneOf,
+    Open,
+    Option,
+    TheFirst,
+    Whole,
+    header_text,
+)
 from openrouter_opts.options.pages import (
     CACHING,
     DOCS,
@@ -26,19 +37,22 @@ from openrouter_opts.options.parts import (
     PromptCacheOptions,
     ResponseFormat,
     StopCondition,
+    ToolChoice,
     Trace,
     WebSearchOptions,
 )
-from openrouter_opts.options.server_tools import Tool
+from openrouter_opts.options.server_tools import Tool, choice_of
+
+ProviderKey: TypeAlias = Annotated[SecretStr | str, TheFirst()]
 
 
 def _switch(value: Any) -> str:
     return {True: "enabled", False: "disabled"}.get(value, str(value))
 
 
-def _keys(keys: Mapping[str, SecretStr]) -> str:
+def _keys(keys: Mapping[str, SecretStr | None]) -> str:
     """Write keys as JSON: this is the one place where they are revealed."""
-    return header_text({slug: key.get_secret_value() for slug, key in keys.items()})
+    return header_text({slug: key.get_secret_value() for slug, key in keys.items() if key is not None})
 
 
 class AllFields(OptionFields):
@@ -53,15 +67,19 @@ class AllFields(OptionFields):
         Option("Ask for a model with structured outputs.", PARAMETERS),
     ] = None
     tools: Annotated[
-        ListOf[Like[Tool]] | None,
+        ListOf[OneOf[Tool]] | None,
         Option(
             "Functions and server tools, in every request of a tool loop.",
             f"{DOCS}guides/features/tool-calling",
         ),
     ] = None
     tool_choice: Annotated[
-        Open[Literal["none", "auto", "required"]] | Like[Tool] | None,
-        Option("Whether, or which, tool must be called.", f"{DOCS}guides/features/tool-calling"),
+        Open[Literal["none", "auto", "required"]] | OneOf[ToolChoice] | Itself[Tool] | None,
+        Option(
+            "Whether, or which, tool must be called.",
+            f"{DOCS}guides/features/tool-calling",
+            read=choice_of,
+        ),
     ] = None
     deferred_tools: Annotated[
         Like[DeferredTools] | None,
@@ -156,7 +174,7 @@ class AllFields(OptionFields):
         Option("How many answers; OpenRouter passes it on, and answers with one.", PARAMETERS),
     ] = None
     metadata: Annotated[
-        Mapping[str, str] | None,
+        Mapping[str, str | None] | None,
         Option("At most 16 pairs for your logs, keys up to 64 and values up to 512 characters.", REFERENCE),
     ] = None
     trace: Annotated[
@@ -213,7 +231,7 @@ class AllFields(OptionFields):
         ),
     ] = None
     provider_api_keys: Annotated[
-        Mapping[str, str | SecretStr] | None,
+        Mapping[str, ProviderKey | None] | None,
         Option(
             "Your own keys, by provider.",
             "https://github.com/OpenRouterTeam/ai-sdk-provider",

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from openrouter_opts.errors import ConfigurationError
-from openrouter_opts.options.check import check_reasoning, checked
+from openrouter_opts.options.check import check_together, checked
 from openrouter_opts.options.deprecated import warn_if_deprecated
-from openrouter_opts.options.table import OPTIONS, resolve
+from openrouter_opts.options.shape import Shape
+from openrouter_opts.options.table import OPTIONS, SHAPE, resolve
 
 
 def gather(written: Iterable[tuple[str, Any]], already: Mapping[str, Any]) -> dict[str, Any]:
@@ -20,22 +21,22 @@ def gather(written: Iterable[tuple[str, Any]], already: Mapping[str, Any]) -> di
     options = dict(already)
     preferences: dict[str, Any] = {}
     spelled: dict[str, str] = {}
+    routing = SHAPE.of("provider")
     for spelling, value in written:
         name, key = resolve(spelling)
         if key is not None:  # a key of `provider`, without it
-            if value is not None:
-                preference = _check(name, {key: value}, name)
-                _put(preferences, key, preference[key], spelling, spelled)
+            preference = _check(name, {key: value}, name)
+            _put(preferences, key, preference[key], spelling, spelled, routing)
         elif value is None:
             options.setdefault(name, None)
         else:
-            _put(options, name, _check(name, value, spelling), spelling, spelled)
+            _put(options, name, _check(name, value, spelling), spelling, spelled, SHAPE)
     if preferences:
         provider = dict(options.get("provider") or {})
         for key, value in preferences.items():
-            _put(provider, key, value, spelled[key], {key: f"provider.{key}"})
-        options["provider"] = provider
-    check_reasoning(options)
+            _put(provider, key, value, spelled.get(key, key), {key: f"provider.{key}"}, routing)
+        options["provider"] = routing.ordered(provider)
+    check_together(options)
     return options
 
 
@@ -46,22 +47,30 @@ def _check(name: str, value: Any, path: str) -> Any:
     return value
 
 
-def _put(into: dict[str, Any], name: str, value: Any, spelling: str, spelled: dict[str, str]) -> None:
-    """Put a value beside what was written before: objects are joined, anything else has to be equal."""
+def _put(
+    into: dict[str, Any], name: str, value: Any, spelling: str, spelled: dict[str, str], shape: Shape
+) -> None:
+    """Put a value beside what was written before: objects are joined, and of two other values one has to be `None`, or both equal."""
     before = into.get(name)
-    other = spelled.get(name, name)
-    into[name] = value if before is None else _joined(before, value, other, spelling)
+    if value is None:  # says nothing
+        into.setdefault(name, None)
+        return
+    into[name] = (
+        value if before is None else _joined(before, value, spelled.get(name, name), spelling, shape.of(name))
+    )
     spelled[name] = spelling
 
 
-def _joined(before: Any, value: Any, other: str, spelling: str) -> Any:
-    if isinstance(before, dict) and isinstance(value, dict):
-        both = {
-            key: _joined(before[key], value[key], f"{other}.{key}", f"{spelling}.{key}")
-            for key in before
-            if key in value
-        }
-        return before | value | both
+def _joined(before: Any, value: Any, other: str, spelling: str, shape: Shape) -> Any:
+    if isinstance(before, dict) and isinstance(value, dict) and not shape.is_whole:
+        joined = before | value
+        for key in before.keys() & value.keys():
+            first, second = before[key], value[key]
+            if shape.owns(key) and None in (first, second):
+                joined[key] = second if first is None else first
+            else:
+                joined[key] = _joined(first, second, f"{other}.{key}", f"{spelling}.{key}", shape.of(key))
+        return shape.ordered(joined)
     if before != value:
         twice = (
             f"{spelling} is given twice"

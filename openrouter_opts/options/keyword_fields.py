@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from openrouter_opts.options.option import Flag, Like, ListOf, Number, Open, Option, Whole
+from openrouter_opts.options.option import (
+    AsGiven,
+    Flag,
+    Foreign,
+    Like,
+    ListOf,
+    Number,
+    OneOf,
+    Open,
+    Option,
+    Whole,
+)
 from openrouter_opts.options.pages import (
     ATTRIBUTION,
     CACHING,
@@ -20,11 +31,19 @@ from openrouter_opts.options.pages import (
 from openrouter_opts.options.parts import CacheControl, Effort, ProviderPreferences, Reasoning
 from openrouter_opts.options.plugins import Plugin
 
+MOST_FALLBACKS: Final = 3
 
-def _at_most_three(models: list[str]) -> list[str]:
-    if len(models) > 3:
-        raise ValueError(f"has {len(models)} models, and OpenRouter takes at most 3; leave some out")
+
+def _few(models: list[str]) -> list[str]:
+    # One more may be the model itself, which goes when the request is put together.
+    if len(models) > MOST_FALLBACKS + 1:
+        raise ValueError(too_many(models))
     return models
+
+
+def too_many(models: list[str]) -> str:
+    """Say that there are more fallback models than OpenRouter takes."""
+    return f"has {len(models)} models, and OpenRouter takes at most {MOST_FALLBACKS}; leave some out"
 
 
 class OptionFields(BaseModel):
@@ -84,7 +103,7 @@ class OptionFields(BaseModel):
         Option("Text that ends the answer; at most 4.", PARAMETERS, aliases=("stop_sequences",)),
     ] = None
     logit_bias: Annotated[
-        Mapping[str | int, Number] | None,
+        Mapping[str | int, Number | None] | None,
         Option("Token id to a bias of -100 to 100.", PARAMETERS),
     ] = None
     logprobs: Annotated[
@@ -112,9 +131,9 @@ class OptionFields(BaseModel):
         Option("Whether the model may call several tools at once; by default it may.", PARAMETERS),
     ] = None
     models: Annotated[
-        Annotated[ListOf[str], AfterValidator(_at_most_three)] | None,
+        Annotated[ListOf[str], AfterValidator(_few)] | None,
         Option(
-            "Models to fall back on, in order, at most 3. The model that answers is billed.",
+            "Models to fall back on, in order, at most 3 beside the model itself. The one that answers is billed.",
             f"{DOCS}guides/routing/model-fallbacks",
         ),
     ] = None
@@ -123,7 +142,7 @@ class OptionFields(BaseModel):
         Option("Which provider serves the request. Its keys may also be given without it.", ROUTING),
     ] = None
     plugins: Annotated[
-        ListOf[Like[Plugin]] | None,
+        ListOf[OneOf[Plugin]] | None,
         Option("What OpenRouter does around the model.", f"{DOCS}guides/features/plugins"),
     ] = None
     service_tier: Annotated[
@@ -193,11 +212,11 @@ class OptionFields(BaseModel):
         ),
     ] = None
     extra_headers: Annotated[
-        Mapping[str, str | None] | None,
-        Option("Any further header, verbatim; wins over an option's own.", REFERENCE, "header"),
+        Annotated[Mapping[str, str | None], AsGiven()] | None,
+        Option("Any further header, verbatim; wins over an option's own.", REFERENCE, "header", secret=True),
         Field(repr=False),
     ] = None
     extra_body: Annotated[
-        Mapping[str, Any] | None,
+        Foreign | None,
         Option("Anything newer than this library, verbatim; merged deeply, last.", PARAMETERS),
     ] = None

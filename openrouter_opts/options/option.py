@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
+from decimal import Decimal
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, Strict
-from pydantic_core import CoreSchema, core_schema
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, Strict, ValidationError
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-# JSON tells true, 1, 1.0 and "1" apart, so nothing is converted from one into the other.
-Number: TypeAlias = Annotated[float, Strict()]
-"""An int or a float; a bool is none."""
-Whole: TypeAlias = Annotated[int, Strict()]
-Flag: TypeAlias = Annotated[bool, Strict()]
+from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.options.explain import explain
 
 T = TypeVar("T")
 
 
-Open: TypeAlias = T | str
-"""Known values, and any newer one: `Open[Literal["low", "high"]]`."""
+class _AsWritten:
+    """Check a number and keep it as it was written, since 1 and 1.0 are different bytes."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_wrap_validator_function(self._check, handler(source))
+
+    @staticmethod
+    def _check(value: Any, check: core_schema.ValidatorFunctionWrapHandler) -> Any:
+        if isinstance(value, Decimal):  # pydantic would take it, and JSON has no form for it
+            raise PydanticCustomError("float_type", "Input should be a valid number")
+        check(value)
+        return value
+
+
+class _ExactText:
+    """Check text, or write a decimal number as text, which keeps every place of it."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._write, handler.generate_schema(str))
+
+    @staticmethod
+    def _write(value: Any) -> Any:
+        return f"{value:f}" if isinstance(value, Decimal) and value.is_finite() else value
 
 
 class TheFirst:
@@ -30,6 +50,27 @@ class TheFirst:
         return handler.generate_schema(get_args(source)[0])
 
 
+class _ByTag:
+    """Check a mapping as the class whose tag it has, and as the first member of the union where there is no such class."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        family: type[Part] = get_args(source)[0]
+
+        def check(value: Any, as_any: core_schema.ValidatorFunctionWrapHandler) -> Any:
+            tag = value.get(family.tag) if isinstance(value, dict) else None
+            kind = family.kinds().get(tag) if isinstance(tag, str) else None
+            return as_any(value) if kind is None else kind.read(value)
+
+        return core_schema.no_info_wrap_validator_function(check, handler.generate_schema(family))
+
+
+class InstanceOnly:
+    """Take instances only: a mapping of the same form is something else."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.is_instance_schema(source)
+
+
 class _AsList:
     """Check a sequence as the list that it is in JSON."""
 
@@ -37,8 +78,28 @@ class _AsList:
         return handler.generate_schema(list[get_args(source)[0]])  # type: ignore[misc]
 
 
+class AsGiven:
+    """Marks an object whose keys and values belong to someone else: in their order, `None` being a value like any other."""
+
+
+# JSON tells true, 1, 1.0 and "1" apart, so nothing is converted from one into the other.
+Number: TypeAlias = Annotated[float, Strict(), _AsWritten()]
+"""An int or a float; a bool is none."""
+Whole: TypeAlias = Annotated[int, Strict()]
+Flag: TypeAlias = Annotated[bool, Strict()]
+Price: TypeAlias = Number | Annotated[str | Decimal, _ExactText()]
+"""A number, or text; a `Decimal` goes out as text."""
+Foreign: TypeAlias = Annotated[Mapping[str, Any], AsGiven()]
+"""An object that isn't OpenRouter's, such as a JSON Schema; goes out verbatim."""
+
+Open: TypeAlias = T | str
+"""Known values, and any newer one: `Open[Literal["low", "high"]]`."""
 Like = Annotated[T | Mapping[str, Any], TheFirst()]
 """A part, or a plain mapping of the same form."""
+OneOf = Annotated[T | Mapping[str, Any], _ByTag()]
+"""A part of a family, or a plain mapping: it is checked as the class that has its tag, and goes through verbatim if none has."""
+Itself = Annotated[T, InstanceOnly()]
+"""A part, and no mapping of its form."""
 ListOf = Annotated[Sequence[T], _AsList()]
 """A list or a tuple."""
 
@@ -46,37 +107,90 @@ ListOf = Annotated[Sequence[T], _AsList()]
 class Part(BaseModel):
     """A JSON object inside an option. Keys that are newer than this class are kept.
 
-    A plain mapping does as well wherever a part is taken. What is set goes out, an explicit `None` as `null`.
+    A plain mapping does as well wherever a part is taken, and sends the same bytes. A key that is `None` isn't sent: it takes away what
+    a layer below has set.
+
+    Raises:
+        ConfigurationError: A value is of the wrong type.
     """
 
     # Building every validator at once would take most of the import.
     model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
+    tag: ClassVar[str] = "type"
+    """The key that tells the members of a family apart."""
+    further_tags: ClassVar[tuple[str, ...]] = ()
+    """What stands there beside the default, for the same thing."""
+    is_verbatim: ClassVar[bool] = False
+    """Whether further keys belong to someone else: any name is right, and `None` is a value."""
+    is_whole: ClassVar[bool] = False
+    """Whether its keys only make sense together: another one replaces it, and is never merged into it."""
+
+    def __init_subclass__(cls, *, verbatim: bool = False, whole: bool = False, **config: Any) -> None:
+        super().__init_subclass__(**config)
+        cls.is_verbatim, cls.is_whole = verbatim, whole
+
+    if not TYPE_CHECKING:  # type checkers read the fields
+
+        def __init__(self, /, **fields: Any) -> None:
+            try:
+                super().__init__(**fields)
+            except ValidationError as problem:
+                raise ConfigurationError(explain(problem, fields, type(self).__name__)) from None
+
+        # As pydantic marks its own: a part inside another is made without it, so that errors keep their whole path.
+        __init__.__pydantic_base_init__ = True
+
     @classmethod
+    @cache
     def known_keys(cls) -> Mapping[str, str]:
         """Return the keys of the JSON object that this class knows, each with the field that holds it."""
         return {field.alias or name: name for name, field in cls.model_fields.items()}
 
-    def wire(self) -> dict[str, Any]:
-        """Return the JSON object as it goes out."""
-        given = {
-            key: value
-            for key, name in self.known_keys().items()
-            if (value := getattr(self, name)) is not None or name in self.model_fields_set
-        }
-        return {name: _written(value) for name, value in {**given, **(self.model_extra or {})}.items()}
+    @classmethod
+    @cache
+    def kinds(cls) -> Mapping[str, type[Part]]:
+        """Return the classes of this family, by each tag that they stand for."""
+        kinds: dict[str, type[Part]] = {}
+        for kind in cls.__subclasses__():
+            tags = (kind.model_fields[cls.tag].default, *kind.further_tags)
+            kinds |= {**dict.fromkeys((tag for tag in tags if isinstance(tag, str)), kind), **kind.kinds()}
+        return kinds
+
+    @classmethod
+    def read(cls, value: Mapping[str, Any]) -> Part:
+        """Return the part that a JSON object stands for; raises pydantic's `ValidationError`."""
+        return cls.model_validate(value)
+
+    def wire(self, *, unset: bool = False) -> dict[str, Any]:
+        """Return the JSON object as it goes out, known keys in the order of the class.
+
+        Args:
+            unset: Whether keys that are `None` stay: laid over another layer, they take away what it has set.
+        """
+        return {key: _written(value, unset) for key, value in self._set(unset)}
+
+    def _set(self, unset: bool) -> Iterator[tuple[str, Any]]:
+        for key, name in self.known_keys().items():
+            value = getattr(self, name)
+            if value is not None or (unset and name in self.model_fields_set):
+                yield key, value
+        for key, value in (self.model_extra or {}).items():
+            if value is not None or unset or self.is_verbatim:
+                yield key, value
 
 
-def _written(value: Any) -> Any:
+def _written(value: Any, unset: bool) -> Any:
     if isinstance(value, Part):
-        return value.wire()
+        return value.wire(unset=unset)
     if isinstance(value, list | tuple):
-        return [_written(item) for item in value]
+        return [_written(item, unset=False) for item in value]  # lists are replaced: nothing is below
     return value
 
 
-class OpenPart(Part):
-    """A part whose further keys belong to someone else: any name is right."""
+def written(value: Any) -> Any:
+    """Return a checked value in its JSON form, with the keys that are to take away what is below."""
+    return _written(value, unset=True)
 
 
 def header_text(value: Any) -> str:
@@ -86,6 +200,10 @@ def header_text(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(map(str, value))
     return json.dumps(value, ensure_ascii=False)
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +227,8 @@ class Option:
     """What to do instead."""
     secret: bool = False
     """Whether its value must not be shown."""
+    read: Callable[[Any], Any] = _itself
+    """What a value stands for, before it is checked."""
     form: Callable[[Any], str] = header_text
     """How a value is written into the header."""
     name: str = ""

@@ -1,16 +1,16 @@
 """The objects inside options: routing preferences, reasoning, caching and the smaller ones.
 
-Each may be written as a plain mapping as well, which goes out as it is.
+Each may be written as a plain mapping as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from pydantic import Field
 
-from openrouter_opts.options.option import Flag, Like, ListOf, Number, Open, OpenPart, Part, Whole
+from openrouter_opts.options.option import Flag, Foreign, Like, ListOf, Number, Open, Part, Price, Whole
 
 Effort: TypeAlias = Open[Literal["max", "xhigh", "high", "medium", "low", "minimal", "none"]]
 Quantization: TypeAlias = Open[
@@ -24,18 +24,18 @@ SearchMode: TypeAlias = Open[
 class MaxPrice(Part):
     """The most that an endpoint may cost, in USD; endpoints above it are excluded.
 
-    Numbers and strings are both taken: a string keeps every decimal place.
+    Numbers and strings are both taken: a string keeps every decimal place, and a `Decimal` goes out as one.
     """
 
-    prompt: Number | str | None = None
+    prompt: Price | None = None
     """Per million prompt tokens (the models' own prices are per token)."""
-    completion: Number | str | None = None
+    completion: Price | None = None
     """Per million completion tokens."""
-    image: Number | str | None = None
+    image: Price | None = None
     """Per image."""
-    audio: Number | str | None = None
+    audio: Price | None = None
     """Per unit of audio."""
-    request: Number | str | None = None
+    request: Price | None = None
     """Per request."""
 
 
@@ -88,7 +88,7 @@ class ProviderPreferences(Part):
     """Seconds, a number being the median. Slower endpoints come later; none is excluded."""
     max_price: Like[MaxPrice] | None = None
     """Endpoints above it are excluded."""
-    options: dict[str, dict[str, Any]] | None = None
+    options: Mapping[str, Foreign | None] | None = None
     """Parameters for one provider, by its slug; only the provider that serves the request gets its own."""
 
 
@@ -136,14 +136,14 @@ class Audio(Part):
     format: Open[Literal["wav", "mp3", "flac", "opus", "pcm16"]]
 
 
-class PredictedText(OpenPart):
+class PredictedText(Part):
     """A piece of the predicted text."""
 
     type: Open[Literal["text"]] = "text"
     text: str
 
 
-class Prediction(Part):
+class Prediction(Part, whole=True):
     """Text that the answer will largely repeat."""
 
     type: Open[Literal["content"]] = "content"
@@ -157,7 +157,7 @@ class Debug(Part):
     """True: the first chunk carries the body that went to the provider."""
 
 
-class Trace(OpenPart):
+class Trace(Part, verbatim=True):
     """How the generation shows in observability tools; any further key is passed on to them."""
 
     trace_id: str | None = None
@@ -167,7 +167,7 @@ class Trace(OpenPart):
     parent_span_id: str | None = None
 
 
-class ToolSearch(OpenPart):
+class ToolSearch(Part, whole=True):
     """How a deferred tool is found: `bm25`, `regex`, or `custom`, a tool of your own."""
 
     type: Open[Literal["bm25", "regex", "custom"]]
@@ -188,7 +188,7 @@ class DeferredTools(Part):
     search: Like[ToolSearch]
 
 
-class StopCondition(OpenPart):
+class StopCondition(Part):
     """A condition that ends a loop of server tools: a type, and the key that goes with it."""
 
     type: Open[Literal["step_count_is", "has_tool_call", "max_tokens_used", "max_cost", "finish_reason_is"]]
@@ -211,13 +211,13 @@ class JsonSchema(Part):
     """At most 64 letters, digits, `_` and `-`."""
     description: str | None = None
     """What the answer is for; the model reads it."""
-    schema_: Mapping[str, Any] | None = Field(None, alias="schema")
+    schema_: Foreign | None = Field(None, alias="schema")
     """The schema itself."""
     strict: Flag | None = None
     """True: the answer must keep to it. How well it does differs by provider."""
 
 
-class ResponseFormat(Part):
+class ResponseFormat(Part, whole=True):
     """The form of the answer: a type, and the key that goes with it."""
 
     type: Open[Literal["text", "json_object", "json_schema", "grammar", "python"]]
@@ -228,13 +228,34 @@ class ResponseFormat(Part):
     """With `grammar`."""
 
 
-class WebSearchOptions(OpenPart):
+class ToolChoice(Part, verbatim=True, whole=True):
+    """The tool that has to be called: a server tool by its type."""
+
+    type: str
+
+
+class NamedFunction(Part):
+    """A function, by its name."""
+
+    name: str
+
+
+class FunctionChoice(ToolChoice):
+    """The function that has to be called."""
+
+    type: str = "function"
+    function: Like[NamedFunction]
+
+
+class WebSearchOptions(Part):
     """Settings of the provider's own web search."""
 
     search_context_size: Open[Literal["low", "medium", "high"]] | None = None
+    user_location: Foreign | None = None
+    """Roughly where the user is, in the form that the provider has for it."""
 
 
-class UserLocation(OpenPart):
+class UserLocation(Part):
     """Roughly where the user is, for searches."""
 
     type: Open[Literal["approximate"]] = "approximate"
@@ -244,7 +265,7 @@ class UserLocation(OpenPart):
     timezone: str | None = None
 
 
-class XSearch(OpenPart):
+class XSearch(Part):
     """What to search on X. Handles are either allowed or excluded, at most 20."""
 
     allowed_x_handles: ListOf[str] | None = None

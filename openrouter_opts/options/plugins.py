@@ -1,19 +1,21 @@
 """Plugins: what OpenRouter does around a model. https://openrouter.ai/docs/guides/features/plugins.
 
-A plain mapping with an `id` does as well, and is the way for a plugin that is newer than this file.
+A plain mapping with an `id` does as well: it is checked as the class with that id, and goes through verbatim where there is none.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from openrouter_opts.options.option import Flag, Like, ListOf, Number, Open, OpenPart, Whole
+from openrouter_opts.options.option import Flag, Like, ListOf, Number, OneOf, Open, Part, Whole
 from openrouter_opts.options.parts import SearchMode, UserLocation, XSearch
 from openrouter_opts.options.server_tools import Tool
 
 
-class Plugin(OpenPart):
+class Plugin(Part, verbatim=True):
     """Any plugin, by its id."""
+
+    tag: ClassVar[str] = "id"
 
     id: str
     enabled: Flag | None = None
@@ -46,7 +48,7 @@ class WebFetchPlugin(Plugin):
     blocked_domains: ListOf[str] | None = None
 
 
-class PdfParser(OpenPart):
+class PdfParser(Part):
     """How PDFs are read."""
 
     engine: Open[Literal["mistral-ocr", "cloudflare-ai", "native"]]
@@ -129,7 +131,7 @@ class FusionPlugin(Plugin):
     """The model that makes the final answer."""
     max_tool_calls: Whole | None = None
     """1 to 16, by default 4."""
-    tools: ListOf[Like[Tool]] | None = None
+    tools: ListOf[OneOf[Tool]] | None = None
 
 
 class JevRouterPlugin(Plugin):
@@ -153,7 +155,7 @@ class SwitchyardRouterPlugin(Plugin):
     judge_model: str | None = None
 
 
-class AlignmentRule(OpenPart):
+class AlignmentRule(Part):
     """What an answer must or must not do."""
 
     rule: str
@@ -177,7 +179,7 @@ class AlignmentPlugin(Plugin):
     """Whether the model is told the rules; by default true."""
 
 
-class ArmorRule(OpenPart):
+class ArmorRule(Part):
     """Which tool calls a rule is about."""
 
     id: str
@@ -189,14 +191,14 @@ class ArmorRule(OpenPart):
     """How sure the judge has to be, 0 to 1: by default 0.6, and 0.7 for what is allowed."""
 
 
-class ArmorFact(OpenPart):
+class ArmorFact(Part):
     """Something that the judge should know."""
 
     name: str
     value: str
 
 
-class ArmorRules(OpenPart):
+class ArmorRules(Part):
     """Rules as objects or as plain strings."""
 
     hard_deny: ListOf[str | Like[ArmorRule]] | None = None
@@ -208,7 +210,7 @@ class ArmorRules(OpenPart):
     """Facts, as objects or as `Name: value`."""
 
 
-class ArmorContext(OpenPart):
+class ArmorContext(Part):
     """What tool calls are judged by."""
 
     v: Number

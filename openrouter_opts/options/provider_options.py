@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any, Final, Self, final
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, PrivateAttr
 
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.options.deprecated import modern
 from openrouter_opts.options.fields import AllFields
 from openrouter_opts.options.given import gather
-from openrouter_opts.options.merge import merge, overlay
-from openrouter_opts.options.table import OPTIONS, ORDER
+from openrouter_opts.options.merge import copied, merge, overlay, settled
+from openrouter_opts.options.table import OPTIONS, SHAPE
 
 _UNSET: Final[Mapping[str, Any]] = dict.fromkeys(OPTIONS)
 _HEADERS: Final = tuple(
@@ -47,6 +47,8 @@ class ProviderOptions(AllFields):
 
     model_config = ConfigDict(frozen=True)
 
+    _layers: tuple[Mapping[str, Any], ...] = PrivateAttr()
+
     if not TYPE_CHECKING:  # type checkers read the fields
 
         def __init__(self, /, **named: Any) -> None:
@@ -70,51 +72,45 @@ class ProviderOptions(AllFields):
         return cls._made(gather((*(given or {}).items(), *named.items()), {}))
 
     @classmethod
-    def _made(cls, checked: Mapping[str, Any]) -> Self:
+    def _made(cls, *layers: Mapping[str, Any]) -> Self:
         made = cls.__new__(cls)
-        made.__setstate__(_state(checked))
+        made.__setstate__(_state(*layers))
         return made
 
     @cached_property
     def given(self) -> Mapping[str, Any]:
         """The options that were set, `None` included, in the order of the table."""
-        values = self.__dict__
-        return {name: values[name] for name in sorted(self.model_fields_set, key=ORDER.__getitem__)}
+        return SHAPE.ordered({name: self.__dict__[name] for name in self.model_fields_set})
 
     def merged(self, *over: ProviderOptions) -> ProviderOptions:
         """Return these options with others laid over them; later ones win.
 
-        Mappings merge deeply, lists are replaced, and `None` takes away what was set below. Two ways to say one thing, such as
-        `reasoning_effort` and `reasoning`, count as one. Nothing is changed in place.
+        Mappings merge deeply, lists are replaced, and so is a mapping that is one whole, such as `response_format`. `None` takes away
+        what was set below, at any depth. Two ways to say one thing, such as `reasoning_effort` and `reasoning`, count as one. Nothing is
+        changed in place.
         """
-        layers = [layer for layer in (self, *over) if layer.given]
+        layers = [options for options in (self, *over) if options.given]
         if len(layers) <= 1:
             return layers[0] if layers else self
-        options = layers[0].given
-        for layer in layers[1:]:
-            options = overlay(options, layer.given)
-        return self._made(options)
+        # The layers are kept: what is taken away is so below, and not only from the layer that lies there at the time.
+        return self._made(*(layer for options in layers for layer in options._layers))  # noqa: SLF001 - of this class
 
-    @cached_property
-    def body(self) -> Mapping[str, Any]:
+    @property
+    def body(self) -> dict[str, Any]:
         """The options' share of the request body, in a fixed order; `extra_body` is merged into it last."""
-        given = {
-            name: value for name, value in self.given.items() if value is not None and name not in _NOT_BODY
-        }
-        options = modern(given)
-        if "top_logprobs" in options:
-            options.setdefault("logprobs", True)
-        body = {name: options[name] for name in sorted(options, key=ORDER.__getitem__)}
-        return merge(body, self.extra_body) if self.extra_body else body
+        options = {name: value for name, value in self.given.items() if name not in _NOT_BODY}
+        body = SHAPE.ordered(modern(settled(options, SHAPE)))
+        if self.extra_body:
+            body = merge(body, copied(self.extra_body), SHAPE)
+        if body.get("top_logprobs") is not None and "logprobs" not in body:
+            body = SHAPE.ordered({**body, "logprobs": True})
+        return body
 
     @cached_property
     def headers(self) -> Mapping[str, str]:
         """The options' share of the request headers; `extra_headers` win. Its `repr` shows no values."""
-        headers = {
-            option.wire: option.form(value)
-            for option in _HEADERS
-            if (value := self.__dict__[option.name]) is not None
-        }
+        given = settled({option.name: self.__dict__[option.name] for option in _HEADERS}, SHAPE)
+        headers = {OPTIONS[name].wire: OPTIONS[name].form(value) for name, value in given.items()}
         for name, value in (self.extra_headers or {}).items():
             headers = {other: text for other, text in headers.items() if other.lower() != name.lower()}
             if value is not None:
@@ -135,16 +131,18 @@ class ProviderOptions(AllFields):
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
         for name, value in self.given.items():
             # Any header may hold a secret.
-            yield name, HiddenDict(value) if value and name == "extra_headers" else value
+            yield name, HiddenDict(value) if value and OPTIONS[name].secret else value
 
 
-def _state(checked: Mapping[str, Any]) -> dict[str, Any]:
+def _state(*layers: Mapping[str, Any]) -> dict[str, Any]:
     """Return what pydantic restores an instance from, as when unpickling: the values need no further check."""
+    first, *over = layers
+    given = reduce(lambda lower, upper: overlay(lower, upper, SHAPE), over, first)
     return {
-        "__dict__": {**_UNSET, **checked},
-        "__pydantic_fields_set__": set(checked),
+        "__dict__": {**_UNSET, **given},
+        "__pydantic_fields_set__": set(given),
         "__pydantic_extra__": None,
-        "__pydantic_private__": None,
+        "__pydantic_private__": {"_layers": layers},
     }
 
 

@@ -9,6 +9,7 @@ import ast
 import inspect
 import sys
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from itertools import pairwise
 from types import ModuleType, NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
@@ -27,11 +28,12 @@ Every option of OpenRouter, by the name that it has in `provider_options`, in `P
 model classes and of each call.
 
 - Every name may have `openrouter_` before it. A key of `provider` may stand without `provider`: `max_price={{"prompt": 1}}`.
-- A call wins over the model, and the model over the client. Objects are merged deeply, lists are replaced, and `None` takes away
-  what was set below. What isn't set isn't sent.
-- Where an object has a name here, a plain `dict` does as well as the class from `openrouter_opts.options`.
+- A call wins over the model, and the model over the client. Objects are merged deeply, lists are replaced, and so is an object of
+  which it says so below. `None` takes away what was set below, at any depth. What isn't set isn't sent.
+- Where an object has a name here, a plain `dict` does as well as the class from `openrouter_opts.options`, and sends the same bytes.
 - Values that are newer than this page go out as they are. A name that doesn't exist is an error that says which one was meant, and
-  so is a misspelt key of an object; what is newer than this library goes into `extra_body`.
+  so is a misspelt key of an object; a key that is like no other goes out, with a warning. What is newer than this library goes into
+  `extra_body`, where `None` is a `null`.
 
 ## In the body
 
@@ -57,13 +59,13 @@ The plugin `web` and the suffix `:online` of a model are deprecated as well: use
 
 ## Plugins
 
-Each goes into the list `plugins`. Any other goes through by its `id`, with any keys.
+Each goes into the list `plugins`. Any other goes through verbatim, by its `id`.
 
 {plugins}
 
 ## Tools
 
-Each goes into the list `tools`. Any other goes through by its `type`, with any keys. Those named `openrouter:…` run at OpenRouter,
+Each goes into the list `tools`. Any other goes through verbatim, by its `type`. Those named `openrouter:…` run at OpenRouter,
 and their keys are the tool's `parameters`: `WebSearch(max_results=3)` is
 `{{"type": "openrouter:web_search", "parameters": {{"max_results": 3}}}}`.
 
@@ -75,6 +77,7 @@ _KINDS: Final[Mapping[Any, str]] = {
     float: "number",
     int: "integer",
     bool: "boolean",
+    Decimal: "`Decimal`",
 }
 
 
@@ -125,7 +128,11 @@ def _table(heading: str, rows: Iterable[tuple[str, ...]]) -> str:
 def _objects(module: ModuleType) -> str:
     """Describe every part of a module, in the order in which they stand there."""
     remarks = _remarks(module)
-    found = [value for value in vars(module).values() if inspect.isclass(value) and issubclass(value, Part)]
+    found = [
+        value
+        for name, value in vars(module).items()
+        if inspect.isclass(value) and issubclass(value, Part) and not name.startswith("_")
+    ]
     return "\n\n".join(_object(part, remarks) for part in found if part.__module__ == module.__name__)
 
 
@@ -140,6 +147,8 @@ def _object(part: type[Part], remarks: Mapping[tuple[str, str], str]) -> str:
         for key, name in part.known_keys().items()
         if name not in inherited
     ]
+    if part.is_whole:
+        about += " A later one replaces it whole."
     said = f"`{tag}`: {about}" if isinstance(tag, str) else about
     return "\n\n".join(filter(None, [f"### {part.__name__}", said, "\n".join(keys)]))
 

@@ -1,32 +1,42 @@
 """Tools that run at OpenRouter. https://openrouter.ai/docs/guides/features/server-tools.
 
 They go among `tools`, beside your own functions. Each use costs extra, with free models too. A plain mapping with a `type` does as
-well, and is the way for a tool that is newer than this file.
+well: it is checked as the class with that type, and goes through verbatim where there is none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
-from openrouter_opts.options.option import Flag, Like, ListOf, Number, Open, OpenPart, Whole
+from openrouter_opts.options.option import (
+    Flag,
+    Foreign,
+    Like,
+    ListOf,
+    Number,
+    OneOf,
+    Open,
+    Part,
+    Whole,
+)
 from openrouter_opts.options.parts import CacheControl, Reasoning, SearchMode, UserLocation, XSearch
 
 
-class Tool(OpenPart):
+class Tool(Part, verbatim=True):
     """Any tool, by its type."""
 
     type: str
 
 
-class Function(OpenPart):
+class Function(Part):
     """A function of your own that the model may call."""
 
     name: str
     """At most 64 letters, digits, `_` and `-`."""
     description: str | None = None
     """When to call it, and what it does; the model reads it."""
-    parameters: Mapping[str, Any] | None = None
+    parameters: Foreign | None = None
     """A JSON Schema of its arguments."""
     strict: Flag | None = None
     """True: the arguments must keep to the schema."""
@@ -47,11 +57,38 @@ class FunctionTool(Tool):
 class ServerTool(Tool):
     """A tool that runs at OpenRouter; its fields are the tool's parameters."""
 
-    def wire(self) -> dict[str, Any]:
-        """Return the tool as it goes out."""
-        parameters = super().wire()
+    @classmethod
+    def read(cls, value: Mapping[str, Any]) -> Part:
+        """Return the part that the tool's JSON object stands for; raises pydantic's `ValidationError`."""
+        if misplaced := sorted((value.keys() & cls.known_keys().keys()) - {"type"}):
+            raise ValueError(f"write {', '.join(misplaced)} into its `parameters`")
+        return _InRequest[cls].model_validate(value)  # type: ignore[valid-type]
+
+    def wire(self, *, unset: bool = False) -> dict[str, Any]:
+        """Return the tool as it goes out. See `Part.wire`."""
+        parameters = super().wire(unset=unset)
         tool = {"type": parameters.pop("type")}
         return {**tool, "parameters": parameters} if parameters else tool
+
+
+_Parameters = TypeVar("_Parameters", bound=ServerTool)
+
+
+class _InRequest(Part, Generic[_Parameters]):
+    """A server tool as it is in a request, where its fields are in an object of their own."""
+
+    type: str
+    parameters: Like[_Parameters] | None = None
+
+    def wire(self, *, unset: bool = False) -> dict[str, Any]:
+        """Return the tool as it goes out. See `Part.wire`."""
+        tool = super().wire(unset=unset)
+        if isinstance(self.parameters, ServerTool):
+            parameters = Part.wire(self.parameters, unset=unset)
+            if "type" not in self.parameters.model_fields_set:
+                del parameters["type"]
+            tool["parameters"] = parameters
+        return tool
 
 
 class WebSearch(ServerTool):
@@ -74,6 +111,26 @@ class WebSearch(ServerTool):
     x_search: Like[XSearch] | None = None
 
 
+class WebSearchShorthand(WebSearch):
+    """The same in OpenAI's words. Its keys, those of `WebSearch`, stand beside `type`."""
+
+    type: str = "web_search"
+    further_tags: ClassVar[tuple[str, ...]] = (
+        "web_search_preview",
+        "web_search_preview_2025_03_11",
+        "web_search_2025_08_26",
+    )
+
+    @classmethod
+    def read(cls, value: Mapping[str, Any]) -> Part:
+        """Return the part that the tool's JSON object stands for; raises pydantic's `ValidationError`."""
+        return cls.model_validate(value)
+
+    def wire(self, *, unset: bool = False) -> dict[str, Any]:
+        """Return the tool as it goes out. See `Part.wire`."""
+        return Part.wire(self, unset=unset)
+
+
 class WebFetch(ServerTool):
     """Lets the model read web pages."""
 
@@ -93,7 +150,7 @@ class Datetime(ServerTool):
     """An IANA name, by default UTC."""
 
 
-class ImageGeneration(ServerTool):
+class ImageGeneration(ServerTool, verbatim=True):
     """Lets the model make images; any key of `image_config` is taken too."""
 
     type: str = "openrouter:image_generation"
@@ -123,7 +180,7 @@ class Subagent(ServerTool):
     name: str | None = None
     model: str | None = None
     instructions: str | None = None
-    tools: ListOf[Like[Tool]] | None = None
+    tools: ListOf[OneOf[Tool]] | None = None
     """Server tools only, and not itself."""
     max_tool_calls: Whole | None = None
     """At most 25."""
@@ -140,7 +197,7 @@ class Fusion(ServerTool):
     analysis_models: ListOf[str] | None = None
     model: str | None = None
     max_tool_calls: Whole | None = None
-    tools: ListOf[Like[Tool]] | None = None
+    tools: ListOf[OneOf[Tool]] | None = None
     reasoning: Like[Reasoning] | None = None
     temperature: Number | None = None
     max_completion_tokens: Whole | None = None
@@ -155,7 +212,7 @@ class SearchModels(ServerTool):
     """At most 20, by default 5."""
 
 
-class NetworkPolicy(OpenPart):
+class NetworkPolicy(Part):
     """What a container may reach; by default nothing."""
 
     type: Open[Literal["disabled", "allowlist"]]
@@ -163,7 +220,7 @@ class NetworkPolicy(OpenPart):
     """Names or patterns with `*`, at most 50; with `allowlist`."""
 
 
-class Container(OpenPart):
+class Container(Part):
     """Where commands run: a new container, or by its id one that stays."""
 
     type: Open[Literal["container_auto", "container_reference"]]
@@ -186,3 +243,10 @@ class Files(ServerTool):
     """Lets the model use the files of the account."""
 
     type: str = "openrouter:files"
+
+
+def choice_of(choice: Any) -> Any:
+    """Return what chooses a tool, where the tool itself is given; anything else as it is."""
+    if isinstance(choice, FunctionTool):
+        return {"type": choice.type, "function": {"name": choice.wire()["function"]["name"]}}
+    return {"type": choice.type} if isinstance(choice, Tool) else choice

@@ -12,6 +12,7 @@ from openrouter_opts.options.fields import AllFields
 from openrouter_opts.options.names import nearest, slip
 from openrouter_opts.options.option import Option
 from openrouter_opts.options.parts import ProviderPreferences
+from openrouter_opts.options.shape import Shape, shape_of
 
 Place = tuple[str, str | None]
 """An option, and the key of `provider` if it was given without it: `max_price`."""
@@ -34,10 +35,17 @@ def _spellings() -> Mapping[str, Place]:
     return {f"openrouter_{name}": place for name, place in names.items()} | others | names
 
 
+def _shape() -> Shape:
+    options = {name: shape_of(field.annotation) for name, field in AllFields.model_fields.items()}
+    # It is merged into the body, and so as the body is.
+    return Shape({**options, "extra_body": Shape(options)})
+
+
 OPTIONS: Final[Mapping[str, Option]] = MappingProxyType(_options())
 """Every option by name, in the order in which they go out."""
 SPELLINGS: Final[Mapping[str, Place]] = _spellings()
-ORDER: Final[Mapping[str, int]] = {name: index for index, name in enumerate(OPTIONS)}
+SHAPE: Final = _shape()
+"""The options as one object: how they are merged, and in which order they go out."""
 
 _ELSEWHERE: Final[Mapping[str, str]] = {
     "model": "pass `model` beside the options",

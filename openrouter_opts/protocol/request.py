@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from openrouter_opts.errors import ConfigurationError
-from openrouter_opts.options import ProviderOptions
+from openrouter_opts.options import MOST_FALLBACKS, ProviderOptions, too_many
 from openrouter_opts.protocol.surrogates import mended
 from openrouter_opts.protocol.wire import Messages
 
@@ -27,19 +27,19 @@ class Request:
     stream: bool = False
 
 
-def chat_request(
+def chat_body(
     messages: Messages, *, model: str | None, options: ProviderOptions, stream: bool = False
-) -> Request:
-    """Build a chat request.
-
-    The order of the keys is fixed, since response and prompt caches look at the bytes. Raises `ConfigurationError`, with the path,
-    for a value that JSON has no word for.
+) -> dict[str, Any]:
+    """Put the body of a chat request together; the order of its keys is fixed, since response and prompt caches look at the bytes.
 
     Args:
         messages: The conversation in wire form; at least one message.
         model: A model slug; `None` leaves the choice to the account's default.
         options: Everything else.
         stream: Whether the answer should come in chunks.
+
+    Raises:
+        ConfigurationError: There is no message, there are too many models to fall back on, or `stream` is set in another way.
     """
     if not messages:
         raise ConfigurationError("messages: there is none; a chat request needs at least one")
@@ -48,9 +48,20 @@ def chat_request(
         body["stream"] = True
     body["messages"] = messages
     body.update(options.body)
+    if options.models and "models" not in (options.extra_body or {}):
+        body["models"] = others = [name for name in options.models if name != body.get("model")]
+        if len(others) > MOST_FALLBACKS:
+            raise ConfigurationError(f"models: {too_many(others)}")
+        if not others:
+            del body["models"]
     if body.get("stream", False) is not stream:
         raise ConfigurationError("extra_body.stream: call `stream` or `invoke` instead of setting it")
-    return Request("POST", "/chat/completions", options.headers, encode(body), stream)
+    return body
+
+
+def chat_request(body: Mapping[str, Any], headers: Mapping[str, str]) -> Request:
+    """Return the request with a body from `chat_body`; raises `ConfigurationError`, with the path, for what JSON has no word for."""
+    return Request("POST", "/chat/completions", headers, encode(body), body.get("stream", False))
 
 
 def get_request(*segments: str, **query: str) -> Request:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from decimal import Decimal
 
 import pytest
 from openrouter.components import ChatRequest
@@ -21,6 +22,7 @@ from openrouter_opts.options import (
     ProviderPreferences,
     ProviderSort,
     Reasoning,
+    Tool,
     UserLocation,
     WebSearch,
     deprecated,
@@ -112,6 +114,13 @@ def test_prices_may_be_numbers_or_strings():
     assert repr(ProviderOptions.of(max_price=price).body["provider"]) == f"{{'max_price': {price!r}}}"
 
 
+@pytest.mark.parametrize("price", ["0.50", "12345678901234567890.123456789", "1E+2", "0"])
+def test_decimal_price_goes_out_as_text_to_the_last_place(price):
+    sent = ProviderOptions.of(max_price={"prompt": Decimal(price)}).body["provider"]["max_price"]["prompt"]
+    assert sent == f"{Decimal(price):f}"
+    assert MaxPrice(prompt=Decimal(price)).wire() == {"prompt": sent}
+
+
 def test_parts_are_the_same_as_plain_mappings():
     parts = ProviderOptions(
         provider=ProviderPreferences(
@@ -120,7 +129,7 @@ def test_parts_are_the_same_as_plain_mappings():
         reasoning=Reasoning(max_tokens=2000),
         cache_control=CacheControl(ttl="1h"),
         plugins=[AutoRouterPlugin(allowed_models=["anthropic/*"]), Plugin(id="newer", level=3)],
-        tools=[WebSearch(max_results=3, newer=True), Datetime()],
+        tools=[WebSearch(max_results=3), Datetime(), Tool(type="openrouter:newer", parameters={"a": None})],
     )
     assert parts.body == {
         "reasoning": {"max_tokens": 2000},
@@ -128,8 +137,9 @@ def test_parts_are_the_same_as_plain_mappings():
         "plugins": [{"id": "auto-router", "allowed_models": ["anthropic/*"]}, {"id": "newer", "level": 3}],
         "cache_control": {"type": "ephemeral", "ttl": "1h"},
         "tools": [
-            {"type": "openrouter:web_search", "parameters": {"max_results": 3, "newer": True}},
+            {"type": "openrouter:web_search", "parameters": {"max_results": 3}},
             {"type": "openrouter:datetime"},
+            {"type": "openrouter:newer", "parameters": {"a": None}},
         ],
     }
     assert parts == ProviderOptions.of(parts.body)
@@ -146,16 +156,44 @@ def test_parts_inside_parts_are_written_out():
     }
 
 
-def test_explicit_none_inside_a_part_is_null():
-    assert ProviderPreferences(order=None, only=["a"]).wire() == {"order": None, "only": ["a"]}
+def test_none_inside_a_part_is_not_sent():
+    preferences = ProviderPreferences(order=None, only=["a"], sort=ProviderSort(by=None))
+    assert preferences.wire() == {"only": ["a"], "sort": {}}
+    assert ProviderOptions(provider=preferences).body == {"provider": {"only": ["a"]}}
+
+
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        ({"max_price": None}, {}),
+        ({"max_price": {"prompt": None}}, {}),
+        ({"provider": {"max_price": None, "sort": {"by": None}}}, {}),
+        ({"reasoning": {"effort": None}}, {}),
+        ({"reasoning": {}, "provider": {"max_price": {}}}, {"reasoning": {}, "provider": {"max_price": {}}}),
+        ({"cache_control": {"ttl": None}}, {"cache_control": {"type": "ephemeral"}}),
+        ({"metadata": {"a": None, "b": "c"}}, {"metadata": {"b": "c"}}),
+        ({"image_config": {"aspect_ratio": None}}, {}),
+        ({"logit_bias": {5: None}}, {}),
+        ({"provider": {"options": {"together": None}}}, {}),
+        ({"plugins": [{"id": "web", "engine": None}]}, {"plugins": [{"id": "web"}]}),
+        ({"response_format": {"type": "text", "grammar": None}}, {"response_format": {"type": "text"}}),
+        ({"provider_api_keys": {"together": None}}, {}),
+        ({"extra_headers": {"X-A": None}}, {}),
+    ],
+)
+def test_none_is_never_sent(options, sent):
+    assert wire(ProviderOptions.of(options)) == sent
 
 
 def test_token_ids_of_logit_bias_may_be_numbers():
     assert ProviderOptions.of(logit_bias={50256: -100}).body == {"logit_bias": {"50256": -100}}
 
 
-def test_logprobs_that_were_switched_off_stay_off():
-    assert ProviderOptions.of(top_logprobs=2, logprobs=False).body["logprobs"] is False
+def test_top_logprobs_turn_on_logprobs_wherever_they_come_from():
+    options = ProviderOptions.of(extra_body={"top_logprobs": 2})
+    assert list(options.body.items()) == [("logprobs", True), ("top_logprobs", 2)]
+    assert ProviderOptions.of(extra_body={"top_logprobs": None}).body == {"top_logprobs": None}
+    assert ProviderOptions.of(top_logprobs=2, extra_body={"logprobs": None}).body["logprobs"] is None
 
 
 def test_values_newer_than_the_library_go_through():

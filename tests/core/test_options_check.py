@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 import warnings
+from decimal import Decimal
 
 import pytest
 from hypothesis import assume, given, settings
@@ -131,6 +132,29 @@ def test_wrong_type_is_refused_with_its_path(options, said):
     assert complaint(options) == said
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"order": {"a"}}, "provider.order: JSON has no form for a set; write a list"),
+        ({"models": (name for name in "ab")}, "models: JSON has no form for a generator; write a list"),
+        ({"stop": frozenset("a")}, "stop: JSON has no form for a frozenset; write a list"),
+        ({"extra_body": {"a": [b"x"]}}, "extra_body.a[0]: JSON has no form for a bytes; write a list"),
+        (
+            {"image_config": {"a": object()}},
+            "image_config.a: JSON has no form for a object; convert it first",
+        ),
+        ({"temperature": Decimal("0.5")}, "temperature: should be a valid number, not Decimal('0.5')"),
+        (
+            {"max_price": {"prompt": Decimal("NaN")}},
+            "provider.max_price.prompt: should be a valid number or a valid string, not Decimal('NaN')",
+        ),
+        ({"logit_bias": {5: 1, "5": 2}}, "logit_bias: has 5 as a number and as a string; give one of them"),
+    ],
+)
+def test_value_that_json_has_no_form_for_is_refused_at_once(options, said):
+    assert complaint(options) == said
+
+
 def test_long_values_are_cut_in_messages():
     assert len(complaint(temperature="x" * 10_000)) < 200
 
@@ -162,9 +186,11 @@ def test_value_that_contains_itself_is_refused():
 
 
 def test_more_than_three_fallback_models_are_refused():
-    assert complaint(models=["a", "b", "c", "d"]) == (
-        "models: has 4 models, and OpenRouter takes at most 3; leave some out"
+    assert complaint(models=["a", "b", "c", "d", "e"]) == (
+        "models: has 5 models, and OpenRouter takes at most 3; leave some out"
     )
+    # One of them may be the model itself, which is known when the request is put together.
+    assert ProviderOptions.of(models=["a", "b", "c", "d"]).given
 
 
 @pytest.mark.parametrize(
@@ -203,7 +229,7 @@ def test_key_unlike_any_other_goes_through_with_one_warning():
         assert ProviderOptions.of(options).body == options
 
 
-@pytest.mark.parametrize("name", ["trace", "image_config", "metadata", "web_search_options", "extra_body"])
+@pytest.mark.parametrize("name", ["trace", "image_config", "metadata", "x_search_filter", "extra_body"])
 def test_objects_with_keys_of_someone_else_take_any(name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -227,6 +253,35 @@ def test_two_spellings_that_disagree_are_refused():
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "one", "other"),
+    [
+        ("response_format", {"type": "json_schema", "json_schema": {"name": "a"}}, {"type": "json_object"}),
+        (
+            "response_format",
+            {"type": "json_schema", "json_schema": {"name": "a", "schema": {"title": "A"}}},
+            {"type": "json_schema", "json_schema": {"name": "a", "strict": True}},
+        ),
+        ("tool_choice", {"type": "openrouter:web_search"}, {"type": "openrouter:datetime"}),
+        ("tool_choice", {"type": "function", "function": {"name": "f"}}, "auto"),
+        ("prediction", {"content": "a"}, {"content": "b"}),
+    ],
+)
+def test_two_values_that_are_each_one_whole_are_refused(name, one, other):
+    assert complaint({name: one}, **{f"openrouter_{name}": other}) == (
+        f"{name} and openrouter_{name} are the same option, with different values; give one of them"
+    )
+    assert ProviderOptions.of({name: one}, **{f"openrouter_{name}": one}) == ProviderOptions.of({name: one})
+
+
+def test_two_ways_to_search_tools_are_refused():
+    bm25 = {"search": {"type": "bm25"}}
+    custom = {"search": {"type": "custom", "tool_id": "t", "result_key": "r"}}
+    assert complaint({"deferred_tools": bm25}, openrouter_deferred_tools=custom).startswith(
+        "deferred_tools.search and openrouter_deferred_tools.search are the same option"
+    )
+
+
 def test_objects_of_two_spellings_that_agree_are_joined():
     together = ProviderOptions.of({"openrouter_provider": {"zdr": True, "max_price": {"prompt": 1}}})
     joined = ProviderOptions.of(together, provider={"order": ["a"], "max_price": {"completion": 2}})
@@ -240,6 +295,12 @@ def test_spelling_that_says_nothing_does_not_disagree():
     assert ProviderOptions.of({"openrouter_seed": None, "seed": 7}).body == {"seed": 7}
     assert ProviderOptions.of({"seed": 7}, openrouter_seed=None).body == {"seed": 7}
     assert ProviderOptions.of(order=None, provider={"order": ["a"]}).body == {"provider": {"order": ["a"]}}
+    assert ProviderOptions.of(order=["a"], provider={"order": None}).body == {"provider": {"order": ["a"]}}
+    twice = {"max_price": {"prompt": None}, "openrouter_max_price": {"prompt": 1}}
+    assert ProviderOptions.of(twice).body == {"provider": {"max_price": {"prompt": 1}}}
+    assert complaint({"extra_headers": {"X-A": "1"}}, openrouter_extra_headers={"X-A": None}).startswith(
+        "extra_headers.X-A and openrouter_extra_headers.X-A are the same option"
+    )
 
 
 @pytest.mark.parametrize(
@@ -252,6 +313,65 @@ def test_spelling_that_says_nothing_does_not_disagree():
 )
 def test_two_amounts_of_reasoning_are_refused(options):
     assert complaint(options).endswith("give one of them")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            {"include_reasoning": True, "reasoning": {"exclude": True}},
+            "include_reasoning=True means reasoning.exclude=False, not True",
+        ),
+        (
+            {"include_reasoning": False, "reasoning": {"exclude": False}},
+            "include_reasoning=False means reasoning.exclude=True, not False",
+        ),
+        (
+            {"route": "sort", "sort": {"partition": "model"}},
+            "route='sort' means provider.sort.partition='none', not 'model'",
+        ),
+        (
+            {"route": "fallback", "sort": {"partition": "none"}},
+            "route='fallback' means provider.sort.partition='model', not 'none'",
+        ),
+        (
+            {"transforms": [], "plugins": [{"id": "context-compression"}]},
+            "transforms=[] contradicts the plugin context-compression",
+        ),
+        (
+            {"transforms": ["middle-out"], "plugins": [{"id": "context-compression", "enabled": False}]},
+            "transforms=['middle-out'] contradicts the plugin context-compression",
+        ),
+        (
+            {"speed": "fast", "service_tier": "flex"},
+            "speed='fast' means service_tier='priority', not 'flex'",
+        ),
+        (
+            {"top_logprobs": 2, "logprobs": False},
+            "top_logprobs: needs logprobs, which are switched off; give one of them",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_options_that_contradict_each_other_are_refused(options, said):
+    assert complaint(options) == said
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"include_reasoning": False, "reasoning": {"exclude": True}},
+        {"route": "sort", "sort": {"partition": "none"}},
+        {"transforms": ["middle-out"], "plugins": [{"id": "context-compression", "engine": "middle-out"}]},
+        {"transforms": [], "plugins": [{"id": "context-compression", "enabled": False}]},
+        {"speed": "fast", "service_tier": "priority"},
+        {"speed": "standard", "service_tier": "flex"},
+        {"top_logprobs": 2, "logprobs": True},
+    ],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_options_that_agree_are_taken(options):
+    assert ProviderOptions.of(options).body
 
 
 def test_the_same_amount_of_reasoning_may_be_said_twice():
@@ -284,6 +404,12 @@ def test_header_of_the_transport_is_refused(name):
 def test_message_about_a_secret_does_not_show_it():
     assert complaint(provider_api_keys={"together": ["sk-secret"]}) == (
         "provider_api_keys.together: should be a valid string, not list"
+    )
+    assert complaint(extra_headers={"X-Provider-API-Keys": {"openai": "sk-secret"}}) == (
+        "extra_headers.X-Provider-API-Keys: should be a valid string, not dict"
+    )
+    assert complaint(extra_headers=[("X-Key", "sk-secret")]) == (
+        "extra_headers: should be a valid dictionary, not list"
     )
 
 

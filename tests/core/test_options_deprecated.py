@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -15,7 +16,7 @@ def nothing_warned_about_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deprecated, "_warned", set())
 
 
-def body(**options: object) -> object:
+def body(**options: object) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return ProviderOptions.of(options).body
@@ -97,16 +98,19 @@ def test_route_keeps_the_order_that_was_asked_for():
     }
 
 
-def test_partition_that_was_asked_for_wins_over_route():
-    sort = {"by": "price", "partition": "model"}
+def test_route_goes_with_a_partition_that_says_the_same():
+    sort = {"by": "price", "partition": "none"}
     assert body(route="sort", sort=sort) == {"provider": {"sort": sort}}
+    assert list(body(route="sort", sort="price", order=["a"])["provider"]) == ["order", "sort"]
+    for by in ("price", {"by": "price"}):
+        assert list(body(route="sort", sort=by)["provider"]["sort"]) == ["by", "partition"]
 
 
 def test_transforms_join_the_plugins():
     assert body(transforms=["middle-out"], plugins=[{"id": "response-healing"}]) == {
         "plugins": [{"id": "response-healing"}, {"id": "context-compression"}]
     }
-    compression = {"id": "context-compression", "enabled": False}
+    compression = {"id": "context-compression", "engine": "middle-out"}
     assert body(transforms=["middle-out"], plugins=[compression]) == {"plugins": [compression]}
 
 
@@ -115,7 +119,10 @@ def test_include_reasoning_joins_reasoning():
     assert body(include_reasoning=False, reasoning={"effort": "low"}) == {
         "reasoning": {"exclude": True, "effort": "low"}
     }
-    assert body(include_reasoning=False, reasoning={"exclude": False}) == {"reasoning": {"exclude": False}}
+    assert list(body(include_reasoning=False, reasoning={"effort": "low"})["reasoning"]) == [
+        "effort",
+        "exclude",
+    ]
 
 
 @pytest.mark.parametrize(

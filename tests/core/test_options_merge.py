@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import pickle
 from itertools import pairwise
 
 import pytest
@@ -50,6 +51,90 @@ def test_none_takes_away_what_a_lower_layer_set():
     )
 
 
+SCHEMA = {
+    "type": "json_schema",
+    "json_schema": {"name": "old", "description": "d", "schema": {"title": "Old"}},
+}
+CHOICE = {"type": "function", "function": {"name": "f"}}
+CUSTOM = {"type": "custom", "tool_id": "t", "result_key": "r"}
+
+
+@pytest.mark.parametrize(
+    ("option", "lower", "upper"),
+    [
+        ("response_format", SCHEMA, {"type": "json_schema", "json_schema": {"name": "new"}}),
+        ("response_format", SCHEMA, {"type": "json_object"}),
+        ("tool_choice", CHOICE, {"type": "openrouter:web_search"}),
+        ("tool_choice", CHOICE, {"type": "function", "function": {"name": "g"}}),
+        ("prediction", {"type": "content", "content": "a"}, {"type": "content", "content": [{"type": "text", "text": "b"}]}),
+    ],
+)  # fmt: skip
+def test_what_is_one_whole_is_replaced(option, lower, upper):
+    below, above = ProviderOptions.of({option: lower}), ProviderOptions.of({option: upper})
+    assert below.merged(above).body == {option: upper}
+    assert ProviderOptions.of({option: lower, "extra_body": {option: upper}}).body == {option: upper}
+    extra = ProviderOptions.of(extra_body={option: lower}), ProviderOptions.of(extra_body={option: upper})
+    assert extra[0].merged(extra[1]).body == {option: upper}
+
+
+def test_how_tools_are_searched_is_replaced_and_the_rest_of_it_merged():
+    below = ProviderOptions.of(deferred_tools={"profile": "newer", "search": CUSTOM})
+    above = ProviderOptions.of(deferred_tools={"profile": "newer", "search": {"type": "bm25"}})
+    assert below.merged(above).body["deferred_tools"]["search"] == {"type": "bm25"}
+    assert below.merged(above).body["deferred_tools"]["profile"] == "newer"
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "left"),
+    [
+        ({"max_price": {"prompt": 5}, "sort": "price"}, {"max_price": None}, {"provider": {"sort": "price"}}),
+        ({"max_price": {"prompt": 5}}, {"max_price": None}, {}),
+        ({"provider": {"order": ["a"], "zdr": True}}, {"order": None}, {"provider": {"zdr": True}}),
+        ({"order": ["a"], "zdr": True}, {"provider": {"order": None}}, {"provider": {"zdr": True}}),
+        (
+            {"max_price": {"prompt": 5, "completion": 9}},
+            {"max_price": {"prompt": None}},
+            {"provider": {"max_price": {"completion": 9}}},
+        ),
+        ({"max_price": {"prompt": 5}}, {"provider": {"max_price": {"prompt": None}}}, {}),
+        ({"sort": {"by": "price", "partition": "none"}}, {"sort": {"partition": None}}, {"provider": {"sort": {"by": "price"}}}),
+        ({"reasoning": {"max_tokens": 2000, "exclude": True}}, {"reasoning": {"max_tokens": None}}, {"reasoning": {"exclude": True}}),
+        ({"cache_control": {"ttl": "1h"}}, {"cache_control": {"ttl": None}}, {"cache_control": {"type": "ephemeral"}}),
+        ({"prompt_cache_options": {"ttl": "12h"}}, {"prompt_cache_options": {"ttl": None}}, {"prompt_cache_options": {"mode": "explicit"}}),
+        ({"metadata": {"a": "b", "c": "d"}}, {"metadata": {"a": None}}, {"metadata": {"c": "d"}}),
+        ({"image_config": {"a": "b", "c": "d"}}, {"image_config": {"a": None}}, {"image_config": {"c": "d"}}),
+        ({"logit_bias": {5: 1, 6: 2}}, {"logit_bias": {"5": None}}, {"logit_bias": {"6": 2}}),
+        ({"trace": {"trace_id": "a", "env": "b"}}, {"trace": {"trace_id": None}}, {"trace": {"env": "b"}}),
+        ({"provider": {"options": {"a": {"x": 1}, "b": {"y": 2}}}}, {"provider": {"options": {"a": None}}}, {"provider": {"options": {"b": {"y": 2}}}}),
+        ({"provider": {"options": {"a": {"x": 1}}}}, {"provider": {"options": {"a": {"x": None}}}}, {"provider": {"options": {"a": {"x": None}}}}),
+        ({"extra_body": {"a": {"b": 1}}}, {"extra_body": {"a": {"b": None}}}, {"a": {"b": None}}),
+        ({"seed": 1}, {"openrouter_seed": None}, {}),
+    ],
+)  # fmt: skip
+def test_none_takes_away_what_a_lower_layer_set_at_any_depth(lower, upper, left):
+    assert ProviderOptions.of(lower).merged(ProviderOptions.of(upper)).body == left
+
+
+def test_none_takes_away_a_key_of_ones_own():
+    lower = ProviderOptions.of(provider_api_keys={"together": "sk-a", "openai": "sk-b"})
+    upper = ProviderOptions.of(provider_api_keys={"together": None})
+    assert lower.merged(upper).headers == {"X-Provider-API-Keys": '{"openai": "sk-b"}'}
+    assert lower.merged(upper, ProviderOptions.of(provider_api_keys={"openai": None})).headers == {}
+
+
+def test_what_was_taken_away_stays_away_when_the_layers_above_are_merged_first():
+    model = ProviderOptions.of(
+        provider={"order": ["a"], "max_price": {"prompt": 5}}, reasoning={"effort": "low"}
+    )
+    bound = ProviderOptions.of(provider={"max_price": None}, reasoning_effort="high")
+    call = ProviderOptions.of(max_price={"completion": 9}, reasoning_effort=None)
+    above = bound.merged(call)
+    expected = {"provider": {"order": ["a"], "max_price": {"completion": 9}}}
+    assert model.merged(bound).merged(call).body == model.merged(above).body == expected
+    assert model.merged(pickle.loads(pickle.dumps(above)), ProviderOptions.of()).body == expected
+    assert model.merged(copy.deepcopy(above)).body == expected
+
+
 @pytest.mark.parametrize(
     ("lower", "upper", "together"),
     [
@@ -68,6 +153,29 @@ def test_none_takes_away_what_a_lower_layer_set():
         ({"max_tokens": 10}, {"max_completion_tokens": 5}, {"max_completion_tokens": 5}),
         ({"sort": {"partition": "model"}}, {"route": "sort"}, {"provider": {"sort": {"partition": "none"}}}),
         ({"reasoning": {"exclude": False}}, {"include_reasoning": False}, {"reasoning": {"exclude": True}}),
+        ({"speed": "fast"}, {"service_tier": "default"}, {"service_tier": "default"}),
+        ({"service_tier": "flex"}, {"speed": "fast"}, {"speed": "fast"}),
+        ({"logprobs": False}, {"top_logprobs": 3}, {"logprobs": True, "top_logprobs": 3}),
+        ({"top_logprobs": 3}, {"logprobs": False}, {"logprobs": False}),
+        ({"top_logprobs": 3}, {"logprobs": True}, {"logprobs": True, "top_logprobs": 3}),
+        ({"top_logprobs": 3}, {"logprobs": None}, {"logprobs": True, "top_logprobs": 3}),
+        (
+            {"plugins": [{"id": "context-compression", "enabled": False}, {"id": "moderation"}]},
+            {"transforms": ["middle-out"]},
+            {"plugins": [{"id": "moderation"}, {"id": "context-compression"}]},
+        ),
+        (
+            {"transforms": []},
+            {"plugins": [{"id": "context-compression"}]},
+            {"plugins": [{"id": "context-compression"}]},
+        ),
+        (
+            {"transforms": ["middle-out"]},
+            {"plugins": [{"id": "moderation"}]},
+            {"plugins": [{"id": "moderation"}, {"id": "context-compression"}]},
+        ),
+        ({"route": "sort"}, {"sort": {"partition": "model"}}, {"provider": {"sort": {"partition": "model"}}}),
+        ({"include_reasoning": False}, {"reasoning": {"exclude": False}}, {"reasoning": {"exclude": False}}),
         (
             {"reasoning": {"enabled": True}},
             {"reasoning_effort": "low"},
@@ -87,8 +195,8 @@ def test_nothing_over_something_is_that_thing():
     assert ProviderOptions.of() is ProviderOptions.of({})
 
 
-# Two amounts of reasoning contradict each other.
-COMPATIBLE = {name: value for name, value in EXAMPLES.items() if name != "reasoning"}
+# Two amounts of reasoning, or two tiers, contradict each other.
+COMPATIBLE = {name: value for name, value in EXAMPLES.items() if name not in {"reasoning", "speed"}}
 option_sets = st.lists(st.sampled_from(list(COMPATIBLE)), unique=True).map(
     lambda names: {name: copy.deepcopy(COMPATIBLE[name]) for name in names}
 )
@@ -119,8 +227,20 @@ def test_order_of_the_body_is_fixed(options, random):
     assert all(first < second for first, second in pairwise(places))
 
 
-@given(option_sets, option_sets, option_sets)
-@settings(max_examples=50, deadline=None)
+TAKING_AWAY = [
+    *({name: None} for name in COMPATIBLE if name != "extra_headers"),
+    *({"provider": {key: None}} for key in COMPATIBLE["provider"]),
+    {"max_price": {"prompt": None}},
+    {"reasoning": {"effort": None, "max_tokens": 2000}},
+    {"cache_control": {"ttl": None}},
+    {"logprobs": False},
+]
+layers = option_sets | st.sampled_from(TAKING_AWAY)
+
+
+@given(layers, layers, layers)
+@settings(max_examples=150, deadline=None)
 def test_layers_may_be_merged_in_any_grouping(first, second, third):
     a, b, c = map(ProviderOptions.of, (first, second, third))
     assert a.merged(b).merged(c) == a.merged(b.merged(c)) == a.merged(b, c)
+    assert json.dumps(a.merged(b).merged(c).body) == json.dumps(a.merged(b.merged(c)).body)

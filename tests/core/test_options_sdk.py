@@ -15,6 +15,7 @@ from typing_extensions import TypeAliasType
 
 from openrouter_opts.options import ArmorPlugin, Datetime, Part, ServerTool, WebSearch
 from openrouter_opts.options.fields import AllFields
+from openrouter_opts.options.option import InstanceOnly
 
 Known = Mapping[str, Any]
 """Keys that can be set, each with the annotation of its value."""
@@ -44,7 +45,9 @@ def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
     elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     elif get_origin(annotation) is Annotated:
-        yield from models_in(get_args(annotation)[0])
+        inner, *marks = get_args(annotation)
+        if not any(isinstance(mark, InstanceOnly) for mark in marks):
+            yield from models_in(inner)
     elif get_origin(annotation) is not Literal:
         for inner in get_args(annotation):
             yield from models_in(inner)

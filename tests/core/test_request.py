@@ -14,19 +14,26 @@ import pytest
 
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.options import ProviderOptions
-from openrouter_opts.protocol.request import chat_request, encode, get_request
+from openrouter_opts.protocol.request import Request, chat_body, chat_request, encode, get_request
 
 HI = [{"role": "user", "content": "hi"}]
 
 
+def request_of(
+    messages: Any = HI, model: str | None = "m/x", stream: bool = False, **options: Any
+) -> Request:
+    given = ProviderOptions.of(options)
+    return chat_request(chat_body(messages, model=model, options=given, stream=stream), given.headers)
+
+
 def body_of(messages: Any = HI, model: str | None = "m/x", stream: bool = False, **options: Any) -> bytes:
-    request = chat_request(messages, model=model, options=ProviderOptions.of(options), stream=stream)
+    request = request_of(messages, model, stream, **options)
     assert request.body is not None
     return request.body
 
 
 def test_a_plain_request():
-    request = chat_request(HI, model="m/x", options=ProviderOptions.of())
+    request = request_of()
     assert (request.method, request.path, request.stream) == ("POST", "/chat/completions", False)
     assert request.body == b'{"model":"m/x","messages":[{"role":"user","content":"hi"}]}'
 
@@ -43,13 +50,32 @@ def test_without_a_model_the_accounts_default_answers():
 
 
 def test_headers_come_from_the_options():
-    request = chat_request(HI, model="m/x", options=ProviderOptions.of({"app_title": "日本 é"}))
+    request = request_of(app_title="日本 é")
     assert request.headers["X-OpenRouter-Title"] == "日本 é"
 
 
 def test_a_request_without_messages_is_refused():
     with pytest.raises(ConfigurationError, match="messages"):
         body_of([])
+
+
+def test_the_model_itself_is_no_fallback():
+    assert json.loads(body_of(model="a/a", models=["b/b", "a/a", "c/c", "d/d"]))["models"] == [
+        "b/b",
+        "c/c",
+        "d/d",
+    ]
+    assert "models" not in json.loads(body_of(model="a/a", models=["a/a"]))
+    assert json.loads(body_of(model="a/a", models=[]))["models"] == []
+    assert json.loads(body_of(model="a/a", extra_body={"models": ["a/a"]}))["models"] == ["a/a"]
+
+
+@pytest.mark.parametrize("model", ["e/e", None])
+def test_more_than_three_other_models_are_refused(model: str | None):
+    with pytest.raises(
+        ConfigurationError, match=r"^models: has 4 models, .* takes at most 3; leave some out$"
+    ):
+        body_of(model=model, models=["a/a", "b/b", "c/c", "d/d"])
 
 
 def test_streaming_is_asked_for_by_the_method_not_by_an_option():

@@ -31,6 +31,7 @@ from openrouter_opts import (
     errors,
     track_costs,
 )
+from openrouter_opts.options import MaxPrice, WebSearch
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 
@@ -43,6 +44,14 @@ def construct(fetch: Mapping[str, str]) -> None:
     OpenRouterClient(provider_options={"provider": {"order": ["together"]}}, timeout={"idle": None})
     OpenRouterClient(provider_options=ProviderOptions(reasoning=Reasoning(effort="high")))
     OpenRouterClient(provider_options=ProviderOptions(provider=ProviderPreferences(sort="price")))
+    MaxPrice(prompt=Decimal("0.5"), completion="2.50", request=0)
+    search = WebSearch(user_location={"city": "Bergen"})
+    ProviderOptions(
+        tools=[search, {"type": "openrouter:newer"}], tool_choice=search, plugins=[{"id": "moderation"}]
+    )
+    ProviderOptions(
+        tool_choice={"type": "function", "function": {"name": "f"}}, response_format={"type": "text"}
+    )
 
 
 def complete(client: OpenRouterClient) -> None:
