@@ -76,6 +76,23 @@ REFUSED = [
         parts(*[{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}] * 5),
         "A maximum of 4 blocks with cache_control",
     ),
+    (
+        parts(*[{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}] * 4)
+        | {"cache_control": {"type": "ephemeral"}},
+        "A maximum of 4 blocks with cache_control may be provided. Found 5.",
+    ),
+    (
+        parts(
+            {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}},
+            {"type": "text", "text": "y", "cache_control": {"type": "ephemeral", "ttl": "1h"}},
+        ),
+        "a ttl='1h' cache_control block must not come after a ttl='5m' cache_control block.",
+    ),
+    (
+        parts({"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}})
+        | {"cache_control": {"type": "ephemeral", "ttl": "1h"}},
+        "a ttl='1h' cache_control block must not come after",
+    ),
     ({"messages": [*HI, {"role": "tool", "content": "x"}]}, "messages.1.tool_call_id: Required"),
     (
         {"messages": [*HI, {"role": "tool", "content": "x", "tool_call_id": "c9"}]},

@@ -234,6 +234,15 @@ def test_the_mark_may_move_along_with_the_conversation(call):
     assert details["cached_tokens"] + details["cache_write_tokens"] == second.json["usage"]["prompt_tokens"]
 
 
+def test_a_text_is_the_same_to_a_cache_with_and_without_a_mark(call):
+    """As a string and as the one part that a mark needs."""
+    marked_turn = {"role": "user", "content": marked(LONG)["content"]}
+    first = call.chat(model=CLAUDE, messages=[marked_turn])
+    history = [asking(LONG), first.message, {"role": "user", "content": marked("And then?")["content"]}]
+    details = call.chat(model=CLAUDE, messages=history).json["usage"]["prompt_tokens_details"]
+    assert details["cached_tokens"] == first.json["usage"]["prompt_tokens"]
+
+
 def test_a_marked_tool_is_cached_before_the_messages(call, tools):
     big = {
         **tools[0],

@@ -193,12 +193,26 @@ def _tool_messages(body: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _cache_marks(body: Mapping[str, Any]) -> Iterator[str]:
-    """Anthropic refuses more; so does the sandbox, whoever serves the model."""
+    """Anthropic refuses these; so does the sandbox, whoever serves the model."""
+    marks = list(_marks(body))
+    if len(marks) > _MOST_CACHE_MARKS:
+        yield (
+            f"A maximum of {_MOST_CACHE_MARKS} blocks with cache_control may be provided. Found {len(marks)}."
+        )
+    hours = [mark.get("ttl") == "1h" for mark in marks]
+    if hours != sorted(hours, reverse=True):
+        yield (
+            "a ttl='1h' cache_control block must not come after a ttl='5m' cache_control block. Note that blocks are"
+            " processed in the following order: `tools`, `system`, `messages`."
+        )
+
+
+def _marks(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Each `cache_control` in the order of the prompt; that of the request as a whole is on its last block."""
     contents = [message.get("content") for message in body.get("messages") or ()]
     parts = [part for content in contents if isinstance(content, list) for part in content]
-    marks = sum(1 for marked in (*parts, *(body.get("tools") or ())) if marked.get("cache_control"))
-    if marks > _MOST_CACHE_MARKS:
-        yield f"A maximum of {_MOST_CACHE_MARKS} blocks with cache_control may be provided. Found {marks}."
+    marked = (*(body.get("tools") or ()), *parts, body)
+    return (mark for each in marked if (mark := each.get("cache_control")))
 
 
 _RULES: Final[tuple[Callable[[Mapping[str, Any]], Iterator[str]], ...]] = (

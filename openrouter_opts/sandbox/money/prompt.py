@@ -95,7 +95,8 @@ def _message_blocks(message: Mapping[str, Any]) -> Iterator[Block]:
         yield Block((role, {"calls": calls}), extra + count(json.dumps(calls)))
         extra = 0
     if isinstance(content, str):
-        yield Block((role, content), extra + count(content))
+        # A string is short for one text, and so the same prompt to a cache.
+        yield _part_block(role, {"type": "text", "text": content}, extra)
     elif isinstance(content, list):
         for part in content:
             yield _part_block(role, part, extra)
