@@ -7,20 +7,17 @@ The rules of routing: https://openrouter.ai/docs/guides/routing/provider-selecti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from collections.abc import Callable
 
 from openrouter_opts.catalog import Model
-from openrouter_opts.lint.body import Body, listed, models_of, object_in, provider_of
+from openrouter_opts.lint.body import Body, models_of, object_in, provider_of
+from openrouter_opts.lint.breakpoints import MOST_BREAKPOINTS, about_breakpoints, has_wrong_breakpoints
 from openrouter_opts.lint.contradictions import contradictions
 from openrouter_opts.lint.endpoints import Excluded, Serving, judged
 from openrouter_opts.lint.finding import Finding
 from openrouter_opts.lint.parameters import JUDGED, about_parameters
 
 __all__ = ["MOST_BREAKPOINTS", "Body", "Finding", "contradictions", "is_worth_linting", "lint"]
-
-MOST_BREAKPOINTS: Final = 4
-"""More are refused by Anthropic, https://openrouter.ai/docs/guides/best-practices/prompt-caching."""
 
 
 def lint(body: Body, facts: Callable[[str], Model | None]) -> tuple[Finding, ...]:
@@ -46,38 +43,16 @@ def lint(body: Body, facts: Callable[[str], Model | None]) -> tuple[Finding, ...
             break
     if not serving:
         return (*found, *excluded)
-    return (*found, *about_parameters(body, serving), *_about_breakpoints(body, serving))
+    return (*found, *about_parameters(body, serving), *about_breakpoints(body, serving))
 
 
 def is_worth_linting(body: Body) -> bool:
     """Whether there can be a finding at all, whatever the model; quick."""
     if not JUDGED.isdisjoint(body):
         return True
-    return any(map(_is_claude, models_of(body))) and _breakpoints(body) > MOST_BREAKPOINTS
+    return has_wrong_breakpoints(body)
 
 
 def _is_across_models(body: Body) -> bool:
     """Whether the endpoints of all models are sorted together."""
     return object_in(provider_of(body), "sort").get("partition") == "none"
-
-
-def _about_breakpoints(body: Body, serving: Sequence[Serving]) -> Iterator[Finding]:
-    if all(_is_claude(each.slug) for each in serving) and _breakpoints(body) > MOST_BREAKPOINTS:
-        names = listed(each.slug for each in serving)
-        yield Finding(
-            "messages",
-            f"more than {MOST_BREAKPOINTS} cache breakpoints, and {names} takes no more; drop some `cache_control`,"
-            " tools included",
-        )
-
-
-def _is_claude(slug: str) -> bool:
-    return slug.startswith(("anthropic/", "~anthropic/"))
-
-
-def _breakpoints(body: Body) -> int:
-    contents = [message.get("content") for message in body.get("messages") or () if isinstance(message, dict)]
-    marked = [part for content in contents if isinstance(content, list | tuple) for part in content]
-    tools = body.get("tools")
-    marked += tools if isinstance(tools, list) else ()
-    return sum(isinstance(each, dict) and bool(each.get("cache_control")) for each in marked)

@@ -324,7 +324,11 @@ def test_more_than_four_cache_breakpoints_for_claude_are_found():
     assert found(claude, messages=cached(4)) == []
     assert found(claude, messages=cached(4), tools=[TOOL]) == []
     assert found(gpt, messages=cached(5)) == []
-    for body in ({"messages": cached(5)}, {"messages": cached(4), "tools": [marked]}):
+    for body in (
+        {"messages": cached(5)},
+        {"messages": cached(4), "tools": [marked]},
+        {"messages": cached(4), "cache_control": {"type": "ephemeral"}},
+    ):
         (line,) = found(claude, **body)
         assert line.startswith("messages: more than 4 cache breakpoints, and anthropic/claude-sonnet-4.6")
 
@@ -334,6 +338,16 @@ def test_whatever_the_newest_claude_is_it_takes_no_more_cache_breakpoints():
     assert is_worth_linting(body)
     (finding,) = lint(body, lambda _: None)
     assert finding.message.startswith("more than 4 cache breakpoints, and ~anthropic/claude-sonnet-latest")
+
+
+def test_an_hour_in_the_cache_after_five_minutes_is_found_for_claude():
+    claude, gpt = bundled("anthropic/claude-sonnet-4.6"), bundled("openai/gpt-5-mini")
+    hour = {"type": "ephemeral", "ttl": "1h"}
+    assert found(claude, messages=cached(1), tools=[TOOL | {"cache_control": hour}]) == []
+    assert found(gpt, messages=cached(1), cache_control=hour) == []
+    (line,) = found(claude, messages=cached(1), cache_control=hour)
+    assert line.startswith("messages: a cache breakpoint for an hour after one for five minutes")
+    assert "anthropic/claude-sonnet-4.6 takes the longer ones first" in line
 
 
 # --- contradictions ---
