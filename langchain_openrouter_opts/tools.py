@@ -50,7 +50,9 @@ def _from_mapping(tool: WireTool, strict: bool | None) -> WireTool:
         return {**tool, **convert_to_openai_tool(tool["function"], strict=strict)}
     if kind not in _FUNCTION_TYPES and "input_schema" not in tool:
         return tool
-    return {**convert_to_openai_tool(tool, strict=strict), **_beside(tool)}
+    # Of a JSON schema every other key becomes one of the parameters.
+    function = {key: value for key, value in tool.items() if key not in _BESIDE}
+    return {**convert_to_openai_tool(function, strict=strict), **_beside(tool)}
 
 
 def _beside(given: Mapping[str, Any]) -> dict[str, Any]:

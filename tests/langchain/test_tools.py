@@ -91,6 +91,20 @@ def test_marks_stand_beside_the_function() -> None:
     assert "cache_control" not in of_mapping["function"]
 
 
+def test_a_mark_on_a_json_schema_is_no_parameter() -> None:
+    given = {
+        "title": "double",
+        "description": "Twice a.",
+        **SCHEMA,
+        "cache_control": MARK,
+        "defer_loading": True,
+    }
+    (wire,) = wire_tools([given])
+    assert wire["cache_control"] == MARK
+    assert wire["defer_loading"] is True
+    assert wire["function"]["parameters"] == SCHEMA
+
+
 def test_strict_tools_have_strict_schemas() -> None:
     (wire,) = wire_tools([double], strict=True)
     assert wire["function"]["strict"] is True
