@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
+from langchain.agents import create_agent
+from langchain_core.messages import HumanMessage
 
 from openrouter_opts import Catalog, preflight
 from openrouter_opts.errors import ConfigurationError
@@ -30,6 +33,25 @@ def test_it_warns_once_at_the_users_line(make_llm: Any, sandbox: Sandbox) -> Non
     assert [warning.filename for warning in said] == [__file__]
     llm.invoke("hi")
     assert [request.body["temperature"] for request in sandbox.requests] == [0.2, 0.2]
+
+
+@pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])
+def test_it_points_at_the_users_line_from_within_an_agent(make_llm: Any, way: str) -> None:
+    agent: Any = create_agent(make_llm(temperature=0.2), [add])
+    question = {"messages": [HumanMessage("hi")]}
+
+    async def astream() -> None:
+        [_ async for _ in agent.astream(question)]
+
+    run = {
+        "invoke": lambda: agent.invoke(question),
+        "ainvoke": lambda: asyncio.run(agent.ainvoke(question)),
+        "stream": lambda: list(agent.stream(question)),
+        "astream": lambda: asyncio.run(astream()),
+    }
+    with pytest.warns(UserWarning, match="temperature: no endpoint of openai/gpt-5-mini") as said:
+        run[way]()
+    assert [warning.filename for warning in said] == [__file__]
 
 
 def test_as_an_error_it_comes_before_anything_is_sent(ask: Ask, make_llm: Any, sandbox: Sandbox) -> None:
