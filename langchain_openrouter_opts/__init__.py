@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from langchain_openrouter_opts.chat_models import ChatOpenRouter
+from langchain_openrouter_opts.registry import register
 
-__all__ = ["ChatOpenRouter"]
+__all__ = ["ChatOpenRouter", "register"]

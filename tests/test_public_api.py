@@ -107,6 +107,11 @@ def test_the_core_brings_in_no_framework():
     }
 
 
+def test_models_and_chains_do_not_bring_in_agents():
+    loaded = loaded_by("langchain_openrouter_opts")
+    assert not loaded & {"langchain", "langgraph"}
+
+
 def test_one_framework_does_not_bring_in_the_other():
     assert "llama_index" not in loaded_by("langchain_openrouter_opts")
     assert "langchain_core" not in loaded_by("llamaindex_openrouter_opts")

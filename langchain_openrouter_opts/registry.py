@@ -1,0 +1,69 @@
+"""The one place that knows private names of `langchain`: how `init_chat_model` finds the classes of models.
+
+Its table of providers takes no registrations and reads no entry points, so a class of another package has to be written into it.
+https://github.com/langchain-ai/langchain/blob/master/libs/langchain_v1/langchain/chat_models/base.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from types import ModuleType
+from typing import Any, Final
+
+_MODULE: Final = "langchain.chat_models.base"
+_OURS: Final = "openrouter_opts"
+_THEIRS: Final = "openrouter"
+_NOT_INSTALLED: Final = "register() is for `init_chat_model` and `create_agent`, which are in langchain: pip install 'langchain>=1.4'"
+_MOVED: Final = (
+    f"{_MODULE} keeps its providers otherwise than this version of openrouter-opts knows: give `create_agent` a"
+    " `ChatOpenRouter(model=…)` instead of a name, and look for a newer version"
+)
+
+
+def register(*, replace: bool = False) -> None:
+    """Make `init_chat_model` and `create_agent` know this package: ``"openrouter_opts:anthropic/claude-sonnet-4.6"``.
+
+    Works with keyword arguments and with configurable fields, and may be called again.
+
+    Args:
+        replace: Whether `openrouter:` means this package as well, in this process, instead of `langchain-openrouter`. Only an application
+            should ask for that, since the libraries that it uses get the other class too.
+
+    Raises:
+        ImportError: `langchain` isn't installed, or keeps its providers otherwise than this package knows.
+    """
+    module = _loaded()
+    table = getattr(module, "_BUILTIN_PROVIDERS", None)
+    forget = getattr(getattr(module, "_get_chat_model_creator", None), "cache_clear", None)
+    if not isinstance(table, dict) or forget is None or not all(map(_is_entry, table.values())):
+        raise ImportError(_MOVED)
+    entry = ("langchain_openrouter_opts", "ChatOpenRouter", _made)
+    table[_OURS] = entry
+    if replace:
+        table[_THEIRS] = entry
+        # It remembers the other class if it has made models of it.
+        forget()
+
+
+def _loaded() -> ModuleType:
+    try:
+        return import_module(_MODULE)
+    except ModuleNotFoundError as missing:
+        if missing.name == "langchain":
+            raise ImportError(_NOT_INSTALLED) from missing
+        if missing.name and _MODULE.startswith(missing.name):
+            raise ImportError(_MOVED) from missing
+        raise
+
+
+def _is_entry(entry: Any) -> bool:
+    match entry:
+        case (str(), str(), made):
+            return callable(made)
+        case _:
+            return False
+
+
+def _made(cls: Callable[..., Any], **given: Any) -> Any:
+    return cls(**given)
