@@ -90,6 +90,19 @@ def of_call(stop: list[str] | None, kwargs: Mapping[str, Any]) -> dict[str, Any]
     return call
 
 
+def model_of(model: ChatOpenRouter, kwargs: Mapping[str, Any]) -> str:
+    """Return the slug of the model that a call asks: its own, or else the constructor's."""
+    named = of_call(None, kwargs).get("model")
+    return named if isinstance(named, str) else model.model_name
+
+
+def body_of(model: ChatOpenRouter, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the options add to the body of a call's request: those of the model, and over them those of the call."""
+    call = of_call(None, kwargs)
+    named = {name: value for name, value in call.items() if name in SPELLINGS}
+    return options_of(model).merged(ProviderOptions.of(call.get("provider_options"), **named)).body
+
+
 def wants_usage(model: ChatOpenRouter, options: ProviderOptions, kwargs: Mapping[str, Any]) -> bool:
     """Tell whether the last chunk of a stream has `usage_metadata`: by `stream_usage`, or in OpenAI's words, by `stream_options`.
 

@@ -6,6 +6,7 @@ https://github.com/langchain-ai/langchain/blob/master/libs/langchain_v1/langchai
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
@@ -44,6 +45,16 @@ def register(*, replace: bool = False) -> None:
         table[_THEIRS] = entry
         # It remembers the other class if it has made models of it.
         forget()
+
+
+def concrete(model: Any) -> Any:
+    """Return the model that one of `init_chat_model` with configurable fields stands for in this call; any other as it is."""
+    configurable = getattr(sys.modules.get(_MODULE), "_ConfigurableModel", None)
+    make = getattr(configurable, "_model", None)
+    if make is None or not isinstance(configurable, type) or not isinstance(model, configurable):
+        return model
+    made = make(model)
+    return getattr(made, "bound", made)
 
 
 def _loaded() -> ModuleType:

@@ -223,6 +223,7 @@ class Plain(ast.NodeTransformer):
         "anext": "next",
         "asyncio": "time",
         "_afetch": "_fetch",
+        "awrap_model_call": "wrap_model_call",
     }
     TWINS = frozenset(
         {
@@ -318,6 +319,11 @@ def methods(module: str, cls: str) -> dict[str, ast.AST]:
 def test_the_async_side_is_the_sync_side_with_await(module: str, sync: str, asynchronous: str):
     names = defined(module)
     assert plain(names[asynchronous]) == plain(names[sync])
+
+
+def test_the_async_side_of_a_middleware_is_the_sync_side_with_await():
+    own = methods("langchain_openrouter_opts.middleware.prompt_caching", "PromptCachingMiddleware")
+    assert plain(own["awrap_model_call"]) == plain(own["wrap_model_call"])
 
 
 @pytest.mark.parametrize("method", ["perform", "close"])

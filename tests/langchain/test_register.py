@@ -160,12 +160,14 @@ def said_without(missing: str, code: str) -> str:
             "ours.register()",
             "ImportError: register() is for `init_chat_model` and `create_agent`",
         ),
+        ("langchain", "ours.PromptCachingMiddleware", "ImportError: PromptCachingMiddleware is for agents"),
         (
             "langchain.chat_models.base",
             "ours.register()",
             "ImportError: langchain.chat_models.base keeps its",
         ),
+        ("langgraph", "ours.PromptCachingMiddleware", "ModuleNotFoundError: No module named 'langgraph'"),
     ],
 )
-def test_without_langchain_only_names_are_missing(missing: str, code: str, said: str) -> None:
+def test_without_langchain_only_agents_and_names_are_missing(missing: str, code: str, said: str) -> None:
     assert said_without(missing, code).startswith(said)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import assert_type
+from typing import Any, assert_type
 
+from langchain.agents import create_agent
+from langchain.agents.middleware import ModelFallbackMiddleware
 from langchain.chat_models import init_chat_model
 from langchain_core.language_models import BaseChatModel
 
-from langchain_openrouter_opts import register
+from langchain_openrouter_opts import ChatOpenRouter, PromptCachingMiddleware, register
+
+
+def cache(llm: ChatOpenRouter) -> None:
+    create_agent(llm, middleware=[PromptCachingMiddleware()])
+    create_agent(llm, middleware=[PromptCachingMiddleware(ttl="1h", conversation_ttl="5m", min_tokens=2000)])
+    create_agent(llm, middleware=[ModelFallbackMiddleware(llm), PromptCachingMiddleware()])
+    middleware: PromptCachingMiddleware[Any, Any] = PromptCachingMiddleware()
+    assert_type(middleware.min_tokens, int)
 
 
 def by_name() -> None:
