@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from llama_index.core.base.llms.types import ChatResponse
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from llamaindex_openrouter_opts.arguments import begun, parsed
 from llamaindex_openrouter_opts.errors import InvalidOutput
-from llamaindex_openrouter_opts.json_schema import strict_schema
+from openrouter_opts.json_schema import NotStrictError, strict_schema
 
 if TYPE_CHECKING:
     from llamaindex_openrouter_opts.llm import OpenRouter
@@ -121,13 +121,12 @@ def object_tool(output_cls: type[BaseModel]) -> dict[str, Any]:
 def response_format(output_cls: type[BaseModel], strict: bool | None = None) -> dict[str, Any]:
     """Return the `response_format` that asks for the object."""
     plain = output_cls.model_json_schema()
-    strictly = None if strict is False else strict_schema(plain)
-    named = {
-        "name": _name(plain.get("title"), output_cls),
-        "strict": strictly is not None,
-        "schema": strictly or plain,
-    }
-    return {"type": "json_schema", "json_schema": named}
+    name = _name(plain.get("title"), output_cls)
+    if strict is not False:
+        with suppress(NotStrictError):
+            named = {"name": name, "strict": True, "schema": strict_schema(plain)}
+            return {"type": "json_schema", "json_schema": named}
+    return {"type": "json_schema", "json_schema": {"name": name, "strict": False, "schema": plain}}
 
 
 def _name(title: str | None, output_cls: type[BaseModel]) -> str:

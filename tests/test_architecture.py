@@ -22,10 +22,16 @@ TREES = {name: ast.parse(source) for name, source in SOURCE.items()}
 
 # One line for each layer, lowest first; an import goes to a lower line. A name stands for the module and all that is in it.
 LAYERS = (
-    # facts: models, what they can and cost; text and money as values
-    {"openrouter_opts.catalog", "openrouter_opts.money.cost", "openrouter_opts.protocol.surrogates"},
-    # the wire: its types, its events, reasoning as it comes and as it is sent back
+    # facts: models, what they can and cost; text, schemas and money as values
     {
+        "openrouter_opts.catalog",
+        "openrouter_opts.json_schema",
+        "openrouter_opts.money.cost",
+        "openrouter_opts.protocol.surrogates",
+    },
+    # the wire: its types, its events, reasoning as it comes and as it is sent back; JSON in what a model writes
+    {
+        "openrouter_opts.json_text",
         "openrouter_opts.protocol.wire",
         "openrouter_opts.protocol.sse",
         "openrouter_opts.protocol.reasoning",

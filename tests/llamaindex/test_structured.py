@@ -12,10 +12,9 @@ from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.types import PydanticProgramMode
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from llamaindex_openrouter_opts import InvalidOutput, OpenRouter
-from llamaindex_openrouter_opts.json_schema import strict_schema
 from openrouter_opts.sandbox import Sandbox
 
 MakeLLM = Callable[..., OpenRouter]
@@ -245,29 +244,6 @@ def test_names_are_those_that_the_api_takes(make_llm: MakeLLM, sandbox: Sandbox)
     name = sandbox.last.body["response_format"]["json_schema"]["name"]
     assert name.startswith("G_int__of_a")
     assert len(name) == 64
-
-
-class Leaf(BaseModel):
-    size: int = 3
-
-
-class Tree(BaseModel):
-    name: str | None = None
-    leaf: Leaf = Field(description="The best one.")
-    leaves: list[Leaf] = []
-
-
-def test_a_strict_schema_requires_everything_and_allows_no_more() -> None:
-    schema = strict_schema(Tree.model_json_schema())
-
-    assert schema is not None
-    assert schema["required"] == ["name", "leaf", "leaves"]
-    assert schema["additionalProperties"] is False
-    assert schema["$defs"]["Leaf"]["required"] == ["size"]
-    assert "default" not in json.dumps(schema)
-    # A reference has nothing beside it, so the description moved the definition here.
-    assert schema["properties"]["leaf"]["properties"]["size"]["type"] == "integer"
-    assert schema["properties"]["leaf"]["description"] == "The best one."
 
 
 def test_a_schema_with_free_keys_is_not_asked_for_strictly(make_llm: MakeLLM, sandbox: Sandbox) -> None:
