@@ -6,12 +6,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from langchain_openrouter_opts.chat_models import ChatOpenRouter
+from langchain_openrouter_opts.errors import InvalidOutput, Refused, Truncated
 from langchain_openrouter_opts.registry import register
 
 if TYPE_CHECKING:
     from langchain_openrouter_opts.middleware import PromptCachingMiddleware
 
-__all__ = ["ChatOpenRouter", "PromptCachingMiddleware", "register"]
+__all__ = [
+    "ChatOpenRouter",
+    "InvalidOutput",
+    "PromptCachingMiddleware",
+    "Refused",
+    "Truncated",
+    "register",
+]
 
 # Imported when they are asked for: models and chains need `langchain-core`, and these need `langchain`.
 _HOME_OF = {"PromptCachingMiddleware": "middleware"}

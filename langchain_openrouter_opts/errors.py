@@ -67,7 +67,16 @@ class Forbidden(plain.Forbidden, core.ModelPermissionDeniedError):
     """Not allowed for this key."""
 
 
-class Moderated(plain.Moderated, core.ModelPermissionDeniedError):
+class Refused(plain.Refused, core.ModelPermissionDeniedError, core.OutputParserException):
+    """The model would not answer, or its provider's policy forbade it: a 403, or instead of the structured output that was asked for."""
+
+    # The twin of another error is made without langchain-core's constructor.
+    observation: str | None = None
+    llm_output: str | None = None
+    send_to_llm: bool = False
+
+
+class Moderated(plain.Moderated, Refused):
     """Moderation flagged the input."""
 
 
@@ -115,6 +124,19 @@ class Malformed(plain.Malformed, core.ModelAPIError):
     """What came is not what OpenRouter sends."""
 
 
+class InvalidOutput(Malformed, core.OutputParserException):
+    """The model wrote something else than the structured output that was asked for: no JSON, or JSON that doesn't fit the schema.
+
+    `partial` has what it wrote, and `llm_output` the text of it.
+    """
+
+
+class Truncated(InvalidOutput):
+    """The structured output was cut off; what there is of it is in `partial`, and is no answer. Another attempt would be as well."""
+
+    is_retryable = False
+
+
 class Empty(plain.Empty, core.ModelAPIError):
     """The answer has nothing in it."""
 
@@ -138,6 +160,7 @@ _TWINS: Final[dict[type[BaseException], type[plain.OpenRouterError]]] = {
         AuthenticationError,
         InsufficientCredits,
         Forbidden,
+        Refused,
         Moderated,
         GuardrailBlocked,
         NotFound,

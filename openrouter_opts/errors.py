@@ -14,7 +14,8 @@
     │  ├─ AuthenticationError            401
     │  ├─ InsufficientCredits            402
     │  ├─ Forbidden                      403
-    │  │  ├─ Moderated                   with reasons
+    │  │  ├─ Refused                     the model, or its provider's policy, would not answer
+    │  │  │  └─ Moderated                with reasons
     │  │  └─ GuardrailBlocked            with patterns
     │  ├─ NotFound                       404
     │  ├─ PayloadTooLarge                413
@@ -207,7 +208,11 @@ class Forbidden(APIError):
     """Not allowed for this key: 403."""
 
 
-class Moderated(Forbidden):
+class Refused(Forbidden):
+    """The model would not answer, or its provider's policy forbade it."""
+
+
+class Moderated(Refused):
     """Moderation flagged the input."""
 
     @property

@@ -28,6 +28,7 @@ from openrouter_opts.errors import (
     PayloadTooLarge,
     ProviderFailed,
     RateLimited,
+    Refused,
     ResponseView,
     ServerError,
     TimedOut,
@@ -93,6 +94,7 @@ _CLASS_OF_TYPE: Final[dict[str, type[APIError]]] = {
     # Its status is 503, which without a type means that the routing preferences left no provider.
     "provider_overloaded": Overloaded,
 }
+_REFUSALS: Final = frozenset({"content_policy_violation", "refusal"})
 # Providers behind OpenRouter word it themselves, and not every one has an `error_type`.
 _TOO_LONG: Final = re.compile(
     r"maximum context length|context[ _](length|window)|prompt is too long", re.IGNORECASE
@@ -295,13 +297,15 @@ def _class_of(
     if status == 400 and _TOO_LONG.search(message):
         return ContextLengthExceeded
     if status == 403:
-        return _kind_of_forbidden(metadata)
+        return _kind_of_forbidden(error_type, metadata)
     if status is None:
         return APIError
     return _BY_STATUS.get(status, ServerError if status >= 500 else APIError)
 
 
-def _kind_of_forbidden(metadata: Mapping[str, Any]) -> type[Forbidden]:
+def _kind_of_forbidden(error_type: str | None, metadata: Mapping[str, Any]) -> type[Forbidden]:
     if "patterns" in metadata:
         return GuardrailBlocked
-    return Moderated if "reasons" in metadata else Forbidden
+    if "reasons" in metadata:
+        return Moderated
+    return Refused if error_type in _REFUSALS else Forbidden

@@ -28,6 +28,7 @@ from openrouter_opts.errors import (
     PayloadTooLarge,
     ProviderFailed,
     RateLimited,
+    Refused,
     ServerError,
     TimedOut,
 )
@@ -73,8 +74,8 @@ BY_TYPE = [
     ("authentication", 401, AuthenticationError),
     ("payment_required", 402, InsufficientCredits),
     ("permission_denied", 403, Forbidden),
-    ("content_policy_violation", 403, Forbidden),
-    ("refusal", 403, Forbidden),
+    ("content_policy_violation", 403, Refused),
+    ("refusal", 403, Refused),
     ("not_found", 404, NotFound),
     ("image_not_found", 404, NotFound),
     ("precondition_failed", 412, BadRequest),
