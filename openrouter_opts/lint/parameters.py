@@ -11,7 +11,7 @@ from openrouter_opts.lint.body import Body, listed, models_of, provider_of
 from openrouter_opts.lint.endpoints import Serving
 from openrouter_opts.lint.finding import Finding
 
-# What is sent, and the value that changes nothing where it isn't supported.
+# What is sent, and the value that changes nothing where it isn't supported, unless support is required.
 _PLAIN: Final[Mapping[str, Any]] = {
     "temperature": 1,
     "top_p": 1,
@@ -42,11 +42,11 @@ class _Need:
     """Whether an answer without it is of no use, so that it has to be supported wherever the request may go."""
 
 
-def _needs(body: Body) -> Iterator[_Need]:
+def _needs(body: Body, *, must: bool) -> Iterator[_Need]:
     for name, value in body.items():
         if value is None:
             continue
-        if name in _PLAIN and value != _PLAIN[name]:
+        if name in _PLAIN and (must or value != _PLAIN[name]):
             yield _Need(name, (name,))
         elif name in _READ and (need := _READ[name](value, body)):
             yield need
@@ -132,7 +132,7 @@ def about_parameters(body: Body, serving: Sequence[Serving]) -> Iterator[Finding
     left = [endpoint for each in serving for endpoint in each.endpoints]
     must = provider_of(body).get("require_parameters") is True
     name = listed(model.id for model in models)
-    needs = [need for need in _needs(body) if all(_is_recorded(need, model) for model in models)]
+    needs = [need for need in _needs(body, must=must) if all(_is_recorded(need, model) for model in models)]
     lacking = [(need, [each for each in left if _lacks(each, need)]) for need in needs]
     nowhere = [need for need, without in lacking if len(without) == len(left)]
     for need in nowhere:

@@ -204,6 +204,12 @@ def test_a_required_parameter_that_no_endpoint_supports_is_found():
     )
 
 
+def test_a_value_that_changes_nothing_needs_support_where_that_is_required():
+    assert found(MODEL, top_p=1) == []
+    (line,) = found(MODEL, top_p=1, provider={"require_parameters": True})
+    assert line.startswith("top_p: no endpoint of acme/m supports it")
+
+
 def test_required_parameters_that_no_endpoint_has_together_are_found():
     one = endpoint("one", supported_parameters=frozenset({"seed"}))
     other = endpoint("other", supported_parameters=frozenset({"top_k"}))
