@@ -85,6 +85,9 @@ def of_call(stop: list[str] | None, kwargs: Mapping[str, Any]) -> dict[str, Any]
     if stop is not None:
         # An empty list takes the constructor's away.
         call["stop"] = stop or None
+    if call.get("tools") == []:
+        # Providers refuse an empty list; here too it takes the constructor's away.
+        call["tools"] = None
     if isinstance(call.get("response_format"), type):
         call["response_format"] = response_format(call["response_format"])
     return call

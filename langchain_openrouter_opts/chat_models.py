@@ -26,7 +26,7 @@ from langchain_openrouter_opts.events import Events, Steps, message_id
 from langchain_openrouter_opts.messages import wire_messages
 from langchain_openrouter_opts.profile import profile
 from langchain_openrouter_opts.results import MODEL_PROVIDER, chat_result, combined
-from langchain_openrouter_opts.tools import ToolLike, tool_names, wire_tool_choice, wire_tools
+from langchain_openrouter_opts.tools import ToolLike, one_at_a_time, tool_names, wire_tool_choice, wire_tools
 from openrouter_opts.catalog import Catalog
 from openrouter_opts.client import OpenRouterClient
 from openrouter_opts.errors import ConfigurationError
@@ -242,7 +242,7 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
         choice = wire_tool_choice(tool_choice, wired)
         given = {"tools": wired, "tool_choice": choice} if choice is not None else {"tools": wired}
         # Providers refuse an empty list of tools.
-        return self.bind(**(given if wired else {}), **kwargs)
+        return self.bind(**(given if wired else {}), **{**one_at_a_time(tool_choice), **kwargs})
 
     @override
     def with_structured_output(

@@ -70,7 +70,7 @@ def wire_tool_choice(
         tools: The converted tools.
 
     Raises:
-        ConfigurationError: It names a tool that isn't there.
+        ConfigurationError: It names a tool that isn't there, or none.
     """
     if choice is None or choice is False:
         return None
@@ -81,9 +81,24 @@ def wire_tool_choice(
     kind = choice.get("type")
     if kind in _WORDS:
         return _WORDS[kind]
-    if kind == "tool" or (kind is None and "name" in choice):
-        return _named(choice["name"], tools)
+    if kind in (None, "function", "tool"):
+        return _named(_name_in(choice), tools)
     return dict(choice)
+
+
+def _name_in(choice: Mapping[str, Any]) -> str:
+    held = choice.get("function")
+    name = held.get("name") if isinstance(held, Mapping) else choice.get("name")
+    if not isinstance(name, str):
+        raise ConfigurationError(f"tool_choice: {dict(choice)!r:.80} names no tool")
+    return name
+
+
+def one_at_a_time(choice: object) -> dict[str, bool]:
+    """Return the option for what Anthropic says within a choice: whether several calls may come at once."""
+    if isinstance(choice, Mapping) and isinstance(alone := choice.get("disable_parallel_tool_use"), bool):
+        return {"parallel_tool_calls": not alone}
+    return {}
 
 
 def tool_names(tools: Iterable[WireTool]) -> list[str]:

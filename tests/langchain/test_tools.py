@@ -128,6 +128,8 @@ def test_strict_tools_have_strict_schemas() -> None:
             {"type": "function", "function": {"name": "double"}},
         ),
         ({"type": "tool", "name": "double"}, {"type": "function", "function": {"name": "double"}}),
+        ({"type": "function", "name": "double"}, {"type": "function", "function": {"name": "double"}}),
+        ({"function": {"name": "double"}}, {"type": "function", "function": {"name": "double"}}),
         ({"type": "any"}, "required"),
         ({"type": "auto"}, "auto"),
         ({"type": "openrouter:datetime"}, {"type": "openrouter:datetime"}),
@@ -138,9 +140,45 @@ def test_a_tool_choice_can_be_written_in_many_ways(given: Any, wire: Any) -> Non
     assert wire_tool_choice(given, tools) == wire
 
 
-def test_the_choice_of_a_tool_that_is_not_there_is_refused(llm: ChatOpenRouter) -> None:
-    with pytest.raises(ConfigurationError, match="did you mean 'double'"):
-        llm.bind_tools([double], tool_choice="duoble")
+@pytest.mark.parametrize(
+    "choice",
+    [
+        "duoble",
+        {"type": "function", "function": {"name": "duoble"}},
+        {"type": "function", "name": "duoble"},
+        {"type": "tool", "name": "duoble"},
+        {"name": "duoble"},
+    ],
+)
+def test_the_choice_of_a_tool_that_is_not_there_is_refused(llm: ChatOpenRouter, choice: Any) -> None:
+    with pytest.raises(
+        ConfigurationError, match="tool_choice: there is no tool 'duoble'; did you mean 'double'"
+    ):
+        llm.bind_tools([double], tool_choice=choice)
+
+
+@pytest.mark.parametrize(
+    "choice", [{"type": "tool"}, {"type": "function", "function": {}}, {"nome": "double"}]
+)
+def test_a_choice_that_names_no_tool_is_refused(llm: ChatOpenRouter, choice: Any) -> None:
+    with pytest.raises(ConfigurationError, match="names no tool"):
+        llm.bind_tools([double], tool_choice=choice)
+
+
+@pytest.mark.parametrize(
+    ("choice", "given", "parallel"),
+    [
+        ({"type": "any", "disable_parallel_tool_use": True}, {}, False),
+        ({"type": "tool", "name": "double", "disable_parallel_tool_use": False}, {}, True),
+        ({"type": "any", "disable_parallel_tool_use": True}, {"parallel_tool_calls": True}, True),
+        ({"type": "any"}, {}, None),
+    ],
+)
+def test_anthropics_word_on_parallel_calls_counts(
+    llm: ChatOpenRouter, sandbox: Sandbox, choice: Any, given: Any, parallel: bool | None
+) -> None:
+    llm.bind_tools([double], tool_choice=choice, **given).invoke("What is twice 21?")
+    assert sandbox.last.body.get("parallel_tool_calls") is parallel
 
 
 def test_bound_tools_are_sent_with_what_was_said_about_them(llm: ChatOpenRouter, sandbox: Sandbox) -> None:
@@ -157,3 +195,7 @@ def test_bound_tools_are_sent_with_what_was_said_about_them(llm: ChatOpenRouter,
 def test_an_empty_list_of_tools_is_not_sent(llm: ChatOpenRouter, sandbox: Sandbox) -> None:
     llm.bind_tools([], tool_choice="any").invoke("hi")
     assert not sandbox.last.body.keys() & {"tools", "tool_choice"}
+    llm.bind(tools=[]).invoke("hi")
+    assert "tools" not in sandbox.last.body
+    llm.invoke("hi", tools=[])
+    assert "tools" not in sandbox.last.body
