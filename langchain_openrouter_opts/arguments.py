@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from langchain_openrouter_opts.structured import response_format
+from langchain_openrouter_opts.schemas import response_format
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.options import OPTIONS, OptionFields, ProviderOptions, nearest
 from openrouter_opts.options.table import SPELLINGS

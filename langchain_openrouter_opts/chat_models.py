@@ -26,10 +26,10 @@ from langchain_openrouter_opts.events import Events, Steps, message_id
 from langchain_openrouter_opts.messages import wire_messages
 from langchain_openrouter_opts.profile import profile
 from langchain_openrouter_opts.results import MODEL_PROVIDER, chat_result, combined
-from langchain_openrouter_opts.tools import ToolLike, one_at_a_time, tool_names, wire_tool_choice, wire_tools
+from langchain_openrouter_opts.schemas import Schema
+from langchain_openrouter_opts.tools import ToolLike, one_at_a_time, wire_tool_choice, wire_tools
 from openrouter_opts.catalog import Catalog
 from openrouter_opts.client import OpenRouterClient
-from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.http.secret import ENV_KEY
 from openrouter_opts.http.settings import Timeout
 from openrouter_opts.options import OptionFields, ProviderOptions
@@ -233,7 +233,8 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
                 `{"type": "openrouter:web_search"}`, which go out as they are.
             tool_choice: `"auto"`, `"none"`, `"required"` or `"any"`, `True` (any), the name of a tool, or what the API takes.
             strict: Whether arguments must keep to the schemas.
-            **kwargs: Any options, such as `parallel_tool_calls`.
+            **kwargs: Any options, such as `parallel_tool_calls`. With a `response_format`, which may be a pydantic class, the request
+                goes to endpoints that keep to it; see `with_structured_output`.
 
         Raises:
             ConfigurationError: `tool_choice` names a tool that isn't there.
@@ -241,13 +242,15 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
         wired = wire_tools(tools, strict=strict)
         choice = wire_tool_choice(tool_choice, wired)
         given = {"tools": wired, "tool_choice": choice} if choice is not None else {"tools": wired}
+        if kwargs.get("response_format") is not None:
+            kwargs = structured.formatted(self, kwargs, wired)
         # Providers refuse an empty list of tools.
         return self.bind(**(given if wired else {}), **{**one_at_a_time(tool_choice), **kwargs})
 
     @override
     def with_structured_output(
         self,
-        schema: structured.Schema | None = None,
+        schema: Schema | None = None,
         *,
         include_raw: bool = False,
         method: structured.Method | None = None,
@@ -256,33 +259,37 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
     ) -> Runnable[LanguageModelInput, Any]:
         """Return the model with its answers read into a schema.
 
+        An answer is taken whole or not at all. A stream shows a `dict`, or an instance of a pydantic class, as it grows, and ends with
+        what was read of the whole. Fences, prose and thinking around JSON don't count.
+
+        The request goes to endpoints that keep to the schema only: `require_parameters` is set, unless you say otherwise, or the catalogue
+        knows that another parameter of yours would leave no endpoint then. OpenRouter sends a request with tools to endpoints with tools
+        anyway; for `function_calling` it is set where the catalogue knows of endpoints that can be made to call one, and never with
+        `strict`, of which OpenRouter doesn't say whether it is a parameter of its own there.
+
         Args:
-            schema: A pydantic class (then answers are its instances), a `TypedDict`, a JSON Schema, or OpenAI's form of a tool or of a
-                response format. JSON mode does without.
+            schema: A pydantic class, or any other type that pydantic reads, such as `list[Person]` (then answers are its instances); a
+                `TypedDict`, a JSON Schema, or OpenAI's form of a tool or of a response format (then they are as the model wrote them).
+                What is no object is held by one on its way. JSON mode does without a schema.
             include_raw: Return `{"raw", "parsed", "parsing_error"}`, and raise nothing about an answer that can't be read.
             method: `json_schema`, the model's own structured outputs; `function_calling`; or `json_mode`, where the prompt has to say which
-                keys. By default `json_schema` for a model that the catalogue knows to support it, otherwise `function_calling`.
+                keys. By default `json_schema` if all models of the request are known to support it, by their `profile` or the
+                `catalog`; otherwise `function_calling`.
             strict: Whether the answer must keep to the schema; the schema is then made one that strict mode takes.
-            **kwargs: Any options, and `tools` that may be called before the answer.
+            **kwargs: Any options, and `tools` that may be called before the answer; it is `None` when they are. With `function_calling`
+                one of the tools has to be called then, and the schema's otherwise, unless `tool_choice` says something else.
 
         Raises:
-            ConfigurationError: There is no such method, or no schema.
+            ConfigurationError: There is no such method, no schema, or none that strict mode takes; raised at once. The others come with
+                the answer.
+            Refused: The model, a filter or a policy would not answer.
+            Truncated: The answer was cut off; what came is in `partial`.
+            InvalidOutput: The model wrote no JSON, or JSON that doesn't fit the schema; `Truncated` is one of these. All three are also
+                langchain-core's `OutputParserException`.
         """
-        chosen = structured.check_method(method or structured.method_for(self.model_name))
-        traced = {"kwargs": {"method": chosen, "strict": strict}, "schema": structured.titled(schema)}
-        if schema is None and chosen != "json_mode":
-            raise ConfigurationError(f"schema: {chosen} needs one")
-        if schema is not None and chosen == "function_calling":
-            tools = wire_tools([structured.titled(schema)], strict=strict)
-            (name,) = tool_names(tools)
-            calling = self.bind_tools(tools, tool_choice=name, ls_structured_output_format=traced, **kwargs)
-            return structured.read(calling, structured.tool_parser(schema, name), include_raw=include_raw)
-        form = {"type": "json_object"}
-        if chosen == "json_schema":
-            form = structured.response_format(schema, strict=strict)
-        tools = kwargs.pop("tools", ())
-        answering = self.bind_tools(tools, response_format=form, ls_structured_output_format=traced, **kwargs)
-        return structured.read(answering, structured.json_parser(schema), include_raw=include_raw)
+        return structured.answering(
+            self, schema, include_raw=include_raw, method=method, strict=strict, call=kwargs
+        )
 
     @override
     def get_num_tokens(self, text: str) -> int:

@@ -1,149 +1,172 @@
-"""Structured output: how it is asked for, and how it is read."""
+"""Structured output: by which method a model is asked for it, and what is sent."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
-from copy import deepcopy
-from operator import itemgetter
-from typing import Any, ClassVar, Final, Literal, TypeAlias, TypeGuard, cast, get_args
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast, get_args
 
-from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import AIMessage
-from langchain_core.output_parsers import BaseOutputParser, JsonOutputParser, PydanticOutputParser
-from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser, PydanticToolsParser
-from langchain_core.outputs import ChatGeneration, Generation
-from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
-from langchain_core.utils.function_calling import convert_to_json_schema
-from langchain_core.utils.pydantic import TBaseModel, is_basemodel_subclass
-from pydantic import BaseModel
+from langchain_core.runnables import Runnable
 
-from openrouter_opts.catalog import Catalog
+from langchain_openrouter_opts import arguments
+from langchain_openrouter_opts.answers import Answer, Asked
+from langchain_openrouter_opts.profile import profile
+from langchain_openrouter_opts.schemas import AnswerSchema, Schema, response_format
+from langchain_openrouter_opts.tools import WireTool, tool_names, wire_tools
+from openrouter_opts.catalog import Catalog, Model
 from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.lint import lint
+from openrouter_opts.lint.body import models_of
+from openrouter_opts.options import ProviderOptions
+from openrouter_opts.options.table import SPELLINGS
+from openrouter_opts.preflight import facts_of
+
+if TYPE_CHECKING:
+    from langchain_openrouter_opts.chat_models import ChatOpenRouter
 
 Method: TypeAlias = Literal["function_calling", "json_mode", "json_schema"]
-Schema: TypeAlias = Mapping[str, Any] | type
+Call: TypeAlias = dict[str, Any]
 
-_DEFAULT_NAME: Final = "Output"
-
-
-def method_for(model: str) -> Method:
-    """Choose for a model: its own support of JSON Schema if the catalogue knows of it, tool calls otherwise."""
-    return "json_schema" if Catalog.bundled().facts(model).structured_output else "function_calling"
+_JSON_MODE: Final = {"type": "json_object"}
+# Google's older models take tools or a response format, not both; langchain makes the same exception for its agents.
+_ONE_OF_BOTH: Final = re.compile(r"google/gemini-[12]\b")
 
 
-def check_method(method: str) -> Method:
-    """Return the method; raises `ConfigurationError` if there is no such method."""
+def answering(
+    llm: ChatOpenRouter,
+    given: Schema | None,
+    *,
+    include_raw: bool,
+    method: Method | None,
+    strict: bool | None,
+    call: Call,
+) -> Runnable[LanguageModelInput, Any]:
+    """Return a model with its answers read into a schema. The arguments are those of `ChatOpenRouter.with_structured_output`."""
+    if "response_format" in call:
+        raise ConfigurationError("response_format: is made of the schema here; leave it out")
+    tools, choice = wire_tools(call.pop("tools", None) or ()), call.pop("tool_choice", None)
+    body = _body(llm, call)
+    chosen = method_for(llm, body, has_tools=bool(tools)) if method is None else _checked(method)
+    schema = _schema(given, chosen, strict)
+    others = _functions([*body.get("tools", ()), *tools])
+    asked = Asked(schema, chosen == "function_calling", frozenset(others))
+    if schema is not None:
+        about = {"kwargs": {"method": chosen, "strict": strict}, "schema": schema.json_schema()}
+        call["ls_structured_output_format"] = about
+    if schema is not None and asked.by_tool:
+        tools, choice = [schema.tool(), *tools], _choice(choice, schema.name, others)
+        if not schema.strict and _can_be_forced(llm, body):
+            call = requiring(llm, call, tools)
+    elif schema is not None and chosen == "json_schema":
+        call["response_format"] = schema.response_format()
+    else:
+        call["response_format"] = _JSON_MODE
+    return llm.bind_tools(tools, tool_choice=choice, **call) | Answer(asked=asked, include_raw=include_raw)
+
+
+def _choice(choice: Any, name: str, others: Sequence[str]) -> Any:
+    if name in others:
+        raise ConfigurationError(f"tools: {name!r} is the name of the schema as well; rename one of them")
+    if choice is not None:
+        return choice
+    return "required" if others else name
+
+
+def formatted(llm: ChatOpenRouter, call: Call, tools: list[WireTool]) -> Call:
+    """Return a call with its `response_format` as it goes out, to endpoints that keep to it."""
+    form = response_format(call["response_format"])
+    call = {**call, "response_format": form}
+    return requiring(llm, call, tools) if form.get("type") in {"json_schema", "json_object"} else call
+
+
+def requiring(llm: ChatOpenRouter, call: Call, tools: list[WireTool]) -> Call:
+    """Return a call that goes only to endpoints that support all it says, since others would drop the schema silently.
+
+    Nothing is changed where the user has said something about `require_parameters`, or where no endpoint would be left: then another
+    parameter that no endpoint supports, which is dropped otherwise, would make every call fail.
+
+    Source: https://openrouter.ai/docs/guides/routing/provider-selection
+    """
+    body = _body(llm, {**call, "tools": tools} if tools else call)
+    provider = body.get("provider") or {}
+    if provider.get("require_parameters") is not None:
+        return call
+    required = {"provider": {**provider, "require_parameters": True}}
+    known = partial(facts_of, catalog=_catalog(llm))
+    alone = [{**body, "model": slug, "models": []} for slug in models_of(body)]
+    leaves_some = all(set(lint(each | required, known)) <= set(lint(each, known)) for each in alone)
+    return {**call, "require_parameters": True} if leaves_some else call
+
+
+def method_for(llm: ChatOpenRouter, body: Mapping[str, Any], *, has_tools: bool = False) -> Method:
+    """Choose what all models of a request can do: their own structured outputs if they have them, tool calls otherwise."""
+    slugs = models_of(body)
+    if has_tools and any(map(_ONE_OF_BOTH.search, slugs)):
+        return "function_calling"
+    return "json_schema" if all(_keeps_to_schemas(llm, slug) for slug in slugs) else "function_calling"
+
+
+def _keeps_to_schemas(llm: ChatOpenRouter, slug: str) -> bool:
+    """What the user says of the model, in its `profile`, counts for more than what is known of it."""
+    said = llm.profile
+    if slug == llm.model_name and said is not None and said != profile(slug):
+        return bool(said.get("structured_output"))
+    return _catalog(llm).facts(slug).structured_output
+
+
+def _can_be_forced(llm: ChatOpenRouter, body: Mapping[str, Any]) -> bool:
+    """Whether models are known to have endpoints that can be made to call a tool.
+
+    OpenRouter sends a request with tools to endpoints with tools anyway. Whether those can be forced to call one is another parameter,
+    which some models support nowhere; and it says nowhere whether a strict tool is a further one.
+    """
+    return all(
+        facts.known
+        and (facts.recorded_parameters is None or "tool_choice" in facts.recorded_parameters)
+        and "tool_choice" in facts.supported_parameters
+        for facts in _facts(llm, body)
+    )
+
+
+def _facts(llm: ChatOpenRouter, body: Mapping[str, Any]) -> list[Model]:
+    return [_catalog(llm).facts(slug) for slug in models_of(body)]
+
+
+def _catalog(llm: ChatOpenRouter) -> Catalog:
+    return Catalog.bundled() if llm.catalog is None else llm.catalog
+
+
+def _body(llm: ChatOpenRouter, call: Call) -> Mapping[str, Any]:
+    """Return a request's share of the body, but for its messages."""
+    said = arguments.of_call(None, call)
+    options = {name: value for name, value in said.items() if name in SPELLINGS}
+    over = ProviderOptions.of(said.get("provider_options"), **options)
+    return {"model": said.get("model") or llm.model_name, **arguments.options_of(llm).merged(over).body}
+
+
+def _checked(method: str) -> Method:
     if method in get_args(Method):
         return cast("Method", method)
     raise ConfigurationError(f"method: there are {', '.join(get_args(Method))}, and no {method!r}")
 
 
-def response_format(schema: Any, *, strict: bool | None = None) -> dict[str, Any]:
-    """Return the `response_format` that asks for a schema.
-
-    Args:
-        schema: A pydantic class, a `TypedDict`, a JSON Schema, or what the API itself takes, whole or its inner part.
-        strict: Whether the model must keep to the schema; then the schema is made one that strict mode takes: every property required,
-            and no others.
-    """
-    if isinstance(schema, Mapping):
-        if isinstance(schema.get("type"), str) and schema["type"].startswith("json_"):
-            return dict(schema)
-        if isinstance(schema.get("schema"), Mapping):
-            return {"type": "json_schema", "json_schema": dict(schema) | _strict(strict)}
-    json_schema = convert_to_json_schema(titled(schema), strict=strict)
-    named = {"name": json_schema["title"], "schema": json_schema}
-    return {"type": "json_schema", "json_schema": named | _strict(strict)}
+def _schema(given: Schema | None, method: Method, strict: bool | None) -> AnswerSchema | None:
+    if method == "json_mode":
+        if strict:
+            raise ConfigurationError("strict: JSON mode keeps to no schema; choose another method")
+        schema = None if given is None else replace(AnswerSchema.of(given), strict=None)
+        if schema and schema.key is not None:
+            raise ConfigurationError(
+                "schema: JSON mode answers with an object; choose another method, or a schema of an object"
+            )
+        return schema
+    if given is None:
+        raise ConfigurationError("schema: is missing; only method='json_mode' does without")
+    return AnswerSchema.of(given, strict=strict)
 
 
-def titled(schema: Any) -> Any:
-    """Return the schema; a JSON Schema without a title gets one, since tools and formats have names."""
-    if isinstance(schema, Mapping) and not schema.keys() & {"title", "name", "function", "toolSpec"}:
-        return {"title": _DEFAULT_NAME, **deepcopy(dict(schema))}
-    return schema
-
-
-def _strict(strict: bool | None) -> dict[str, bool]:
-    return {} if strict is None else {"strict": strict}
-
-
-def json_parser(schema: Schema | None) -> BaseOutputParser[Any]:
-    """Return what reads an answer in JSON: into the pydantic class, or else into a `dict`."""
-    if _is_pydantic(schema):
-        return PydanticAnswer(pydantic_object=schema)
-    return JsonAnswer()
-
-
-def tool_parser(schema: Schema, name: str) -> BaseOutputParser[Any]:
-    """Return what reads the call of the tool `name` that stands for the schema."""
-    if _is_pydantic(schema):
-        return PydanticCall(tools=[schema], first_tool_only=True)
-    return JsonCall(key_name=name, first_tool_only=True)
-
-
-def _is_pydantic(schema: object) -> TypeGuard[type[BaseModel]]:
-    return inspect.isclass(schema) and is_basemodel_subclass(schema)
-
-
-def read(
-    model: Runnable[LanguageModelInput, AIMessage], parser: BaseOutputParser[Any], *, include_raw: bool
-) -> Runnable[LanguageModelInput, Any]:
-    """Join a model and a parser; with `include_raw` the result has `raw`, `parsed` and `parsing_error`."""
-    if not include_raw:
-        return model | parser
-    parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
-    failed = RunnablePassthrough.assign(parsed=lambda _: None)
-    return RunnableMap(raw=model) | parsed.with_fallbacks([failed], exception_key="parsing_error")
-
-
-class _Complete:
-    """A parser that refuses half an answer: cut-off JSON can be mended into an object that nobody meant."""
-
-    reads_calls: ClassVar = False
-
-    def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
-        message = result[0].message if isinstance(result[0], ChatGeneration) else None
-        if isinstance(message, AIMessage):
-            problem = self._problem(message, partial=partial)
-            if problem:
-                raise OutputParserException(problem, llm_output=message.text)
-            if message.tool_calls and not self.reads_calls and not message.text:
-                # Another tool comes first; the answer follows in a later turn.
-                return None
-        return super().parse_result(result, partial=partial)  # type: ignore[misc]  # it is mixed into parsers
-
-    def _problem(self, message: AIMessage, *, partial: bool) -> str | None:
-        reason = message.response_metadata.get("finish_reason")
-        if refusal := message.additional_kwargs.get("refusal"):
-            return None if partial and reason is None else f"the model refused: {refusal}"
-        if reason == "length":
-            return "the answer was cut off at the token limit: raise `max_tokens`"
-        if reason == "content_filter":
-            return "the answer was stopped by a content filter"
-        over = reason is not None or not partial
-        if self.reads_calls and over and not message.tool_calls:
-            said = "with arguments that are no JSON object" if message.invalid_tool_calls else "not"
-            return f"the model called the tool {said}, and said: {message.text!r}"
-        return None
-
-
-class PydanticAnswer(_Complete, PydanticOutputParser[TBaseModel]):
-    """Reads an answer in JSON into a pydantic class."""
-
-
-class JsonAnswer(_Complete, JsonOutputParser):
-    """Reads an answer in JSON into a `dict`."""
-
-
-class PydanticCall(_Complete, PydanticToolsParser):
-    """Reads a tool call into a pydantic class."""
-
-    reads_calls: ClassVar = True
-
-
-class JsonCall(_Complete, JsonOutputKeyToolsParser):
-    """Reads a tool call into a `dict`."""
-
-    reads_calls: ClassVar = True
+def _functions(tools: Sequence[WireTool]) -> list[str]:
+    return tool_names(tool for tool in tools if tool.get("type") == "function")

@@ -42,7 +42,7 @@ def preflight(body: Body, check: Check, catalog: Catalog | None = None) -> None:
     if check == "off" or not is_worth_linting(body):
         return
     known = Catalog.bundled() if catalog is None else catalog
-    findings = lint(body, partial(_facts, catalog=known))
+    findings = lint(body, partial(facts_of, catalog=known))
     if findings and check == "error":
         raise ConfigurationError("\n".join(map(str, findings)))
     for finding in findings:
@@ -51,8 +51,8 @@ def preflight(body: Body, check: Check, catalog: Catalog | None = None) -> None:
             warnings.warn(str(finding), UserWarning, stack_level())
 
 
-def _facts(slug: str, catalog: Catalog) -> Model | None:
-    """The facts that hold for a slug. Those of a "latest" may be another model's by now, and a variant may have its own."""
+def facts_of(slug: str, catalog: Catalog) -> Model | None:
+    """Return the facts that certainly hold for a slug. Those of a "latest" may be another model's by now, and a variant may have its own."""
     facts = None if slug.startswith("~") else catalog.get(slug)
     if facts is None or slug == facts.id:
         return facts
