@@ -71,7 +71,7 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
     openrouter_api_base: str | None = Field(default=None, alias="base_url")
     """By default `OPENROUTER_API_BASE`, or else OpenRouter."""
     request_timeout: Any = Field(default=None, alias="timeout")
-    """Seconds, or an `openrouter_opts.Timeout` that tells the phases apart."""
+    """Seconds, `(connect, read)`, an `openrouter_opts.Timeout` that tells the phases apart, or an `httpx.Timeout`."""
     max_retries: int = 2
     """Further attempts after the first; nothing is tried again once a part of the answer has come."""
     retry_uncertain: bool = False
@@ -347,8 +347,8 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
             kwargs.update(arguments.plain(arguments.fields_of(self)))
             if self.provider_options is not None:
                 kwargs["provider_options"] = arguments.plain(self.provider_options)
-            if isinstance(self.request_timeout, Timeout):
-                kwargs["request_timeout"] = asdict(self.request_timeout)
+            if not isinstance(self.request_timeout, int | float | None):
+                kwargs["request_timeout"] = asdict(Timeout.of(self.request_timeout))
         return written
 
     @override

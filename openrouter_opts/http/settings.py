@@ -45,7 +45,7 @@ class Timeout:
         """Read a timeout.
 
         A number of seconds bounds the wait for the answer to begin and for each further byte; `None` means the defaults; a mapping
-        names the phases; an `httpx.Timeout`, or anything else with `connect` and `read`, is understood.
+        names the phases; a pair is `(connect, read)`; an `httpx.Timeout`, or anything else with `connect` and `read`, is understood.
         """
         if isinstance(given, Timeout):
             return given
@@ -55,10 +55,13 @@ class Timeout:
             return _from_mapping(given)
         if isinstance(given, int | float):
             return cls(connect=min(5.0, given), first_byte=given, idle=given)
+        if isinstance(given, tuple | list) and len(given) in {2, 4}:
+            # Of four, as httpx has them, the others bound the writing and the wait for a free connection.
+            return cls(connect=given[0], first_byte=given[1], idle=given[1])
         if hasattr(given, "connect") and hasattr(given, "read"):
             return cls(connect=given.connect, first_byte=given.read, idle=given.read)
         raise ConfigurationError(
-            f"timeout: needs seconds, a `Timeout` or a mapping of its fields, got {given!r}"
+            f"timeout: needs seconds, `(connect, read)`, a `Timeout` or a mapping of its fields, got {given!r}"
         )
 
 
