@@ -14,6 +14,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.block_translators import register_translator
 from langchain_core.messages.content import ContentBlock
 
+from langchain_openrouter_opts.media import mime_type_of_sound
 from langchain_openrouter_opts.results import MODEL_PROVIDER
 
 Block = dict[str, Any]
@@ -25,6 +26,9 @@ _INDEXES: Final = {
     "audio": "lc_au_{}",
     "non_standard": "lc_rf_{}",
 }
+
+
+_OF_CITATIONS: Final = frozenset({"url", "title", "start_index", "end_index", "content", "cited_text"})
 
 
 def register() -> None:
@@ -70,7 +74,7 @@ def _output(message: AIMessage) -> Iterator[Block]:
 def _reasoning(extra: Mapping[str, Any]) -> Iterator[Block]:
     """Yield the reasoning as one block; its `extras` hold what a later turn, and other integrations, need of it."""
     text, details = extra.get("reasoning_content"), extra.get("reasoning_details")
-    if not text and not details:
+    if not text and details is None:
         return
     block: Block = {"type": "reasoning", "reasoning": text or ""}
     if details is not None:
@@ -92,6 +96,7 @@ def _annotation(each: Mapping[str, Any]) -> Block:
         "start_index": said.get("start_index"),
         "end_index": said.get("end_index"),
         "cited_text": said.get("content") or said.get("cited_text"),
+        "extras": {key: value for key, value in said.items() if key not in _OF_CITATIONS} or None,
     }
     return {key: value for key, value in citation.items() if value is not None}
 
@@ -105,10 +110,10 @@ def _image(each: Mapping[str, Any]) -> Block:
 
 
 def _audio(audio: Mapping[str, Any]) -> Block:
-    extras = {key: value for key, value in audio.items() if key not in {"data", "format"}}
-    # Which format it is stands in the request alone; the answer may repeat it.
-    kind = {"mime_type": f"audio/{audio['format']}"} if audio.get("format") else {}
-    return {"type": "audio", "base64": audio.get("data") or "", **kind, "extras": extras}
+    data = audio.get("data") or ""
+    kind = {"mime_type": mime_type_of_sound(data)} if data else {}
+    extras = {key: value for key, value in audio.items() if key != "data"}
+    return {"type": "audio", "base64": data, **kind, "extras": extras}
 
 
 def _calls(message: AIMessage) -> Iterator[Block]:

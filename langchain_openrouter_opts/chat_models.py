@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun, Callbacks
 from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.load import dumpd
 from langchain_core.load.serializable import SerializedConstructor, SerializedNotImplemented
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.utils import count_tokens_approximately
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, Generation
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, Generation, LLMResult
 from langchain_core.runnables import Runnable
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, SkipValidation
 from typing_extensions import override
@@ -23,7 +23,14 @@ from langchain_openrouter_opts import arguments, blocks, structured
 from langchain_openrouter_opts.errors import ModelErrors
 from langchain_openrouter_opts.messages import wire_messages
 from langchain_openrouter_opts.profile import profile
-from langchain_openrouter_opts.results import MODEL_PROVIDER, chat_result, chunk, combined, last_chunk
+from langchain_openrouter_opts.results import (
+    MODEL_PROVIDER,
+    chat_result,
+    chunk,
+    combined,
+    last_chunk,
+    with_output,
+)
 from langchain_openrouter_opts.tools import ToolLike, tool_names, wire_tool_choice, wire_tools
 from openrouter_opts.catalog import Catalog
 from openrouter_opts.client import OpenRouterClient
@@ -188,6 +195,26 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
                 async for delta in stream:
                     yield chunk(delta)
                 yield last_chunk(stream.completion, usage=usage)
+
+    @override
+    def generate(
+        self,
+        messages: list[list[BaseMessage]],
+        stop: list[str] | None = None,
+        callbacks: Callbacks = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        return with_output(super().generate(messages, stop, callbacks, **kwargs))
+
+    @override
+    async def agenerate(
+        self,
+        messages: list[list[BaseMessage]],
+        stop: list[str] | None = None,
+        callbacks: Callbacks = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        return with_output(await super().agenerate(messages, stop, callbacks, **kwargs))
 
     @override
     def bind_tools(
