@@ -71,12 +71,20 @@ class _Said:
         self.other.setdefault(name, []).extend(each)
 
 
+_HELD_BESIDE: Final = frozenset({"audio", "executed_tools", "reasoning", "tool_outputs"})
+"""Where integrations keep blocks that are not in the content."""
+
+
 def _is_foreign(message: AIMessage) -> bool:
     return bool(message.response_metadata.get("model_provider", MODEL_PROVIDER) != MODEL_PROVIDER)
 
 
 def _sorted_out(message: AIMessage, where: str) -> _Said:
     said = _Said(_is_foreign(message))
+    if isinstance(message.content, str) and _HELD_BESIDE.isdisjoint(message.additional_kwargs):
+        # Most messages with tool calls are this.
+        said.content = [{"type": "text", "text": message.content}]
+        return said
     placed = [*_beside(message.additional_kwargs, f"{where}.additional_kwargs"), *_blocks(message, where)]
     blocks = [block for _, block in placed]
     # What the reasoning tells of needs no text.
@@ -92,12 +100,14 @@ def _sorted_out(message: AIMessage, where: str) -> _Said:
 def _blocks(message: AIMessage, where: str) -> Iterator[tuple[str, Block]]:
     """Yield the blocks of a message's content, with their paths."""
     content = message.content
+    is_heard = False
     for index, each in enumerate([content] if isinstance(content, str) else content):
         block: Block = {"type": "text", "text": each} if isinstance(each, str) else each
         if block.get("type") == "non_standard" and isinstance(value := block.get("value"), Mapping):
             block = value
+        is_heard = is_heard or block.get("type") == "audio"
         yield f"{where}.content[{index}]", block
-    audio = message.additional_kwargs.get("audio")
+    audio = None if is_heard else message.additional_kwargs.get("audio")
     if isinstance(audio, bytes):
         # Of langchain-google-genai, which takes it for WAV too.
         yield f"{where}.additional_kwargs.audio", {"type": "audio", "base64": audio, "mime_type": "audio/wav"}

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
+from langchain_openrouter_opts.media import Block
 from openrouter_opts.protocol.completion import ToolCall
 from openrouter_opts.protocol.replay import json_text
-
-Block: TypeAlias = Mapping[str, Any]
 
 
 class Call(NamedTuple):
