@@ -175,7 +175,7 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
         with ModelErrors():
             call = arguments.of_call(stop, kwargs)
             usage = arguments.wants_usage(self, self._made_ready().options, kwargs)
-            with self.client.stream(wire_messages(messages), **call) as stream:
+            with self.client.stream(wire_messages(messages), one_answer=True, **call) as stream:
                 for delta in stream:
                     yield chunk(delta)
                 yield last_chunk(stream.completion, usage=usage)
@@ -191,7 +191,7 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
         with ModelErrors():
             call = arguments.of_call(stop, kwargs)
             usage = arguments.wants_usage(self, self._made_ready().options, kwargs)
-            async with self.client.astream(wire_messages(messages), **call) as stream:
+            async with self.client.astream(wire_messages(messages), one_answer=True, **call) as stream:
                 async for delta in stream:
                     yield chunk(delta)
                 yield last_chunk(stream.completion, usage=usage)
