@@ -379,6 +379,13 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
         return written
 
     @override
+    def __eq__(self, other: object) -> bool:
+        # What is made of the fields is no part of a model.
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    __hash__ = None  # type: ignore[assignment]  # as pydantic has it: fields may change
+
+    @override
     def __getstate__(self) -> dict[Any, Any]:
         # A pickle has neither key nor connections; where it is opened, the key comes from the environment.
         state = super().__getstate__()
