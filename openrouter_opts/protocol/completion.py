@@ -5,6 +5,7 @@ Frozen, and equal when their contents are. Whatever OpenRouter sends that has no
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -61,14 +62,25 @@ class ToolCall:
 
     @property
     def args(self) -> dict[str, Any] | None:
-        """The arguments as a mapping, or `None` when the text is no JSON object. No text at all means no arguments."""
+        """The arguments as a mapping, or `None` when the text is no JSON object. No text at all means no arguments.
+
+        A raw line break or tab inside a string is let pass: JSON forbids it, models write it, and nothing else can be meant.
+        """
         if not self.arguments.strip():
             return {}
         try:
             parsed = from_json(self.arguments)
         except ValueError:
-            return None
+            parsed = _with_raw_controls(self.arguments)
         return parsed if isinstance(parsed, dict) else None
+
+
+def _with_raw_controls(text: str) -> Any:
+    try:
+        # Written again and read strictly, since the lenient parser lets half characters pass too.
+        return from_json(json.dumps(json.loads(text, strict=False)))
+    except (ValueError, RecursionError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)

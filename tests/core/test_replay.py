@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from openrouter_opts.protocol.replay import once_each, sendable
+from openrouter_opts.protocol.replay import once_each, sendable, tool_call
 
 SIGNED = {"type": "reasoning.text", "text": "Hm.", "signature": "s", "format": "anthropic-claude-v1"}
 UNSIGNED = {"type": "reasoning.text", "text": "Hm.", "format": "anthropic-claude-v1"}
@@ -45,3 +45,18 @@ def test_an_entry_goes_back_with_the_first_message_that_has_it() -> None:
         {},
         {"reasoning_details": []},
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sent"),
+    [
+        ('{"b":1, "a":2}', '{"b":1, "a":2}'),
+        ({"b": 1, "é": None}, '{"b": 1, "é": null}'),
+        ("", "{}"),
+        (None, "{}"),
+        ('{"code": "a\nb"}', '{"code": "a\\nb"}'),
+        ('{"cut": "he', '{"INVALID_JSON": "{\\"cut\\": \\"he"}'),
+    ],
+)
+def test_arguments_go_back_as_the_model_wrote_them_if_they_are_json(arguments, sent) -> None:
+    assert tool_call(0, "c1", "f", arguments)["function"]["arguments"] == sent
