@@ -109,6 +109,14 @@ class Choice:
     """The provider's own word for it."""
     logprobs: Mapping[str, Any] | None = None
 
+    def args_of(self, call: ToolCall) -> dict[str, Any] | None:
+        """Return the arguments with which a call of this answer may be run, or `None` if it must not be.
+
+        A call that the token limit cut off before its arguments looks like a call without any, so then it isn't taken for one.
+        """
+        cut_off = self.finish_reason == "length" and not call.arguments.strip()
+        return None if cut_off else call.args
+
 
 _NO_CHOICE = Choice()
 
