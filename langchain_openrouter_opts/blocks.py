@@ -8,23 +8,46 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.block_translators import register_translator
 from langchain_core.messages.content import ContentBlock
+from langchain_core.messages.tool import ToolCallChunk
 
 from langchain_openrouter_opts.results import MODEL_PROVIDER
+from openrouter_opts.protocol.completion import ToolCall
+from openrouter_opts.protocol.decode import arguments_text
 
-Block = dict[str, Any]
+Block: TypeAlias = dict[str, Any]
 
 _INDEXES: Final = {
     "reasoning": "lc_rs_{}",
     "text": "lc_txt_{}",
     "image": "lc_img_{}",
     "audio": "lc_au_{}",
+    "server_tool_call": "lc_st_{}",
+    "server_tool_result": "lc_sr_{}",
     "non_standard": "lc_rf_{}",
 }
+
+# What comes piece by piece comes first, in the order in which models write it; then what a stream has only at its end.
+_RANKS: Final = {
+    "reasoning": 0,
+    "text": 1,
+    "tool_call": 2,
+    "tool_call_chunk": 2,
+    "invalid_tool_call": 2,
+    "image": 3,
+    "audio": 4,
+    "server_tool_call": 5,
+    "server_tool_result": 5,
+    "non_standard": 6,
+}
+_LAST: Final = 7
+
+CALLS: Final = frozenset({"tool_call", "tool_call_chunk", "invalid_tool_call"})
+"""The types of blocks that a tool call may be."""
 
 
 def register() -> None:
@@ -33,21 +56,64 @@ def register() -> None:
 
 
 def content_blocks(message: AIMessage) -> list[ContentBlock]:
-    """Return the blocks of a whole message: reasoning, text, media, then tool calls."""
-    blocks = [*_output(message), *_calls(message)]
-    return cast("list[ContentBlock]", blocks)
+    """Return the blocks of a whole message."""
+    return cast("list[ContentBlock]", sorted([*_output(message), *calls(message)], key=_rank))
 
 
 def content_blocks_of_chunk(message: AIMessageChunk) -> list[ContentBlock]:
     """Return what a chunk adds to each block; of the sum of all chunks, the blocks."""
     counts: Counter[str] = Counter()
-    blocks = []
+    blocks: list[Block] = []
     for block in _output(message):
         kind = block["type"]
         blocks.append({**block, "index": _INDEXES[kind].format(counts[kind])})
         counts[kind] += 1
-    calls = _calls(message) if message.chunk_position == "last" else _call_pieces(message)
-    return cast("list[ContentBlock]", [*blocks, *calls])
+    over = message.chunk_position == "last"
+    blocks += calls(message) if over else map(call_piece, message.tool_call_chunks)
+    return cast("list[ContentBlock]", sorted(blocks, key=_rank))
+
+
+def whole_content(message: AIMessageChunk) -> list[str | Block]:
+    """Return the content of a sum of chunks in `output_version="v1"`: in the order of a whole message, its calls as they were read."""
+    content = [each for each in message.content if each and _kind(each) not in CALLS]
+    return sorted([*content, *calls(message)], key=_rank)
+
+
+def _rank(block: str | Block) -> int:
+    if isinstance(block, dict) and block.get("type") == "reasoning" and not block.get("reasoning"):
+        # Reasoning that isn't shown: a stream has its encrypted items only at the end.
+        return _LAST
+    return _RANKS.get(_kind(block), _LAST)
+
+
+def _kind(block: str | Block) -> str:
+    # A sum that begins with an empty plain chunk has that chunk's text among the blocks.
+    return "text" if isinstance(block, str) else str(block.get("type"))
+
+
+def calls(message: AIMessage) -> Iterator[Block]:
+    """Yield the blocks of the tool calls: first those that may be run, then the others."""
+    for call in message.tool_calls:
+        yield {"type": "tool_call", "id": call.get("id"), "name": call["name"], "args": call["args"]}
+    for broken in message.invalid_tool_calls:
+        yield {
+            "type": "invalid_tool_call",
+            "id": broken["id"],
+            "name": broken["name"],
+            "args": broken["args"],
+            "error": broken["error"],
+        }
+
+
+def call_piece(piece: ToolCallChunk) -> Block:
+    """Return the block of a piece of a tool call."""
+    return {
+        "type": "tool_call_chunk",
+        "id": piece.get("id"),
+        "name": piece.get("name"),
+        "args": piece.get("args"),
+        "index": f"lc_tc_{piece.get('index')}",
+    }
 
 
 def _output(message: AIMessage) -> Iterator[Block]:
@@ -55,6 +121,7 @@ def _output(message: AIMessage) -> Iterator[Block]:
         # Not as we made it: langchain-core reads such content better.
         raise NotImplementedError
     extra = message.additional_kwargs
+    details = extra.get("reasoning_details") or ()
     yield from _reasoning(extra)
     annotations = [_annotation(each) for each in extra.get("annotations") or ()]
     if message.content or annotations:
@@ -63,6 +130,9 @@ def _output(message: AIMessage) -> Iterator[Block]:
     yield from (_image(each) for each in extra.get("images") or ())
     if audio := extra.get("audio"):
         yield _audio(audio)
+    served = [entry for entry in details if entry.get("type") == "reasoning.server_tool_call"]
+    for number, entry in enumerate(served):
+        yield from _server_tool(entry, number)
     if refusal := extra.get("refusal"):
         yield {"type": "non_standard", "value": {"type": "refusal", "refusal": refusal}}
 
@@ -73,11 +143,28 @@ def _reasoning(extra: Mapping[str, Any]) -> Iterator[Block]:
     if not text and not details:
         return
     block: Block = {"type": "reasoning", "reasoning": text or ""}
-    if details is not None:
+    if details:
         signatures = [entry["signature"] for entry in details if entry.get("signature")]
         signed = {"signature": signatures[0]} if len(signatures) == 1 else {}
         block["extras"] = {**signed, "reasoning_details": details}
     yield block
+
+
+def _server_tool(entry: Mapping[str, Any], number: int) -> Iterator[Block]:
+    """Yield a call that OpenRouter made and answered itself, and its result."""
+    call_id = entry.get("tool_call_id") or f"server_tool_{number}"
+    written = arguments_text(entry.get("arguments"))
+    args = ToolCall("", "", written).args
+    call: Block = {"type": "server_tool_call", "id": call_id, "name": entry.get("tool_name") or ""}
+    yield (
+        {**call, "args": args} if args is not None else {**call, "args": {}, "extras": {"arguments": written}}
+    )
+    yield {
+        "type": "server_tool_result",
+        "tool_call_id": call_id,
+        "status": "success",
+        "output": entry.get("result"),
+    }
 
 
 def _annotation(each: Mapping[str, Any]) -> Block:
@@ -109,19 +196,3 @@ def _audio(audio: Mapping[str, Any]) -> Block:
     # Which format it is stands in the request alone; the answer may repeat it.
     kind = {"mime_type": f"audio/{audio['format']}"} if audio.get("format") else {}
     return {"type": "audio", "base64": audio.get("data") or "", **kind, "extras": extras}
-
-
-def _calls(message: AIMessage) -> Iterator[Block]:
-    for call in message.tool_calls:
-        yield {"type": "tool_call", "id": call.get("id"), "name": call["name"], "args": call["args"]}
-
-
-def _call_pieces(message: AIMessageChunk) -> Iterator[Block]:
-    for call in message.tool_call_chunks:
-        yield {
-            "type": "tool_call_chunk",
-            "id": call.get("id"),
-            "name": call.get("name"),
-            "args": call.get("args"),
-            "index": f"lc_tc_{call.get('index')}",
-        }
