@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun, Callbacks
 from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
@@ -20,17 +20,12 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, SkipValidation
 from typing_extensions import override
 
 from langchain_openrouter_opts import arguments, blocks, structured
+from langchain_openrouter_opts.chunks import Chunks
 from langchain_openrouter_opts.errors import ModelErrors
+from langchain_openrouter_opts.events import Events, Steps, message_id
 from langchain_openrouter_opts.messages import wire_messages
 from langchain_openrouter_opts.profile import profile
-from langchain_openrouter_opts.results import (
-    MODEL_PROVIDER,
-    chat_result,
-    chunk,
-    combined,
-    last_chunk,
-    with_output,
-)
+from langchain_openrouter_opts.results import MODEL_PROVIDER, chat_result, combined, with_output
 from langchain_openrouter_opts.tools import ToolLike, tool_names, wire_tool_choice, wire_tools
 from openrouter_opts.catalog import Catalog
 from openrouter_opts.client import OpenRouterClient
@@ -39,6 +34,11 @@ from openrouter_opts.http.secret import ENV_KEY
 from openrouter_opts.http.settings import Timeout
 from openrouter_opts.options import OptionFields, ProviderOptions
 from openrouter_opts.preflight import Check
+
+if TYPE_CHECKING:
+    from langchain_protocol.protocol import MessagesData
+
+T = TypeVar("T")
 
 blocks.register()
 
@@ -172,29 +172,50 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        with ModelErrors():
-            call = arguments.of_call(stop, kwargs)
-            usage = arguments.wants_usage(self, self._made_ready().options, kwargs)
-            with self.client.stream(wire_messages(messages), one_answer=True, **call) as stream:
-                for delta in stream:
-                    yield chunk(delta)
-                yield last_chunk(stream.completion, usage=usage)
+        return self._produced(Chunks(), messages, stop, **kwargs)
 
     @override
-    async def _astream(
+    def _astream(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
+        return self._aproduced(Chunks(), messages, stop, **kwargs)
+
+    # No base declares these two: langchain-core looks for them by name, and otherwise makes events of chunks.
+    def _stream_chat_model_events(self, messages: list[BaseMessage], **call: Any) -> Iterator[MessagesData]:
+        return self._produced(Events(message_id(call.pop("run_manager"))), messages, **call)
+
+    def _astream_chat_model_events(
+        self, messages: list[BaseMessage], **call: Any
+    ) -> AsyncIterator[MessagesData]:
+        return self._aproduced(Events(message_id(call.pop("run_manager"))), messages, **call)
+
+    def _produced(
+        self, steps: Steps[T], messages: list[BaseMessage], stop: list[str] | None, **kwargs: Any
+    ) -> Iterator[T]:
         with ModelErrors():
             call = arguments.of_call(stop, kwargs)
-            usage = arguments.wants_usage(self, self._made_ready().options, kwargs)
+            counted = arguments.wants_usage(self, self._made_ready().options, kwargs)
+            with self.client.stream(wire_messages(messages), one_answer=True, **call) as stream:
+                for delta in stream:
+                    yield from steps.take(delta)
+                yield from steps.end(stream.completion, counted=counted)
+
+    async def _aproduced(
+        self, steps: Steps[T], messages: list[BaseMessage], stop: list[str] | None, **kwargs: Any
+    ) -> AsyncIterator[T]:
+        with ModelErrors():
+            call = arguments.of_call(stop, kwargs)
+            counted = arguments.wants_usage(self, self._made_ready().options, kwargs)
             async with self.client.astream(wire_messages(messages), one_answer=True, **call) as stream:
                 async for delta in stream:
-                    yield chunk(delta)
-                yield last_chunk(stream.completion, usage=usage)
+                    for each in steps.take(delta):
+                        yield each
+                for each in steps.end(stream.completion, counted=counted):
+                    yield each
 
     @override
     def generate(

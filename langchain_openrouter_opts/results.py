@@ -1,8 +1,4 @@
-"""OpenRouter's answers as LangChain's messages and results.
-
-Whatever the answer says once is on exactly one chunk of a stream, the last: `AIMessageChunk.__add__` joins strings, adds up integers, and
-raises for two floats that differ.
-"""
+"""OpenRouter's answers as LangChain's messages and results: whole ones. `chunks` and `events` bring the same message in steps."""
 
 from __future__ import annotations
 
@@ -10,13 +6,12 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, InvalidToolCall
+from langchain_core.messages import AIMessage, BaseMessage, InvalidToolCall
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
-from langchain_core.messages.tool import ToolCall, ToolCallChunk
+from langchain_core.messages.tool import ToolCall
 from langchain_core.messages.tool import invalid_tool_call as invalid
 from langchain_core.messages.tool import tool_call as valid
-from langchain_core.messages.tool import tool_call_chunk as piece
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
+from langchain_core.outputs import ChatGeneration, ChatResult, LLMResult
 
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.protocol.completion import Choice, Completion, Delta, Usage
@@ -30,41 +25,46 @@ _INPUT_DETAILS: Final = {"cached_tokens": "cache_read", "cache_write_tokens": "c
 def chat_result(completion: Completion) -> ChatResult:
     """Return every choice as a generation; what the call used and cost is on the first, since it was paid once."""
     generations = [
-        ChatGeneration(message=_message(completion, choice, paid=not index))
+        ChatGeneration(message=_message(completion, choice, paid=not index, counted=not index))
         for index, choice in enumerate(completion.choices)
     ]
     return ChatResult(generations=generations, llm_output=_output(completion))
 
 
-def chunk(delta: Delta) -> ChatGenerationChunk:
-    """Return what one step of a stream adds; raises `ConfigurationError` for a second answer, which would be mixed into the first."""
+def whole_message(completion: Completion, *, counted: bool = True) -> AIMessage:
+    """Return the answer as one message.
+
+    Args:
+        completion: The answer; its first choice counts.
+        counted: Whether the message says how many tokens it took.
+    """
+    return _message(completion, completion.choice, paid=True, counted=counted)
+
+
+def one_answer(delta: Delta) -> None:
+    """Raise `ConfigurationError` for a piece of a second answer, which would be mixed into the first."""
     if delta.choice:
         raise ConfigurationError("n: a stream holds one answer; use `invoke` or `generate` for several")
-    kwargs: dict[str, Any] = {}
-    if delta.reasoning:
-        kwargs["reasoning_content"] = delta.reasoning
-    if delta.refusal:
-        kwargs["refusal"] = delta.refusal
-    return ChatGenerationChunk(
-        message=AIMessageChunk(
-            content=delta.text,
-            additional_kwargs=kwargs,
-            tool_call_chunks=_pieces(delta) if delta.tool_calls else [],
-            response_metadata={"model_provider": MODEL_PROVIDER},
-        )
-    )
 
 
-def last_chunk(completion: Completion, *, usage: bool = True) -> ChatGenerationChunk:
-    """Return what a stream ends with: everything but the text, the refusal and the tool calls, which have been given out."""
-    choice = completion.choice
-    message = AIMessageChunk(
-        content="",
-        additional_kwargs=_whole(choice),
-        response_metadata=_metadata(completion, choice) | _money(completion),
-        usage_metadata=usage_metadata(completion.usage) if usage else None,
-    )
-    return ChatGenerationChunk(message=message)
+def tool_calls(choice: Choice) -> tuple[list[ToolCall], list[InvalidToolCall]]:
+    """Return the calls that may be run, and those that must not: their arguments are no JSON object, or were cut off."""
+    calls: list[ToolCall] = []
+    broken: list[InvalidToolCall] = []
+    for call in choice.tool_calls:
+        args = choice.args_of(call)
+        if args is None:
+            name, text = call.name or None, call.arguments or None
+            broken.append(invalid(name=name, args=text, id=call.id, error=_problem(choice)))
+        else:
+            calls.append(valid(name=call.name, args=args, id=call.id))
+    return calls, broken
+
+
+def _problem(choice: Choice) -> str:
+    if choice.finish_reason == "length":
+        return "the arguments were cut off at the token limit: raise `max_tokens`"
+    return "the arguments are no JSON object"
 
 
 def usage_metadata(usage: Usage | None) -> UsageMetadata | None:
@@ -135,41 +135,27 @@ def _output_of(message: BaseMessage) -> dict[str, Any] | None:
     return {"token_usage": tokens, "cost": metadata.get("cost"), "model_name": metadata.get("model_name")}
 
 
-def _message(completion: Completion, choice: Choice, *, paid: bool) -> AIMessage:
+def _message(completion: Completion, choice: Choice, *, paid: bool, counted: bool) -> AIMessage:
     kwargs = _whole(choice)
     if choice.reasoning:
         kwargs["reasoning_content"] = choice.reasoning
     if choice.refusal:
         kwargs["refusal"] = choice.refusal
-    calls, invalid_calls = _tool_calls(choice)
+    calls, invalid_calls = tool_calls(choice)
     metadata = _metadata(completion, choice)
+    if paid:
+        metadata |= _money(completion)
+    usage = completion.usage if counted else None
+    if usage:
+        metadata["token_usage"] = _token_usage(usage)
     return AIMessage(
         content=choice.text or "",
         additional_kwargs=kwargs,
         tool_calls=calls,
         invalid_tool_calls=invalid_calls,
-        response_metadata=metadata | _money(completion) if paid else metadata,
-        usage_metadata=usage_metadata(completion.usage) if paid else None,
+        response_metadata=metadata,
+        usage_metadata=usage_metadata(usage),
     )
-
-
-def _tool_calls(choice: Choice) -> tuple[list[ToolCall], list[InvalidToolCall]]:
-    calls: list[ToolCall] = []
-    broken: list[InvalidToolCall] = []
-    for call in choice.tool_calls:
-        args = call.args
-        if args is None:
-            problem = "the arguments are no JSON object"
-            broken.append(invalid(name=call.name, args=call.arguments, id=call.id, error=problem))
-        else:
-            calls.append(valid(name=call.name, args=args, id=call.id))
-    return calls, broken
-
-
-def _pieces(delta: Delta) -> list[ToolCallChunk]:
-    return [
-        piece(name=call.name, args=call.arguments, id=call.id, index=call.slot) for call in delta.tool_calls
-    ]
 
 
 def _whole(choice: Choice) -> dict[str, Any]:
@@ -220,11 +206,16 @@ def _output(completion: Completion) -> dict[str, Any]:
     output: dict[str, Any] = {"model_name": completion.model}
     usage = completion.usage
     if usage is not None:
-        counts = ("prompt_tokens", "completion_tokens", "total_tokens")
-        output["token_usage"] = {name: getattr(usage, name) or 0 for name in counts}
+        output["token_usage"] = _token_usage(usage)
     if completion.cost.total is not None:
         output["cost"] = float(completion.cost.total)
     return output
+
+
+def _token_usage(usage: Usage) -> dict[str, int]:
+    """Return the token counts under OpenAI's names, as langchain-core puts them into the metadata of a message that came whole."""
+    counts = ("prompt_tokens", "completion_tokens", "total_tokens")
+    return {name: getattr(usage, name) or 0 for name in counts}
 
 
 def _bare(name: str) -> str:

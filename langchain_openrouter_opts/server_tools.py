@@ -61,14 +61,15 @@ def _with_ids(read: Iterable[list[Call | Result] | None]) -> list[list[Call | Re
 
 def of_openrouter(details: Sequence[Any] | None) -> list[tuple[Call, Result]]:
     """Return the server tools that `reasoning_details` tell of; a call without an id is given one."""
+    kind = "reasoning.server_tool_call"
+    served = [each for each in details or () if isinstance(each, Mapping) and each.get("type") == kind]
     return [
         (
             Call(call_id, str(entry.get("tool_name") or ""), _parsed(entry.get("arguments"))),
             Result(call_id, entry.get("result")),
         )
-        for slot, entry in enumerate(details or ())
-        if isinstance(entry, Mapping) and entry.get("type") == "reasoning.server_tool_call"
-        for call_id in [entry.get("tool_call_id") or f"server_call_{slot}"]
+        for number, entry in enumerate(served)
+        for call_id in [entry.get("tool_call_id") or f"server_tool_{number}"]
     ]
 
 

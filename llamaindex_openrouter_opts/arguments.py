@@ -6,22 +6,18 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from openrouter_opts.protocol.completion import Choice, ToolCall
 
-def parsed(text: str) -> dict[str, Any] | None:
-    """Return whole arguments; `None` for what is no JSON object. No text at all means no arguments."""
-    return _object(text, partial=False)
+
+def parsed(text: str, finish_reason: str | None = None) -> dict[str, Any] | None:
+    """Return whole arguments; `None` for what is no JSON object, or was cut off. No text at all means no arguments."""
+    return Choice(finish_reason=finish_reason).args_of(ToolCall("", "", text))
 
 
 def begun(text: str) -> dict[str, Any]:
     """Return what there is of arguments that are still coming, strings that are cut off included."""
-    return _object(text, partial=True) or {}
-
-
-def _object(text: str, *, partial: bool) -> dict[str, Any] | None:
-    if not text.strip():
-        return {}
     try:
-        value = from_json(text, allow_partial="trailing-strings" if partial else False)
+        value = from_json(text, allow_partial="trailing-strings")
     except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -111,7 +111,7 @@ def _blocks(choice: Choice, usage: Usage | None) -> Iterator[ContentBlock]:
             yield citation
     for call in choice.tool_calls:
         # What is no JSON object stays the text that the model wrote.
-        arguments = call.args
+        arguments = choice.args_of(call)
         yield _call_block(call, call.arguments if arguments is None else arguments)
 
 

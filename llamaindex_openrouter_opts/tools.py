@@ -107,7 +107,7 @@ def _selection(
 ) -> ToolSelection:
     reason = response.additional_kwargs.get("finish_reason")
     text = arguments if isinstance(arguments, str) else ""
-    whole = dict(arguments) if isinstance(arguments, Mapping) else parsed(text)
+    whole = dict(arguments) if isinstance(arguments, Mapping) else parsed(text, reason)
     if whole is not None or reason is None:
         return ToolSelection(
             tool_id=call_id, tool_name=name, tool_kwargs=begun(text) if whole is None else whole

@@ -85,6 +85,8 @@ class ScriptedServer:
             if self._stopping.is_set():
                 connection.close()
                 return
+            # Small pieces would wait 40 ms for the acknowledgement of the one before.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
             self._start(self._serve, connection)
 

@@ -144,6 +144,7 @@ def test_what_a_module_may_import_of_others(name: str):
         "requests": set[str](),
         "langchain_core": {"langchain_openrouter_opts", "openrouter_opts.cli"},
         "langchain": {"langchain_openrouter_opts", "openrouter_opts.cli"},
+        "langchain_protocol": {"langchain_openrouter_opts"},
         "langgraph": {"openrouter_opts.cli"},
         "llama_index": {"llamaindex_openrouter_opts", "openrouter_opts.cli"},
         "starlette": {SANDBOX},

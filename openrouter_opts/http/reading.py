@@ -94,6 +94,7 @@ def read_stream(head: Head, attempt: int, patience: Patience) -> Flow:
     assembler = Assembler()
     try:
         ended = yield from _read_chunks(assembler, patience, begun)
+        yield from assembler.rest()
         yield _checked(decode.completion(assembler.body(), headers=head.headers, attempts=attempt))
     except OpenRouterError as error:
         partial = decode.completion(assembler.body(), headers=head.headers, attempts=attempt, ended=False)
@@ -217,7 +218,9 @@ def _read_unstreamed(head: Head, attempt: int, patience: Patience, begun: bytes)
         completion = whole(data, head, attempt)
     except OpenRouterError as error:
         raise _with_facts(error, head) from None
-    yield from Assembler().feed(completion.raw)
+    assembler = Assembler()
+    yield from assembler.feed(completion.raw)
+    yield from assembler.rest()
     yield completion
 
 

@@ -62,6 +62,10 @@ class Assembler:
             if isinstance(raw, dict) and (delta := self._pieces(raw).feed(raw, chunk))
         ]
 
+    def rest(self) -> list[Delta]:
+        """Return what was kept back for a next chunk, now that none comes."""
+        return [delta for pieces in self._choices.values() if (delta := pieces.rest())]
+
     def body(self) -> dict[str, Any]:
         """Return the body of everything so far."""
         body: dict[str, Any] = {"object": "chat.completion", **self._top}
@@ -123,6 +127,13 @@ class _ChoicePieces:
         if not (text or reasoning or calls or refusal or rare):
             return None
         return Delta(text or "", reasoning, calls, refusal, self._index, chunk)
+
+    def rest(self) -> Delta | None:
+        text = self._content.rest() if self._content else ""
+        reasoning, refusal, calls = self._reasoning.rest(), self._refusal.rest(), self._calls.rest()
+        if not (text or reasoning or calls or refusal):
+            return None
+        return Delta(text, reasoning, calls, refusal, self._index)
 
     def _take_rare(self, delta: Mapping[str, Any]) -> bool:
         """Take what few deltas have; return whether there was something of an answer in it."""
@@ -242,6 +253,10 @@ class _ToolCallPieces:
         if index is not None:
             self._last_of_index[index] = slot
         return ToolCallDelta(slot, made, name or None, call.take(text))
+
+    def rest(self) -> tuple[ToolCallDelta, ...]:
+        rests = [call.arguments.rest() for call in self._calls]
+        return tuple(ToolCallDelta(slot, None, None, rest) for slot, rest in enumerate(rests) if rest)
 
     def whole(self) -> list[dict[str, Any]]:
         return [call.whole(slot) for slot, call in enumerate(self._calls)]

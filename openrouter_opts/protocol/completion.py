@@ -5,6 +5,7 @@ Frozen, and equal when their contents are. Whatever OpenRouter sends that has no
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -61,14 +62,25 @@ class ToolCall:
 
     @property
     def args(self) -> dict[str, Any] | None:
-        """The arguments as a mapping, or `None` when the text is no JSON object. No text at all means no arguments."""
+        """The arguments as a mapping, or `None` when the text is no JSON object. No text at all means no arguments.
+
+        A raw line break or tab inside a string is let pass: JSON forbids it, models write it, and nothing else can be meant.
+        """
         if not self.arguments.strip():
             return {}
         try:
             parsed = from_json(self.arguments)
         except ValueError:
-            return None
+            parsed = _with_raw_controls(self.arguments)
         return parsed if isinstance(parsed, dict) else None
+
+
+def _with_raw_controls(text: str) -> Any:
+    try:
+        # Written again and read strictly, since the lenient parser lets half characters pass too.
+        return from_json(json.dumps(json.loads(text, strict=False)))
+    except (ValueError, RecursionError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +108,14 @@ class Choice:
     native_finish_reason: str | None = None
     """The provider's own word for it."""
     logprobs: Mapping[str, Any] | None = None
+
+    def args_of(self, call: ToolCall) -> dict[str, Any] | None:
+        """Return the arguments with which a call of this answer may be run, or `None` if it must not be.
+
+        A call that the token limit cut off before its arguments looks like a call without any, so then it isn't taken for one.
+        """
+        cut_off = self.finish_reason == "length" and not call.arguments.strip()
+        return None if cut_off else call.args
 
 
 _NO_CHOICE = Choice()

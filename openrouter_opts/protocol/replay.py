@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any, Final
 
+from pydantic_core import from_json
+
 from openrouter_opts.protocol.completion import ToolCall
 from openrouter_opts.protocol.decode import made_up_id
 
@@ -27,12 +29,9 @@ def tool_call(call_id: str | None, name: str | None, arguments: Any) -> dict[str
         name: The function.
         arguments: A mapping, or the text that the model wrote.
     """
-    text = arguments if isinstance(arguments, str) else json_text(arguments or {})
-    if ToolCall("", "", text).args is None:
-        # Under the name that pydantic-ai uses, so that the model sees what it wrote.
-        text = json_text({"INVALID_JSON": text})
+    text = _as_json(arguments) if isinstance(arguments, str) else json_text(arguments or {})
     # A name is required, and a call that was cut off before it has none.
-    function = {"name": name or "unknown", "arguments": text if text.strip() else "{}"}
+    function = {"name": name or "unknown", "arguments": text}
     return {"id": call_id or "", "type": "function", "function": function}
 
 
@@ -50,6 +49,19 @@ def name_calls(messages: Iterable[dict[str, Any]]) -> None:
             open_calls = [call["id"] for call in unnamed]
         elif message["role"] == "tool" and open_calls and not message.get("tool_call_id"):
             message["tool_call_id"] = open_calls.pop(0)
+
+
+def _as_json(text: str) -> str:
+    """Return what the model wrote, as it is if it can be: prompt caches look at the bytes."""
+    args = ToolCall("", "", text).args
+    if args is None:
+        # Under the name that pydantic-ai uses, so that the model sees what it wrote.
+        return json_text({"INVALID_JSON": text})
+    try:
+        from_json(text)
+    except ValueError:
+        return json_text(args)
+    return text
 
 
 def json_text(value: Any) -> str:

@@ -37,6 +37,13 @@ class TextPieces:
             self._pieces.append(piece)
         return piece
 
+    def rest(self) -> str:
+        """Return what is still to be shown when nothing more comes: U+FFFD for half a character."""
+        rest, self._half = mended(self._half), ""
+        if rest:
+            self._pieces.append(rest)
+        return rest
+
     def whole(self) -> str:
         """Return the text so far."""
         return mended("".join(self._pieces) + self._half)

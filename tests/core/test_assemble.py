@@ -19,7 +19,8 @@ def chunk(delta: Any = None, finish_reason: str | None = None, **more: Any) -> d
 
 def assemble(*chunks: dict[str, Any]) -> tuple[list[Delta], dict[str, Any]]:
     assembler = Assembler()
-    return [delta for each in chunks for delta in assembler.feed(each)], assembler.body()
+    deltas = [delta for each in chunks for delta in assembler.feed(each)]
+    return [*deltas, *assembler.rest()], assembler.body()
 
 
 def message(*deltas: Any) -> dict[str, Any]:
@@ -103,8 +104,18 @@ def test_a_character_cut_in_two_is_joined_in_the_text_and_shown_whole():
     deltas, body = assemble(
         chunk({"content": "a\ud83d"}), chunk({"content": "\ude00b"}), chunk({"content": "\ud83d"})
     )
-    assert [delta.text for delta in deltas] == ["a", "😀b"]
+    assert [delta.text for delta in deltas] == ["a", "😀b", "\ufffd"]
     assert body["choices"][0]["message"]["content"] == "a😀b\ufffd"
+
+
+def test_half_a_character_at_the_end_is_shown_as_it_is_kept():
+    half = {"content": "\ud83d", "reasoning": "\ud83d", "refusal": "\ud83d"}
+    call = piece('{"a": "\ud83d', index=0, id="c1", name="f")
+    deltas, body = assemble(chunk({**half, "tool_calls": [call]}))
+    whole = body["choices"][0]["message"]
+    assert deltas[-1] == Delta("\ufffd", "\ufffd", (ToolCallDelta(0, None, None, "\ufffd"),), "\ufffd")
+    assert [whole[key] for key in half] == ["\ufffd"] * 3
+    assert whole["tool_calls"][0]["function"]["arguments"] == '{"a": "\ufffd'
 
 
 def test_a_delta_holds_the_chunk_as_it_came():

@@ -165,6 +165,35 @@ def test_tool_calls_keep_the_text_of_their_arguments():
     assert [call.args for call in calls] == [{"a": 1}, {"b": "é"}, {}, None, None]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "args"),
+    [
+        ('{"code": "a\n\tb"}', {"code": "a\n\tb"}),
+        ('{"half": "\\ud83d", "break": "\n"}', None),
+        ("[" * 100_000, None),
+    ],
+)
+def test_a_raw_line_break_in_arguments_is_let_pass_and_nothing_else_is(arguments: str, args: object):
+    assert ToolCall("c1", "f", arguments).args == args
+
+
+@pytest.mark.parametrize(
+    ("arguments", "finish_reason", "args"),
+    [
+        ("", "tool_calls", {}),
+        ("", "length", None),
+        (" ", "length", None),
+        ("{}", "length", {}),
+        ('{"a": 1}', "length", {"a": 1}),
+        ('{"a": ', "length", None),
+    ],
+)
+def test_a_call_that_was_cut_off_must_not_be_run(arguments: str, finish_reason: str, args: object):
+    call = {"id": "c1", "function": {"name": "delete_all", "arguments": arguments}}
+    read = decode.choice({"message": {"tool_calls": [call]}, "finish_reason": finish_reason})
+    assert read.args_of(read.tool_calls[0]) == args
+
+
 def test_calls_without_an_id_or_with_the_same_one_get_ids_of_their_own():
     raw = [{"id": id_, "function": {"name": "f"}} for id_ in ("", "x", "x", None)]
     calls = decode.tool_calls(raw, "gen-1790000000-aBcDeFgHiJkLmNoPqRsT")

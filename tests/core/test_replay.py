@@ -68,3 +68,18 @@ def test_calls_without_an_id_get_one_that_is_free_and_their_results_find_them() 
     answered = [message["tool_call_id"] for message in messages if message["role"] == "tool"]
     # The last one answers nothing.
     assert answered == ["call_0", "call_1", "call_2", ""]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sent"),
+    [
+        ('{"b":1, "a":2}', '{"b":1, "a":2}'),
+        ({"b": 1, "é": None}, '{"b": 1, "é": null}'),
+        ("", "{}"),
+        (None, "{}"),
+        ('{"code": "a\nb"}', '{"code": "a\\nb"}'),
+        ('{"cut": "he', '{"INVALID_JSON": "{\\"cut\\": \\"he"}'),
+    ],
+)
+def test_arguments_go_back_as_the_model_wrote_them_if_they_are_json(arguments, sent) -> None:
+    assert tool_call("c1", "f", arguments)["function"]["arguments"] == sent

@@ -205,6 +205,23 @@ def ends_well(outcome: Outcome) -> None:
         assert all(isinstance(text, str) for text in (delta.text, delta.reasoning, delta.refusal))
         assert all(isinstance(call.arguments, str) for call in delta.tool_calls)
         delta.text.encode()
+    if completions and {delta.choice for delta in outcome.deltas} == {0}:
+        tells_the_same(outcome.deltas, completions[0])
+
+
+def tells_the_same(deltas: list[Delta], completion: Completion) -> None:
+    """Check that whoever listened to a stream has heard what is in the whole answer."""
+    choice = completion.choice
+    assert "".join(delta.text for delta in deltas) == (choice.text or "")
+    assert "".join(delta.reasoning for delta in deltas) == (choice.reasoning or "")
+    assert "".join(delta.refusal for delta in deltas) == (choice.refusal or "")
+    pieces = [piece for delta in deltas for piece in delta.tool_calls]
+    for slot, tool_call in enumerate(choice.tool_calls):
+        mine = [piece for piece in pieces if piece.slot == slot]
+        assert next(piece.id for piece in mine) == tool_call.id
+        assert "".join(piece.name or "" for piece in mine) == tool_call.name
+        assert "".join(piece.arguments for piece in mine) == tool_call.arguments
+    assert {piece.slot for piece in pieces} == set(range(len(choice.tool_calls)))
 
 
 CHUNKS = {
@@ -249,6 +266,16 @@ def test_arbitrary_bytes_end_in_an_answer_or_an_error_of_ours(raw: bytes, event:
 def test_an_answer_that_comes_in_chunks_equals_the_same_answer_whole(name: str):
     streamed = whole(name).completion
     assert whole_call([JSON, json.dumps(streamed.raw).encode()]).completion.choices == streamed.choices
+
+
+@pytest.mark.parametrize("key", ["delta", "message"])
+def test_a_stream_that_stops_within_a_character_tells_what_its_answer_says(key: str):
+    half = {"content": "a\ud83d", "reasoning": "b\ud83d"}
+    raw = {"choices": [{"index": 0, key: half, "finish_reason": "length"}]}
+    body = b"data: " + json.dumps(raw).encode() + b"\n\ndata: [DONE]\n\n"
+    outcome = call([SSE, body]) if key == "delta" else call([JSON, json.dumps(raw).encode()])
+    tells_the_same(outcome.deltas, outcome.completion)
+    assert outcome.text == "a\ufffd"
 
 
 def test_a_delta_is_a_small_value():

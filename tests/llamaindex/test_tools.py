@@ -159,6 +159,7 @@ async def test_apredict_and_call_runs_the_tools(llm: OpenRouter) -> None:
     ("arguments", "reason", "said"),
     [
         ('{"city": "Par', "length", "cut off"),
+        ("", "length", "cut off"),
         ("not json", "tool_calls", "no JSON object"),
         ("[1]", "stop", "no JSON"),
     ],
