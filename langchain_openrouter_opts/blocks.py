@@ -15,9 +15,9 @@ from langchain_core.messages.block_translators import register_translator
 from langchain_core.messages.content import ContentBlock
 from langchain_core.messages.tool import ToolCallChunk
 
+from langchain_openrouter_opts.media import mime_type_of_sound
 from langchain_openrouter_opts.results import MODEL_PROVIDER
-from openrouter_opts.protocol.completion import ToolCall
-from openrouter_opts.protocol.decode import arguments_text
+from langchain_openrouter_opts.server_tools import Call, Result, of_openrouter
 
 Block: TypeAlias = dict[str, Any]
 
@@ -48,6 +48,9 @@ _LAST: Final = 7
 
 CALLS: Final = frozenset({"tool_call", "tool_call_chunk", "invalid_tool_call"})
 """The types of blocks that a tool call may be."""
+
+
+_OF_CITATIONS: Final = frozenset({"url", "title", "start_index", "end_index", "content", "cited_text"})
 
 
 def register() -> None:
@@ -121,7 +124,6 @@ def _output(message: AIMessage) -> Iterator[Block]:
         # Not as we made it: langchain-core reads such content better.
         raise NotImplementedError
     extra = message.additional_kwargs
-    details = extra.get("reasoning_details") or ()
     yield from _reasoning(extra)
     annotations = [_annotation(each) for each in extra.get("annotations") or ()]
     if message.content or annotations:
@@ -130,9 +132,8 @@ def _output(message: AIMessage) -> Iterator[Block]:
     yield from (_image(each) for each in extra.get("images") or ())
     if audio := extra.get("audio"):
         yield _audio(audio)
-    served = [entry for entry in details if entry.get("type") == "reasoning.server_tool_call"]
-    for number, entry in enumerate(served):
-        yield from _server_tool(entry, number)
+    for call, result in of_openrouter(extra.get("reasoning_details")):
+        yield from _server_tool(call, result)
     if refusal := extra.get("refusal"):
         yield {"type": "non_standard", "value": {"type": "refusal", "refusal": refusal}}
 
@@ -140,7 +141,7 @@ def _output(message: AIMessage) -> Iterator[Block]:
 def _reasoning(extra: Mapping[str, Any]) -> Iterator[Block]:
     """Yield the reasoning as one block; its `extras` hold what a later turn, and other integrations, need of it."""
     text, details = extra.get("reasoning_content"), extra.get("reasoning_details")
-    if not text and not details:
+    if not text and details is None:
         return
     block: Block = {"type": "reasoning", "reasoning": text or ""}
     if details:
@@ -150,20 +151,16 @@ def _reasoning(extra: Mapping[str, Any]) -> Iterator[Block]:
     yield block
 
 
-def _server_tool(entry: Mapping[str, Any], number: int) -> Iterator[Block]:
+def _server_tool(call: Call, result: Result) -> Iterator[Block]:
     """Yield a call that OpenRouter made and answered itself, and its result."""
-    call_id = entry.get("tool_call_id") or f"server_tool_{number}"
-    written = arguments_text(entry.get("arguments"))
-    args = ToolCall("", "", written).args
-    call: Block = {"type": "server_tool_call", "id": call_id, "name": entry.get("tool_name") or ""}
-    yield (
-        {**call, "args": args} if args is not None else {**call, "args": {}, "extras": {"arguments": written}}
-    )
+    block: Block = {"type": "server_tool_call", "id": call.id, "name": call.name, "args": call.args}
+    # Arguments that are no JSON object have no place of their own.
+    yield block if isinstance(call.args, dict) else {**block, "args": {}, "extras": {"arguments": call.args}}
     yield {
         "type": "server_tool_result",
-        "tool_call_id": call_id,
+        "tool_call_id": result.id,
         "status": "success",
-        "output": entry.get("result"),
+        "output": result.output,
     }
 
 
@@ -179,6 +176,7 @@ def _annotation(each: Mapping[str, Any]) -> Block:
         "start_index": said.get("start_index"),
         "end_index": said.get("end_index"),
         "cited_text": said.get("content") or said.get("cited_text"),
+        "extras": {key: value for key, value in said.items() if key not in _OF_CITATIONS} or None,
     }
     return {key: value for key, value in citation.items() if value is not None}
 
@@ -192,7 +190,7 @@ def _image(each: Mapping[str, Any]) -> Block:
 
 
 def _audio(audio: Mapping[str, Any]) -> Block:
-    extras = {key: value for key, value in audio.items() if key not in {"data", "format"}}
-    # Which format it is stands in the request alone; the answer may repeat it.
-    kind = {"mime_type": f"audio/{audio['format']}"} if audio.get("format") else {}
-    return {"type": "audio", "base64": audio.get("data") or "", **kind, "extras": extras}
+    data = audio.get("data") or ""
+    kind = {"mime_type": mime_type_of_sound(data)} if data else {}
+    extras = {key: value for key, value in audio.items() if key != "data"}
+    return {"type": "audio", "base64": data, **kind, "extras": extras}

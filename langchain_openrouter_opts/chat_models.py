@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun, Callbacks
 from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.load import dumpd
 from langchain_core.load.serializable import SerializedConstructor, SerializedNotImplemented
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.utils import count_tokens_approximately
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, Generation
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, Generation, LLMResult
 from langchain_core.runnables import Runnable
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, SkipValidation
 from typing_extensions import override
@@ -25,7 +25,7 @@ from langchain_openrouter_opts.errors import ModelErrors
 from langchain_openrouter_opts.events import Events, Steps, message_id
 from langchain_openrouter_opts.messages import wire_messages
 from langchain_openrouter_opts.profile import profile
-from langchain_openrouter_opts.results import MODEL_PROVIDER, chat_result, combined
+from langchain_openrouter_opts.results import MODEL_PROVIDER, chat_result, combined, with_output
 from langchain_openrouter_opts.schemas import Schema
 from langchain_openrouter_opts.tools import ToolLike, one_at_a_time, wire_tool_choice, wire_tools
 from openrouter_opts.catalog import Catalog
@@ -78,7 +78,7 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
     openrouter_api_base: str | None = Field(default=None, alias="base_url")
     """By default `OPENROUTER_API_BASE`, or else OpenRouter."""
     request_timeout: Any = Field(default=None, alias="timeout")
-    """Seconds, or an `openrouter_opts.Timeout` that tells the phases apart."""
+    """Seconds, `(connect, read)`, an `openrouter_opts.Timeout` that tells the phases apart, or an `httpx.Timeout`."""
     max_retries: int = 2
     """Further attempts after the first; nothing is tried again once a part of the answer has come."""
     retry_uncertain: bool = False
@@ -199,7 +199,7 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
         with ModelErrors():
             call = arguments.of_call(stop, kwargs)
             counted = arguments.wants_usage(self, self._made_ready().options, kwargs)
-            with self.client.stream(wire_messages(messages), **call) as stream:
+            with self.client.stream(wire_messages(messages), one_answer=True, **call) as stream:
                 for delta in stream:
                     yield from steps.take(delta)
                 yield from steps.end(stream.completion, counted=counted)
@@ -210,12 +210,32 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
         with ModelErrors():
             call = arguments.of_call(stop, kwargs)
             counted = arguments.wants_usage(self, self._made_ready().options, kwargs)
-            async with self.client.astream(wire_messages(messages), **call) as stream:
+            async with self.client.astream(wire_messages(messages), one_answer=True, **call) as stream:
                 async for delta in stream:
                     for each in steps.take(delta):
                         yield each
                 for each in steps.end(stream.completion, counted=counted):
                     yield each
+
+    @override
+    def generate(
+        self,
+        messages: list[list[BaseMessage]],
+        stop: list[str] | None = None,
+        callbacks: Callbacks = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        return with_output(super().generate(messages, stop, callbacks, **kwargs))
+
+    @override
+    async def agenerate(
+        self,
+        messages: list[list[BaseMessage]],
+        stop: list[str] | None = None,
+        callbacks: Callbacks = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        return with_output(await super().agenerate(messages, stop, callbacks, **kwargs))
 
     @override
     def bind_tools(
@@ -382,9 +402,16 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
             kwargs.update(arguments.plain(arguments.fields_of(self)))
             if self.provider_options is not None:
                 kwargs["provider_options"] = arguments.plain(self.provider_options)
-            if isinstance(self.request_timeout, Timeout):
-                kwargs["request_timeout"] = asdict(self.request_timeout)
+            if not isinstance(self.request_timeout, int | float | None):
+                kwargs["request_timeout"] = asdict(Timeout.of(self.request_timeout))
         return written
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        # What is made of the fields is no part of a model.
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    __hash__ = None  # type: ignore[assignment]  # as pydantic has it: fields may change
 
     @override
     def __getstate__(self) -> dict[Any, Any]:

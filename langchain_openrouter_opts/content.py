@@ -1,136 +1,194 @@
 """Content blocks as OpenRouter's content parts.
 
-Taken are LangChain's standard blocks (v1, and v0 with `source_type`), OpenAI's parts and Anthropic's blocks. A block of a type that is
-not known here goes out as it is, since OpenRouter may know it.
+Taken are LangChain's standard blocks (v1, and v0 with `source_type`), and the blocks of OpenAI (chat and Responses), Anthropic, Google and
+Bedrock. A block of a type that is not known here goes out as it is, since OpenRouter may know it.
 Source of the parts: https://openrouter.ai/docs/api_reference/overview
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
+import mimetypes
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
+from langchain_openrouter_opts.media import Block, Source, Unsendable, fetchable, file_name, source_of
 from openrouter_opts.errors import ConfigurationError
 
 Part: TypeAlias = dict[str, Any]
-Block: TypeAlias = Mapping[str, Any]
 
-# LangChain's own bookkeeping on a block, and what other providers leave on a text: not for the wire.
-_BOOKKEEPING: Final = frozenset({"annotations", "citations", "extras", "id", "index"})
-
-_AUDIO_FORMATS: Final = {
-    "mpeg": "mp3",
-    "mp4": "m4a",
-    "x-m4a": "m4a",
-    "x-wav": "wav",
-    "wave": "wav",
-    "vnd.wave": "wav",
-    "x-flac": "flac",
-    "x-aiff": "aiff",
-    "l16": "pcm16",
-}
-"""Names of `input_audio.format` that are not the subtype of the MIME type."""
-
-_MAGIC: Final = {
-    "iVBORw0KGgo": "image/png",
-    "/9j/": "image/jpeg",
-    "R0lGOD": "image/gif",
-    "UklGR": "image/webp",
-    "JVBERi0": "application/pdf",
-}
-"""How base64 begins, by MIME type: for blocks that don't name theirs."""
+# LangChain's own notes on a block, and what other providers leave on a text: not for the wire.
+_NOTES: Final = frozenset({"annotations", "citations", "extras", "id", "index", "metadata", "phase"})
 
 
-def parts(content: Iterable[str | Block]) -> list[Part]:
-    """Convert the blocks of a message; raises `ConfigurationError` for what can't be sent."""
-    return [part(block) for block in content]
+def parts(content: Iterable[str | Block], where: str) -> list[Part]:
+    """Convert the blocks of a message.
+
+    Args:
+        content: The blocks.
+        where: The path that errors name, such as `messages[0].content`.
+
+    Raises:
+        ConfigurationError: Something can't be sent; names its path, and what to do.
+    """
+    converted: list[Part] = []
+    for index, block in enumerate(content):
+        add(converted, block, f"{where}[{index}]")
+    return converted
 
 
-def part(block: str | Block) -> Part:
-    """Convert one block."""
+def add(converted: list[Part], block: str | Block, where: str) -> None:
+    """Convert one block and add it to the parts before it; `where` is its path."""
+    if isinstance(block, Mapping) and "cachePoint" in block:
+        # Bedrock's breakpoint follows what is to be cached.
+        converted[:] = marked(converted, _control_of(block["cachePoint"]), where)
+    else:
+        converted += parts_of(block, where)
+
+
+def parts_of(block: str | Block, where: str) -> list[Part]:
+    """Convert one block, which gives one part unless it is a document of blocks; `where` is its path."""
     if isinstance(block, str):
-        return {"type": "text", "text": block}
-    convert = _PARTS.get(block.get("type"))  # type: ignore[arg-type]  # no type at all is no key of the table
-    return convert(block) if convert else dict(block)
+        return [{"type": "text", "text": block}]
+    if block.get("type") == "non_standard" and isinstance(block.get("value"), Mapping):
+        return parts_of(block["value"], where)
+    try:
+        block = block if "type" in block else _typed(block)
+        inside = _blocks_inside(block)
+        if inside is None:
+            convert = _PARTS.get(block["type"])
+            return [convert(block) if convert else dict(block)]
+    except Unsendable as problem:
+        raise ConfigurationError(f"{where}: {problem}") from None
+    return _document_of_blocks(block, parts(inside, f"{where}.source.content"), where)
 
 
-def _text(block: Block) -> Part:
-    converted = {key: value for key, value in block.items() if key not in _BOOKKEEPING}
-    return _with_cache_control(converted, block)
+def is_known(block: Block) -> bool:
+    """Tell whether a block is of a type that is known here."""
+    return block.get("type") in {*_PARTS, "non_standard"}
 
 
-def _with_cache_control(converted: Part, block: Block) -> Part:
-    """Keep a cache breakpoint wherever the block has it: standard blocks carry it in `extras`."""
-    mark = block.get("cache_control") or _extras(block).get("cache_control")
-    return {**converted, "cache_control": mark} if mark else converted
+def marked(before: list[Part], control: Any, where: str) -> list[Part]:
+    """Return parts with a cache breakpoint: on the last text, since it is typed there alone, or else on the last part.
+
+    Raises:
+        ConfigurationError: There is no part to put it on.
+    """
+    if not before:
+        raise ConfigurationError(
+            f"{where}: a cache breakpoint needs a text or another part to stand on; put it on the message before or after"
+        )
+    last = max(range(len(before)), key=lambda index: (before[index].get("type") == "text", index))
+    return [*before[:last], {"cache_control": control, **before[last]}, *before[last + 1 :]]
+
+
+def _control_of(point: Any) -> dict[str, Any]:
+    ttl = {"ttl": point["ttl"]} if isinstance(point, Mapping) and point.get("ttl") else {}
+    return {"type": "ephemeral", **ttl}
+
+
+def _typed(block: Block) -> Block:
+    """Give a block without a type, which Bedrock's and some of Google's are, the type that its key names."""
+    if isinstance(block.get("text"), str):
+        return {"type": "text", **block}
+    for name, kind in (("image", "image"), ("video", "video"), ("document", "file")):
+        inner = block.get(name)
+        if isinstance(inner, Mapping) and isinstance(inner.get("source"), Mapping):
+            mime, _ = mimetypes.guess_type(f"x.{inner.get('format')}")
+            return {
+                "type": kind,
+                "title": inner.get("name"),
+                "source": {"mime_type": mime, **inner["source"]},
+            }
+    raise Unsendable(f"a block needs a `type`; this one has {sorted(block)}")
+
+
+def _kept(block: Block, *taken: str) -> Part:
+    """Return what of a block goes out as it is. A cache breakpoint may also be among its `extras`."""
+    kept = {key: value for key, value in block.items() if key not in _NOTES and key not in taken}
+    return {**kept, **_breakpoint(block)}
+
+
+def _breakpoint(block: Block) -> Part:
+    control = block.get("cache_control") or _extras(block).get("cache_control")
+    return {"cache_control": control} if control else {}
 
 
 def _extras(block: Block) -> Mapping[str, Any]:
-    # v0 blocks called it `metadata`.
-    extras = block.get("extras") or block.get("metadata")
-    return extras if isinstance(extras, Mapping) else {}
+    """Return what stands beside the content. v0 blocks called it `metadata`, which langchain-core puts into `extras`."""
+    extras = block.get("extras")
+    extras = extras if isinstance(extras, Mapping) else {}
+    metadata = block.get("metadata") or extras.get("metadata")
+    return {**metadata, **extras} if isinstance(metadata, Mapping) else extras
+
+
+def _text(block: Block) -> Part:
+    return {**_kept(block), "type": "text"}
 
 
 def _image_url(block: Block) -> Part:
     given = block.get("image_url")
-    image = {"url": given} if isinstance(given, str) else dict(given or {})
+    if given is None:
+        return _image(block)
+    image = dict(given) if isinstance(given, Mapping) else {"url": given}
+    image["url"] = fetchable(image.get("url"))
     if detail := block.get("detail"):
         image.setdefault("detail", detail)
-    return _with_cache_control({"type": "image_url", "image_url": image}, block)
+    return {**_kept(block, "detail"), "type": "image_url", "image_url": image}
 
 
 def _image(block: Block) -> Part:
-    if block.get("file_id"):
+    source = source_of(block)
+    if source.file_id:
         # Image parts know URLs only; an upload is named by a file part.
         return _file(block)
-    image = {"url": _url(block)}
+    image = {"url": source.address()}
     if detail := block.get("detail") or _extras(block).get("detail"):
         image["detail"] = detail
-    return _with_cache_control({"type": "image_url", "image_url": image}, block)
-
-
-def _video(block: Block) -> Part:
-    video = {"url": _url(block)}
-    if processing := _extras(block).get("processing"):
-        video["processing"] = processing
-    return _with_cache_control({"type": "video_url", "video_url": video}, block)
+    return {"type": "image_url", "image_url": image, **_breakpoint(block)}
 
 
 def _video_url(block: Block) -> Part:
     given = block.get("video_url")
-    return {**block, "video_url": {"url": given}} if isinstance(given, str) else dict(block)
+    video = dict(given) if isinstance(given, Mapping) else {"url": given}
+    video["url"] = fetchable(video.get("url"))
+    return {**_kept(block), "type": "video_url", "video_url": video}
+
+
+def _video(block: Block) -> Part:
+    video = {"url": source_of(block).address()}
+    if processing := _extras(block).get("processing"):
+        video["processing"] = processing
+    return {"type": "video_url", "video_url": video, **_breakpoint(block)}
+
+
+def _input_audio(block: Block) -> Part:
+    given = block.get("input_audio")
+    given = given if isinstance(given, Mapping) else {}
+    sound = source_of({"type": "input_audio", "data": given.get("data"), "mime_type": given.get("format")})
+    return {**_kept(block), "input_audio": {**given, **sound.sound()}}
 
 
 def _audio(block: Block) -> Part:
-    data, mime = _data(block)
-    if data is None:
-        raise ConfigurationError(
-            "an audio block needs `base64`: OpenRouter takes no URL and no file id for audio"
-        )
-    if not mime:
-        raise ConfigurationError("an audio block needs its `mime_type`, such as 'audio/wav'")
-    subtype = mime.partition(";")[0].rpartition("/")[2].lower()
-    audio = {"data": data, "format": _AUDIO_FORMATS.get(subtype, subtype)}
-    return _with_cache_control({"type": "input_audio", "input_audio": audio}, block)
+    return {"type": "input_audio", "input_audio": source_of(block).sound(), **_breakpoint(block)}
 
 
 def _file(block: Block) -> Part:
-    if "file" in block:
-        return dict(block)
-    if block.get("source_type") == "text":
-        return _text_plain(block)
-    if file_id := block.get("file_id") or (block.get("id") if block.get("source_type") == "id" else None):
-        file = {"file_id": file_id}
-    else:
-        file = {"file_data": _url(block)}
-    if name := _file_name(block):
-        file = {"filename": name, **file}
-    return _with_cache_control({"type": "file", "file": file}, block)
+    if isinstance(given := block.get("file"), Mapping):
+        address = {"file_data": fetchable(given["file_data"])} if given.get("file_data") else {}
+        return {**_kept(block), "file": {**given, **address}}
+    source = source_of(block)
+    is_text = source.text is not None or (source.mime_type or "").startswith("text/")
+    return _text_plain(block) if is_text and source.as_text() is not None else _file_part(block, source)
 
 
-def _file_name(block: Block) -> str | None:
+def _file_part(block: Block, source: Source) -> Part:
+    held = {"file_id": source.file_id} if source.file_id else {"file_data": source.address()}
+    name = _name(block) or (file_name(source.mime_type) if source.base64 else None)
+    file = {"filename": name, **held} if name else held
+    return {"type": "file", "file": file, **_breakpoint(block)}
+
+
+def _name(block: Block) -> str | None:
     extras = _extras(block)
     names = (block.get("filename"), extras.get("filename"), block.get("title"), extras.get("name"))
     return next((name for name in names if name), None)
@@ -138,71 +196,67 @@ def _file_name(block: Block) -> str | None:
 
 def _text_plain(block: Block) -> Part:
     """Text goes out as text, so that any model reads it; a link to a text stays a file."""
-    text = block.get("text") if block.get("source_type") != "text" else block.get("text", block.get("data"))
-    data, _ = _data(block)
-    if text is None and data is not None:
-        text = _decoded(data)
+    source = source_of(block)
+    text = source.as_text()
     if text is None:
-        return _file({**block, "type": "file"})
+        if source.base64:
+            raise Unsendable(f"{source.kind}: the base64 is no UTF-8 text")
+        return _file_part(block, source)
     whole = "\n\n".join(filter(None, (block.get("title"), block.get("context"), text)))
-    return _with_cache_control({"type": "text", "text": whole}, block)
+    return {"type": "text", "text": whole, **_breakpoint(block)}
 
 
-def _decoded(data: str) -> str:
-    try:
-        return base64.b64decode(data, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        raise ConfigurationError("the `base64` of a text-plain block is no UTF-8 text") from None
-
-
-def _document(block: Block) -> Part:
-    """Anthropic's documents."""
-    source = block.get("source") or {}
-    if source.get("type") == "text":
-        return _text_plain({**block, "text": source.get("data")})
-    return _file(block)
-
-
-def _non_standard(block: Block) -> Part:
-    value = block.get("value")
-    return part(value) if isinstance(value, Mapping) else dict(block)
-
-
-def _url(block: Block) -> str:
-    """Return the URL of a block, which for base64 is a data URL."""
+def _blocks_inside(block: Block) -> list[Any] | None:
+    """Return the blocks of which one of Anthropic's documents is made."""
     source = block.get("source")
-    url = block.get("url") or (source.get("url") if isinstance(source, Mapping) else None)
-    if isinstance(url, str):
-        return url
-    data, mime = _data(block)
-    if data is None:
-        raise ConfigurationError(
-            f"a block of type {block.get('type')!r} needs `url` or `base64`; it has {sorted(block)}"
-        )
-    mime = mime or next((kind for start, kind in _MAGIC.items() if data.startswith(start)), None)
+    if block["type"] != "document" or not isinstance(source, Mapping) or source.get("type") != "content":
+        return None
+    content = source.get("content") or []
+    return [content] if isinstance(content, str) else list(content)
+
+
+def _document_of_blocks(block: Block, inside: list[Part], where: str) -> list[Part]:
+    heading = "\n\n".join(filter(None, (block.get("title"), block.get("context"))))
+    whole = [{"type": "text", "text": heading}, *inside] if heading else inside
+    control = _breakpoint(block).get("cache_control")
+    return marked(whole, control, where) if control else whole
+
+
+def _search_result(block: Block) -> Part:
+    """Anthropic's way to give a model what it may cite."""
+    said = [each.get("text") or "" for each in block.get("content") or () if isinstance(each, Mapping)]
+    heading = "\n".join(filter(None, (block.get("title"), block.get("source"))))
+    return {"type": "text", "text": "\n\n".join(filter(None, (heading, *said))), **_breakpoint(block)}
+
+
+def _media(block: Block) -> Part:
+    """Google's block for everything that isn't text; its MIME type says what it is."""
+    mime = source_of(block).mime_type
     if not mime:
-        raise ConfigurationError(f"a block of type {block.get('type')!r} with base64 needs its `mime_type`")
-    return f"data:{mime};base64,{data}"
+        raise Unsendable(f"{block['type']}: needs its `mime_type`, such as 'image/png'")
+    return _BY_MEDIUM.get(mime.partition("/")[0], _file)(block)
 
 
-def _data(block: Block) -> tuple[str | None, str | None]:
-    """Return base64 and MIME type, from wherever the flavour of the block keeps them."""
-    source = block.get("source")
-    if isinstance(source, Mapping):
-        return source.get("data"), source.get("media_type")
-    data = block.get("base64")
-    return data if data is not None else block.get("data"), block.get("mime_type")
+Convert: TypeAlias = Callable[[Block], Part]
 
-
-_PARTS: Final[Mapping[str, Callable[[Block], Part]]] = {
+_BY_MEDIUM: Final[Mapping[str, Convert]] = {"image": _image, "audio": _audio, "video": _video}
+_PARTS: Final[Mapping[str, Convert]] = {
     "text": _text,
-    "image_url": _image_url,
+    "input_text": _text,
+    "output_text": _text,
+    "text-plain": _text_plain,
     "image": _image,
+    "image_url": _image_url,
+    "input_image": _image_url,
+    "audio": _audio,
+    "input_audio": _input_audio,
     "video": _video,
     "video_url": _video_url,
-    "audio": _audio,
+    "input_video": _video_url,
     "file": _file,
-    "text-plain": _text_plain,
-    "document": _document,
-    "non_standard": _non_standard,
+    "input_file": _file,
+    "document": _file,
+    "search_result": _search_result,
+    "media": _media,
+    "file_data": _media,
 }

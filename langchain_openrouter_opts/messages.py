@@ -5,9 +5,9 @@ Source: https://openrouter.ai/docs/api_reference/overview
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from langchain_core.messages import (
     AIMessage,
@@ -19,201 +19,156 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from langchain_openrouter_opts.content import part, parts
-from langchain_openrouter_opts.reasoning import replayed
+from langchain_openrouter_opts.assistant import Place, WireMessage, assistant_message
+from langchain_openrouter_opts.content import Part, add, is_known, marked, parts
 from openrouter_opts.errors import ConfigurationError
-from openrouter_opts.protocol.replay import json_text, once_each, other_output, tool_call
-
-WireMessage: TypeAlias = dict[str, Any]
-Place: TypeAlias = Literal["content", "calls", "reasoning", "images", "refusal", "nowhere"]
-
-_PLACES: Final[Mapping[str, Place]] = {
-    "tool_call": "calls",
-    "tool_use": "calls",
-    "reasoning": "reasoning",
-    "thinking": "reasoning",
-    "redacted_thinking": "reasoning",
-    "image": "images",
-    "image_url": "images",
-    "refusal": "refusal",
-    # Calls that `tool_calls` and `invalid_tool_calls` hold as well.
-    "function_call": "nowhere",
-    "input_json_delta": "nowhere",
-    "invalid_tool_call": "nowhere",
-    "tool_call_chunk": "nowhere",
-    # What a server did by itself: with OpenRouter that travels in `reasoning_details`, with others it stays there.
-    "server_tool_call": "nowhere",
-    "server_tool_call_chunk": "nowhere",
-    "server_tool_result": "nowhere",
-    # A model hears its own audio by its id only, which is in `additional_kwargs`.
-    "audio": "nowhere",
-}
-"""Where a block of an assistant message goes, if it isn't a content part."""
+from openrouter_opts.protocol.replay import json_text, name_calls, once_each
 
 
 def wire_messages(messages: Sequence[BaseMessage]) -> list[WireMessage]:
     """Convert a conversation; the messages stay as they are.
 
     Raises:
-        ConfigurationError: A message holds something that can't be sent; says which.
+        ConfigurationError: A message holds something that can't be sent; names its path, and what to do.
     """
     wire: list[WireMessage] = []
+    asked = max((index for index, each in enumerate(messages) if isinstance(each, HumanMessage)), default=-1)
     for index, message in enumerate(messages):
-        try:
-            wire += _writer(type(message))(message)
-        except ConfigurationError as problem:
-            raise ConfigurationError(f"messages[{index}]: {problem.message}") from None
+        write = _writer(type(message))
+        place = Place(f"messages[{index}]", is_running=index > asked)
+        if write is None:
+            raise ConfigurationError(f"{place.path}: a {type(message).__name__} can't be sent to a model")
+        wire += write(message, place)
     once_each(wire)
+    name_calls(wire)
     return wire
 
 
-def _system(message: SystemMessage) -> list[WireMessage]:
-    extra = message.additional_kwargs
+def _system(message: SystemMessage, place: Place) -> list[WireMessage]:
     # The key that ChatOpenAI reads, so that one prompt serves both.
-    wire = {"role": extra.get("__openai_role__", "system"), "content": _content(message)}
-    if "configuration_update" in extra:
-        wire["configuration_update"] = extra["configuration_update"]
-    return [_finished(wire, message)]
+    return [_instructions(message.additional_kwargs.get("__openai_role__", "system"), message, place)]
 
 
-def _human(message: HumanMessage) -> list[WireMessage]:
-    if isinstance(message.content, str):
-        return [_finished({"role": "user", "content": message.content}, message)]
-    results, said = _tool_results(message.content)
-    if said or not results:
-        results.append(_finished({"role": "user", "content": parts(said)}, message))
-    return results
+def _instructions(role: str, message: BaseMessage, place: Place) -> WireMessage:
+    content = _content(message, place)
+    for index, part in enumerate(content):
+        if isinstance(part, dict) and part.get("type") != "text":
+            raise ConfigurationError(
+                f"{place.path}.content[{index}]: a {role} message takes text alone; "
+                f"put the {part.get('type')} into a message of the user"
+            )
+    wire = {"role": role, "content": content}
+    if "configuration_update" in message.additional_kwargs:
+        wire["configuration_update"] = message.additional_kwargs["configuration_update"]
+    return _finished(wire, message, place)
 
 
-def _tool_results(content: Iterable[str | dict[str, Any]]) -> tuple[list[WireMessage], list[Any]]:
-    """Part Anthropic's tool results, which are blocks of a user message, from what the user said."""
+def _human(message: HumanMessage, place: Place) -> list[WireMessage]:
+    """Part Anthropic's tool results, which are blocks of a user's message, from what the user said."""
+    content = message.content
+    if isinstance(content, str):
+        return [_finished({"role": "user", "content": content}, message, place)]
     results: list[WireMessage] = []
-    said: list[Any] = []
-    for block in content:
+    said: list[Part] = []
+    for index, block in enumerate(content):
+        path = f"{place.path}.content[{index}]"
         if isinstance(block, dict) and block.get("type") == "tool_result":
-            output = _tool_output(block.get("content") or "")
-            results.append({"role": "tool", "tool_call_id": block.get("tool_use_id"), "content": output})
+            results.append(_tool_result(block, path))
         else:
-            said.append(block)
-    return results, said
+            add(said, block, path)
+    if said or not results:
+        return [*results, _finished({"role": "user", "content": said}, message, place)]
+    return [*results[:-1], _marked_as(results[-1], message, place)]
 
 
-def _tool(message: ToolMessage) -> list[WireMessage]:
-    # The API knows no name here: the call with this id has it.
-    wire = {
-        "role": "tool",
-        "tool_call_id": message.tool_call_id,
-        "content": _tool_output(message.content),
-    }
-    return [_marked(wire, message)]
+def _tool_result(block: Mapping[str, Any], path: str) -> WireMessage:
+    output = _tool_output(block.get("content") or "", f"{path}.content")
+    wire = {"role": "tool", "tool_call_id": block.get("tool_use_id"), "content": output}
+    return _marked(wire, block.get("cache_control"), f"{path}.cache_control")
 
 
-def _tool_output(content: str | list[Any]) -> str | list[WireMessage]:
+def _tool(message: ToolMessage, place: Place) -> list[WireMessage]:
+    # The API knows no name here: the call with this id has it. Nor a status: that the call failed is for the content to say.
+    output = _tool_output(message.content, f"{place.path}.content")
+    wire = {"role": "tool", "tool_call_id": message.tool_call_id, "content": output}
+    return [_marked_as(wire, message, place)]
+
+
+def _tool_output(content: str | list[Any], path: str) -> str | list[Part]:
+    """Convert the output of a tool. Rows of data are sent as JSON, whatever key of theirs is called `type`."""
     if isinstance(content, str):
         return content
-    return [
-        {"type": "text", "text": json_text(block)}
-        if isinstance(block, dict) and "type" not in block
-        else part(block)
-        for block in content
-    ] or ""
+    converted: list[Part] = []
+    for index, block in enumerate(content):
+        if isinstance(block, dict) and not is_known(block):
+            converted.append({"type": "text", "text": json_text(block)})
+        else:
+            add(converted, block, f"{path}[{index}]")
+    return converted or ""
 
 
-def _function(message: FunctionMessage) -> list[WireMessage]:
-    """Functions became tools; they had no ids, so the name stands for it, here and in `_tool_calls`."""
-    return [{"role": "tool", "tool_call_id": message.name, "content": _tool_output(message.content)}]
+def _function(message: FunctionMessage, place: Place) -> list[WireMessage]:
+    """Functions became tools; they had no ids, so the name stands for it, here and in the call."""
+    output = _tool_output(message.content, f"{place.path}.content")
+    return [{"role": "tool", "tool_call_id": message.name, "content": output}]
 
 
-def _chat(message: ChatMessage) -> list[WireMessage]:
-    return [_finished({"role": message.role, "content": _content(message)}, message)]
+def _chat(message: ChatMessage, place: Place) -> list[WireMessage]:
+    """A message of any role is what that role's own class would be."""
+    role, extra = message.role, message.additional_kwargs
+    if role in {"system", "developer"}:
+        return [_instructions(role, message, place)]
+    if role == "assistant":
+        return _assistant(AIMessage(message.content, name=message.name, additional_kwargs=extra), place)
+    if role == "tool":
+        if not (call_id := extra.get("tool_call_id")):
+            raise ConfigurationError(
+                f"{place.path}.additional_kwargs.tool_call_id: a tool's result needs the id of the call that it answers"
+            )
+        return _tool(ToolMessage(message.content, tool_call_id=call_id, additional_kwargs=extra), place)
+    return [_finished({"role": role, "content": _content(message, place)}, message, place)]
 
 
-def _assistant(message: AIMessage) -> list[WireMessage]:
-    extra = message.additional_kwargs
-    if isinstance(message.content, str) and not (message.tool_calls or message.invalid_tool_calls or extra):
+def _assistant(message: AIMessage, place: Place) -> list[WireMessage]:
+    said = message.content
+    if isinstance(said, str) and not (
+        message.tool_calls or message.invalid_tool_calls or message.additional_kwargs
+    ):
         # Most of a long history is this, and all of it is converted in every turn.
-        return [_finished({"role": "assistant", "content": message.content}, message)]
-    places = _sorted_out(message.content) if isinstance(message.content, list) else {}
-    calls = _tool_calls(message, places.get("calls", ()))
-    content = _assistant_content(places["content"]) if places else message.content
-    wire: WireMessage = {"role": "assistant", "content": content}
-    if calls:
-        wire["tool_calls"] = calls
-    details = replayed(extra.get("reasoning_details"), places.get("reasoning", ()))
-    if details is not None:
-        wire["reasoning_details"] = details
-    if extra or places:
-        refusal = "".join(block.get("refusal", "") for block in places.get("refusal", ()))
-        wire.update(other_output(extra, images=parts(places.get("images", ())), refusal=refusal))
-    if not content and len(wire) > 2:
-        # Amazon Nova refuses a blank text beside tool calls.
-        wire["content"] = None
-    return [_finished(wire, message)]
+        wire: WireMessage = {"role": "assistant", "content": said}
+    else:
+        wire = assistant_message(message, place)
+    return [_finished(wire, message, place)]
 
 
-def _sorted_out(content: list[Any]) -> dict[Place, list[Any]]:
-    places: dict[Place, list[Any]] = {"content": []}
-    for each in content:
-        block = each
-        if isinstance(each, dict) and each.get("type") == "non_standard":
-            block = each.get("value", each)
-        kind = block.get("type") if isinstance(block, dict) else None
-        places.setdefault(_PLACES.get(kind or "", "content"), []).append(block)
-    return places
-
-
-def _assistant_content(blocks: list[Any]) -> str | list[WireMessage]:
-    converted = [each for each in parts(blocks) if each.get("type") != "text" or each.get("text")]
-    if not converted:
-        return ""
-    if len(converted) == 1 and converted[0].keys() == {"type", "text"}:
-        # One form for one text, whichever `output_version` it came in: prompt caches look at the bytes.
-        return str(converted[0]["text"])
-    return converted
-
-
-def _tool_calls(message: AIMessage, blocks: Iterable[Mapping[str, Any]]) -> list[WireMessage]:
-    calls: list[tuple[str | None, str | None, Any]] = [
-        (call.get("id"), call.get("name"), call.get("args"))
-        for call in (*message.tool_calls, *message.invalid_tool_calls)
-    ]
-    known = {call_id for call_id, *_ in calls}
-    calls += [
-        (block.get("id"), block.get("name"), block.get("input", block.get("args")))
-        for block in blocks
-        if block.get("id") not in known
-    ]
-    if legacy := message.additional_kwargs.get("function_call"):
-        calls.append((legacy.get("name"), legacy.get("name"), legacy.get("arguments")))
-    return [tool_call(slot, *call) for slot, call in enumerate(calls)]
-
-
-def _content(message: BaseMessage) -> str | list[WireMessage]:
+def _content(message: BaseMessage, place: Place) -> str | list[Part]:
     content = message.content
-    return content if isinstance(content, str) else parts(content)
+    return content if isinstance(content, str) else parts(content, f"{place.path}.content")
 
 
-def _finished(wire: WireMessage, message: BaseMessage) -> WireMessage:
+def _finished(wire: WireMessage, message: BaseMessage, place: Place) -> WireMessage:
     extra = message.additional_kwargs
     if name := message.name or extra.get("name"):
         wire["name"] = name
-    return _marked(wire, message) if extra else wire
+    return _marked_as(wire, message, place) if extra else wire
 
 
-def _marked(wire: WireMessage, message: BaseMessage) -> WireMessage:
-    """Put a cache breakpoint that is on the message as a whole onto its last text, the only place that has one on the wire."""
-    mark = message.additional_kwargs.get("cache_control")
-    content = wire["content"]
-    if not mark or not content:
+def _marked_as(wire: WireMessage, message: BaseMessage, place: Place) -> WireMessage:
+    path = f"{place.path}.additional_kwargs.cache_control"
+    return _marked(wire, message.additional_kwargs.get("cache_control"), path)
+
+
+def _marked(wire: WireMessage, control: Any, path: str) -> WireMessage:
+    """Put a cache breakpoint that is on a message as a whole onto one of its parts, the only place that has one on the wire."""
+    if not control:
         return wire
-    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
-    last = max((i for i, each in enumerate(blocks) if each.get("type") == "text"), default=None)
-    if last is not None:
-        blocks[last] = {"cache_control": mark, **blocks[last]}
-    return {**wire, "content": blocks}
+    content = wire["content"]
+    if isinstance(content, str):
+        content = [{"type": "text", "text": content}] if content else []
+    return {**wire, "content": marked(content or [], control, path)}
 
 
-Writer: TypeAlias = Callable[[Any], list[WireMessage]]
+Writer: TypeAlias = Callable[[Any, Place], list[WireMessage]]
 
 _WRITERS: Final[Mapping[type[BaseMessage], Writer]] = {
     SystemMessage: _system,
@@ -226,9 +181,6 @@ _WRITERS: Final[Mapping[type[BaseMessage], Writer]] = {
 
 
 @cache
-def _writer(cls: type[BaseMessage]) -> Writer:
+def _writer(cls: type[BaseMessage]) -> Writer | None:
     """Find how a class of messages is written; chunks and subclasses are written like their base."""
-    for base in cls.__mro__:
-        if base in _WRITERS:
-            return _WRITERS[base]
-    raise ConfigurationError(f"a {cls.__name__} can't be sent to a model")
+    return next((_WRITERS[base] for base in cls.__mro__ if base in _WRITERS), None)

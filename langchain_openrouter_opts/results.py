@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from langchain_core.messages import AIMessage, InvalidToolCall
+from langchain_core.messages import AIMessage, BaseMessage, InvalidToolCall
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
 from langchain_core.messages.tool import ToolCall
 from langchain_core.messages.tool import invalid_tool_call as invalid
 from langchain_core.messages.tool import tool_call as valid
-from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.outputs import ChatGeneration, ChatResult, LLMResult
 
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.protocol.completion import Choice, Completion, Delta, Usage
@@ -109,6 +109,32 @@ def combined(outputs: Iterable[Mapping[str, Any] | None]) -> dict[str, Any]:
     return total
 
 
+def with_output(result: LLMResult) -> LLMResult:
+    """Give answers that were streamed the `llm_output` that whole ones have: langchain-core leaves it empty."""
+    messages = [
+        each[0].message for each in result.generations if each and isinstance(each[0], ChatGeneration)
+    ]
+    streamed = combined(map(_output_of, messages))
+    if streamed["token_usage"] and not (result.llm_output or {}).get("token_usage"):
+        result.llm_output = streamed
+    return result
+
+
+def _output_of(message: BaseMessage) -> dict[str, Any] | None:
+    counted = message.usage_metadata if isinstance(message, AIMessage) else None
+    if counted is None or "total_cost" in counted:
+        # The mark that langchain-core puts on answers from its cache.
+        return None
+    names = {
+        "prompt_tokens": "input_tokens",
+        "completion_tokens": "output_tokens",
+        "total_tokens": "total_tokens",
+    }
+    tokens = {ours: counted[theirs] for ours, theirs in names.items()}  # type: ignore[literal-required]
+    metadata = message.response_metadata
+    return {"token_usage": tokens, "cost": metadata.get("cost"), "model_name": metadata.get("model_name")}
+
+
 def _message(completion: Completion, choice: Choice, *, paid: bool, counted: bool) -> AIMessage:
     kwargs = _whole(choice)
     if choice.reasoning:
@@ -165,12 +191,13 @@ def _metadata(completion: Completion, choice: Choice) -> dict[str, Any]:
 
 
 def _money(completion: Completion) -> dict[str, Any]:
-    """Return the cost in USD; nothing where nobody said it, since unknown is not zero."""
+    """Return the cost in USD and what it was for; nothing where nobody said it, since unknown is not zero."""
     cost = completion.cost
     known = {
         "cost": None if cost.total is None else float(cost.total),
         "cost_details": dict(cost.details) or None,
         "is_byok": cost.is_byok,
+        "server_tool_use": dict(completion.usage.server_tool_use) or None if completion.usage else None,
     }
     return {key: value for key, value in known.items() if value is not None}
 

@@ -20,7 +20,7 @@ from llama_index.core.base.llms.types import (
 
 from llamaindex_openrouter_opts.content import Part, parts_of
 from openrouter_opts.errors import ConfigurationError
-from openrouter_opts.protocol.replay import once_each, other_output, sendable, tool_call
+from openrouter_opts.protocol.replay import name_calls, once_each, other_output, sendable, tool_call
 
 WireMessage: TypeAlias = dict[str, Any]
 
@@ -36,6 +36,7 @@ def wire_messages(messages: Sequence[ChatMessage]) -> list[WireMessage]:
     """
     wire = [_WRITERS[message.role](message, f"messages[{index}]") for index, message in enumerate(messages)]
     once_each(wire)
+    name_calls(wire)
     return wire
 
 
@@ -118,7 +119,7 @@ def _tool_calls(message: ChatMessage) -> list[WireMessage]:
         if blocks
         else [legacy_call(call) for call in message.additional_kwargs.get("tool_calls") or ()]
     )
-    return [tool_call(slot, *call) for slot, call in enumerate(calls)]
+    return [tool_call(*call) for call in calls]
 
 
 def legacy_call(call: Any) -> tuple[str | None, str, Any]:

@@ -101,12 +101,15 @@ class OpenRouterClient:
         return _completion([item async for item in driven])
 
     def stream(self, messages: Messages, **call: Any) -> Stream:
-        """Return a `Stream` of deltas; the request leaves when it is first read. Arguments as for `complete`."""
+        """Return a `Stream` of deltas; the request leaves when it is first read.
+
+        Arguments as for `complete`; `one_answer=True` refuses `n` above 1, for who can't tell the answers apart.
+        """
         chat = self._chat(messages, call, stream=True)
         return Stream(drive(chat.flow(read_stream), chat.transport.wire(), chat.settle))
 
     def astream(self, messages: Messages, **call: Any) -> AsyncStream:
-        """Return an `AsyncStream` of deltas; the request leaves when it is first read. Arguments as for `complete`."""
+        """Return an `AsyncStream` of deltas; the request leaves when it is first read. See `stream`."""
         chat = self._chat(messages, call, stream=True)
         return AsyncStream(adrive(chat.flow(read_stream), chat.transport.async_wire(), chat.settle))
 
@@ -181,7 +184,10 @@ class OpenRouterClient:
         settings, transport = self._for_call(call)
         check = call.pop("check", None)
         given = call.pop("provider_options", None)
+        one_answer = call.pop("one_answer", False)
         options = self._options.merged(ProviderOptions.of(given, **call))
+        if one_answer and (options.body.get("n") or 1) > 1:
+            raise ConfigurationError("n: a stream holds one answer here; ask for several without streaming")
         body = chat_body(messages, model=model, options=options, stream=stream)
         request = chat_request(body, options.headers)
         preflight(body, self._check if check is None else check_of(check), self._catalog)

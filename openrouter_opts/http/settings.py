@@ -6,7 +6,7 @@ import math
 import os
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 from urllib.parse import SplitResult, urlsplit
@@ -45,7 +45,7 @@ class Timeout:
         """Read a timeout.
 
         A number of seconds bounds the wait for the answer to begin and for each further byte; `None` means the defaults; a mapping
-        names the phases; an `httpx.Timeout`, or anything else with `connect` and `read`, is understood.
+        names the phases; a pair is `(connect, read)`; an `httpx.Timeout`, or anything else with `connect` and `read`, is understood.
         """
         if isinstance(given, Timeout):
             return given
@@ -55,14 +55,23 @@ class Timeout:
             return _from_mapping(given)
         if isinstance(given, int | float):
             return cls(connect=min(5.0, given), first_byte=given, idle=given)
+        if isinstance(given, tuple | list):
+            return _from_sequence(given)
         if hasattr(given, "connect") and hasattr(given, "read"):
             return cls(connect=given.connect, first_byte=given.read, idle=given.read)
         raise ConfigurationError(
-            f"timeout: needs seconds, a `Timeout` or a mapping of its fields, got {given!r}"
+            f"timeout: needs seconds, `(connect, read)`, a `Timeout` or a mapping of its fields, got {given!r}"
         )
 
 
 TimeoutLike: TypeAlias = Timeout | float | Mapping[str, Any] | Any | None
+
+
+def _from_sequence(given: Sequence[float | None]) -> Timeout:
+    # Of four, as httpx has them, the others bound the writing and the wait for a free connection.
+    if len(given) not in {2, 4}:
+        raise ConfigurationError(f"timeout: a sequence is `(connect, read)`, got {given!r}")
+    return Timeout(connect=given[0], first_byte=given[1], idle=given[1])
 
 
 def _from_mapping(given: Mapping[str, Any]) -> Timeout:

@@ -88,6 +88,27 @@ _STATUS_OF_TYPE: Final[dict[str, int]] = {
     "provider_overloaded": 503,
     "timeout": 504,
 }
+# Instead of a type, a code or a type of OpenAI or Anthropic may come through, as in https://openrouter.ai/docs/api_reference/streaming
+_TYPE_OF_WORD: Final[dict[str, str]] = {
+    **{name: name for name in _STATUS_OF_TYPE},
+    "api_error": "server",
+    "authentication_error": "authentication",
+    "billing_error": "payment_required",
+    "content_filter": "content_policy_violation",
+    "insufficient_quota": "rate_limit_exceeded",
+    "internal_server_error": "server",
+    "invalid_api_key": "authentication",
+    "invalid_request_error": "invalid_request",
+    "model_not_found": "not_found",
+    "not_found_error": "not_found",
+    "overloaded_error": "provider_overloaded",
+    "permission_error": "permission_denied",
+    "rate_limit_error": "rate_limit_exceeded",
+    "request_too_large": "payload_too_large",
+    "server_error": "server",
+    "service_unavailable": "provider_unavailable",
+    "timeout_error": "timeout",
+}
 _CLASS_OF_TYPE: Final[dict[str, type[APIError]]] = {
     "context_length_exceeded": ContextLengthExceeded,
     "token_limit_exceeded": ContextLengthExceeded,
@@ -97,7 +118,13 @@ _CLASS_OF_TYPE: Final[dict[str, type[APIError]]] = {
 _REFUSALS: Final = frozenset({"content_policy_violation", "refusal"})
 # Providers behind OpenRouter word it themselves, and not every one has an `error_type`.
 _TOO_LONG: Final = re.compile(
-    r"maximum context length|context[ _](length|window)|prompt is too long", re.IGNORECASE
+    r"context[ _](length|window|limit|size)"
+    r"|(prompt|input) is too long"  # Anthropic; Bedrock
+    r"|exceeds the maximum number of tokens"  # Gemini
+    r"|maximum (prompt|model) length"  # xAI; vLLM
+    r"|too many (input )?tokens"  # Bedrock, Cohere
+    r"|reduce the length of the (messages|prompt)",  # Groq
+    re.IGNORECASE,
 )
 _ANY_KEY: Final = re.compile(r"sk-or-[\w-]+|(?<=Bearer )[\w.~+/-]+=*")
 _STRUCK_OUT: Final = "sk-or-…"
@@ -142,9 +169,10 @@ def from_error(
     headers = headers or {}
     metadata = said.get("metadata")
     metadata = metadata if isinstance(metadata, Mapping) else {}
-    error_type = _text(metadata.get("error_type") or said.get("error_type"))
     code = said.get("code", said.get("http_status"))
-    known = _status(code) or status or _STATUS_OF_TYPE.get(error_type or "")
+    known = _status(code) or status
+    error_type = _text(metadata.get("error_type") or said.get("error_type")) or _type_by_word(said, known)
+    known = known or _STATUS_OF_TYPE.get(error_type or "")
     message = _message(said, metadata)
     cls = _class_of(known, error_type, message, metadata)
     advice = _ADVICE.get(cls)
@@ -253,6 +281,15 @@ def _status(code: object) -> int | None:
     return code if isinstance(code, int) and 400 <= code <= 599 else None
 
 
+def _type_by_word(said: Mapping[str, Any], status: int | None) -> str | None:
+    """Read the type from a code or a type that is a word. A status counts more, unless the word tells more than it."""
+    for word in (said.get("code"), said.get("type")):
+        error_type = _TYPE_OF_WORD.get(word) if isinstance(word, str) else None
+        if error_type in _CLASS_OF_TYPE or (error_type and status in {None, _STATUS_OF_TYPE[error_type]}):
+            return error_type
+    return None
+
+
 def _text(value: object) -> str | None:
     return str(value) if isinstance(value, str | int) and value != "" else None
 
@@ -294,7 +331,7 @@ def _class_of(
     if error_type in _CLASS_OF_TYPE:
         return _CLASS_OF_TYPE[error_type]
     status = _STATUS_OF_TYPE.get(error_type or "", status)
-    if status == 400 and _TOO_LONG.search(message):
+    if status in {400, 422, None} and _TOO_LONG.search(message):
         return ContextLengthExceeded
     if status == 403:
         return _kind_of_forbidden(error_type, metadata)

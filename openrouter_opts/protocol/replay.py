@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any, Final
 
 from pydantic_core import from_json
@@ -20,19 +21,34 @@ from openrouter_opts.protocol.decode import made_up_id
 _SIGNED_FORMATS: Final = frozenset({"anthropic-claude-v1", "google-gemini-v1"})
 
 
-def tool_call(slot: int, call_id: str | None, name: str | None, arguments: Any) -> dict[str, Any]:
+def tool_call(call_id: str | None, name: str | None, arguments: Any) -> dict[str, Any]:
     """Return a tool call as it goes out. Its arguments are always JSON, since the providers behind OpenRouter parse them.
 
     Args:
-        slot: Its place among the calls of the message; a call without an id gets one from it.
-        call_id: The id that the result refers to.
+        call_id: The id that the result refers to; `name_calls` gives one to a call without.
         name: The function.
         arguments: A mapping, or the text that the model wrote.
     """
     text = _as_json(arguments) if isinstance(arguments, str) else json_text(arguments or {})
     # A name is required, and a call that was cut off before it has none.
     function = {"name": name or "unknown", "arguments": text}
-    return {"id": call_id or made_up_id(slot), "type": "function", "function": function}
+    return {"id": call_id or "", "type": "function", "function": function}
+
+
+def name_calls(messages: Iterable[dict[str, Any]]) -> None:
+    """Give an id, in place, to the tool calls of a history that have none, and to their results, in the order in which they come."""
+    history = list(messages)
+    taken = {call["id"] for message in history for call in message.get("tool_calls") or ()}
+    fresh = (made for made in map(made_up_id, count()) if made not in taken)
+    open_calls: list[str] = []
+    for message in history:
+        if message["role"] == "assistant":
+            unnamed = [call for call in message.get("tool_calls") or () if not call["id"]]
+            for call in unnamed:
+                call["id"] = next(fresh)
+            open_calls = [call["id"] for call in unnamed]
+        elif message["role"] == "tool" and open_calls and not message.get("tool_call_id"):
+            message["tool_call_id"] = open_calls.pop(0)
 
 
 def _as_json(text: str) -> str:

@@ -319,7 +319,14 @@ def test_what_breaks_after_the_finish_reason_costs_no_answer(end: Any):
 
 
 @pytest.mark.parametrize(
-    ("code", "cls"), [(429, RateLimited), (502, ProviderFailed), ("server_error", APIError), (None, APIError)]
+    ("code", "cls"),
+    [
+        (429, RateLimited),
+        (502, ProviderFailed),
+        ("server_error", ServerError),
+        ("odd", APIError),
+        (None, APIError),
+    ],
 )
 def test_an_error_in_the_stream_has_the_class_of_its_code_and_keeps_what_had_come(
     code: object, cls: type[OpenRouterError]

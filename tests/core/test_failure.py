@@ -136,10 +136,36 @@ def test_the_code_in_the_body_says_more_than_status_200():
     assert error.status == 429
 
 
-def test_a_code_that_is_a_word_is_the_providers_code():
-    error = from_error({"code": "server_error", "message": "no"})
-    assert type(error) is APIError
-    assert (error.status, error.provider_code) == (None, "server_error")
+@pytest.mark.parametrize(
+    ("word", "error_type", "cls"),
+    [
+        ("server_error", "server", ServerError),
+        ("rate_limit_exceeded", "rate_limit_exceeded", RateLimited),
+        ("context_length_exceeded", "context_length_exceeded", ContextLengthExceeded),
+        ("overloaded_error", "provider_overloaded", Overloaded),
+        ("invalid_api_key", "authentication", AuthenticationError),
+        ("model_not_found", "not_found", NotFound),
+        ("a_word_of_tomorrow", None, APIError),
+    ],
+)
+def test_a_code_that_is_a_word_has_the_class_of_its_meaning(word: str, error_type: str | None, cls: Any):
+    error = from_error({"code": word, "message": "no"})
+    assert type(error) is cls
+    assert (error.error_type, error.provider_code) == (error_type, word)
+    assert type(from_error({"type": word, "message": "no"})) is cls
+
+
+def test_openrouters_own_type_counts_more_than_a_providers_word():
+    said = {"code": "server_error", "message": "no", "metadata": {"error_type": "rate_limit_exceeded"}}
+    assert type(from_error(said)) is RateLimited
+
+
+def test_a_status_counts_more_than_a_word_that_means_less():
+    said = {"code": 413, "type": "invalid_request_error", "message": "no"}
+    assert type(from_error(said)) is PayloadTooLarge
+    assert type(from_error({"code": "context_length_exceeded", "message": "no"}, status=400)) is (
+        ContextLengthExceeded
+    )
 
 
 @pytest.mark.parametrize("code", [True, None, [], 42, "", "99999", 200])
@@ -153,10 +179,17 @@ def test_a_code_that_makes_no_sense_is_passed_over(code: object):
         "This endpoint's maximum context length is 200000 tokens.",
         "prompt is too long: 214335 tokens > 200000 maximum",
         "exceeds the context window",
+        "The input token count (1196265) exceeds the maximum number of tokens allowed (1048575).",
+        "input length and `max_tokens` exceed context limit: 198000 + 8192 > 200000",
+        "Input is too long for requested model.",
+        "This model's maximum prompt length is 131072 but the request contains 200000 tokens.",
+        "too many tokens: total tokens in the input and output exceed 4096",
+        "Please reduce the length of the messages or completion.",
     ],
 )
 def test_a_prompt_that_is_too_long_is_known_by_its_words_too(message: str):
     assert type(from_error({"code": 400, "message": message})) is ContextLengthExceeded
+    assert type(from_error({"code": "odd", "message": message})) is ContextLengthExceeded
     raw = json.dumps({"error": {"message": message}})
     assert type(
         from_error({"code": 400, "message": "Provider returned error", "metadata": {"raw": raw}})

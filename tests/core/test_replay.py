@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from openrouter_opts.protocol.replay import once_each, sendable, tool_call
+from openrouter_opts.protocol.replay import name_calls, once_each, sendable, tool_call
 
 SIGNED = {"type": "reasoning.text", "text": "Hm.", "signature": "s", "format": "anthropic-claude-v1"}
 UNSIGNED = {"type": "reasoning.text", "text": "Hm.", "format": "anthropic-claude-v1"}
@@ -47,6 +47,29 @@ def test_an_entry_goes_back_with_the_first_message_that_has_it() -> None:
     ]
 
 
+def test_calls_without_an_id_get_one_that_is_free_and_their_results_find_them() -> None:
+    taken, free = tool_call("call_0", "f", {}), tool_call(None, "f", {})
+    messages = [
+        {"role": "assistant", "tool_calls": [taken, free]},
+        {"role": "tool", "tool_call_id": "call_0"},
+        {"role": "tool", "tool_call_id": ""},
+        {"role": "assistant", "tool_calls": [tool_call("", "f", {})]},
+        {"role": "tool", "tool_call_id": None},
+        {"role": "tool", "tool_call_id": ""},
+    ]
+
+    name_calls(messages)
+
+    assert [call["id"] for message in messages for call in message.get("tool_calls", ())] == [
+        "call_0",
+        "call_1",
+        "call_2",
+    ]
+    answered = [message["tool_call_id"] for message in messages if message["role"] == "tool"]
+    # The last one answers nothing.
+    assert answered == ["call_0", "call_1", "call_2", ""]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sent"),
     [
@@ -59,4 +82,4 @@ def test_an_entry_goes_back_with_the_first_message_that_has_it() -> None:
     ],
 )
 def test_arguments_go_back_as_the_model_wrote_them_if_they_are_json(arguments, sent) -> None:
-    assert tool_call(0, "c1", "f", arguments)["function"]["arguments"] == sent
+    assert tool_call("c1", "f", arguments)["function"]["arguments"] == sent

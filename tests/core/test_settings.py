@@ -76,6 +76,9 @@ def test_max_retries_is_a_whole_number(retries: object):
         ({"total": 10, "idle": None}, Timeout(total=10, idle=None)),
         (httpx.Timeout(3.0, connect=1.0), Timeout(connect=1.0, first_byte=3.0, idle=3.0)),
         (httpx.Timeout(None), Timeout(connect=None, first_byte=None, idle=None)),
+        ((1, 3.0), Timeout(connect=1, first_byte=3.0, idle=3.0)),
+        ([1, None], Timeout(connect=1, first_byte=None, idle=None)),
+        ((1, 3, 5, 7), Timeout(connect=1, first_byte=3, idle=3)),
     ],
 )
 def test_a_timeout_may_be_given_in_many_forms(given: object, timeout: Timeout):
@@ -84,7 +87,20 @@ def test_a_timeout_may_be_given_in_many_forms(given: object, timeout: Timeout):
 
 @pytest.mark.parametrize(
     "given",
-    [0, -1, float("nan"), float("inf"), True, "5", (1, 2), {"idle": 0}, {"idle": "x"}, {"idle": True}],
+    [
+        0,
+        -1,
+        float("nan"),
+        float("inf"),
+        True,
+        "5",
+        (1,),
+        (1, 2, 3),
+        (0, 1),
+        {"idle": 0},
+        {"idle": "x"},
+        {"idle": True},
+    ],
 )
 def test_a_timeout_that_makes_no_sense_is_refused(given: object):
     with pytest.raises(ConfigurationError, match="timeout"):

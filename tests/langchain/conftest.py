@@ -14,6 +14,8 @@ from langchain_core.runnables import Runnable
 
 from langchain_openrouter_opts import ChatOpenRouter
 from openrouter_opts.sandbox import Sandbox
+from tests.scripted_server import Delivery, Script, ScriptedServer
+from tests.wire_bytes import answer, streamed
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +45,17 @@ def make_llm(sandbox: Sandbox) -> Callable[..., ChatOpenRouter]:
 @pytest.fixture
 def llm(make_llm: Callable[..., ChatOpenRouter]) -> ChatOpenRouter:
     return make_llm()
+
+
+def model_at(server: ScriptedServer, **options: Any) -> ChatOpenRouter:
+    """Return a model that talks to a scripted server."""
+    given = {"model": "m/x", "api_key": "sk-or-v1-test", "base_url": server.base_url}
+    return ChatOpenRouter(**(given | options))
+
+
+def either(body: Any, *chunks: bytes) -> Callable[[Delivery], Script]:
+    """Return what a scripted server chooses by: one answer, whole or streamed, as it is asked for."""
+    return lambda delivery: streamed(*chunks) if delivery.json.get("stream") else [answer(body)]
 
 
 Ask = Callable[..., AIMessage]

@@ -170,7 +170,7 @@ ANSWERS = (
         "an empty list of reasoning_details",
         {"content": "Hi.", "reasoning": "Hm.", "reasoning_details": []},
         ({"reasoning": "Hm.", "reasoning_details": []}, {"content": "Hi."}),
-        ({"type": "reasoning", "reasoning": "Hm."}, text("Hi.")),
+        ({"type": "reasoning", "reasoning": "Hm.", "extras": {"reasoning_details": []}}, text("Hi.")),
     ),
     Answer(
         "parallel tool calls, interleaved, after a text",
@@ -276,6 +276,7 @@ ANSWERS = (
             {
                 "type": "audio",
                 "base64": "AAECAwQF",
+                "mime_type": "audio/pcm",
                 "extras": {"id": "au_1", "expires_at": 1, "transcript": "Hello"},
             },
         ),
@@ -352,7 +353,7 @@ ANSWERS = (
             text("Ha", annotations=[CITED]),
             {"type": "tool_call", "id": "c1", "name": "add", "args": {}},
             {"type": "image", "base64": "iVBORw0KGgo=", "mime_type": "image/png"},
-            {"type": "audio", "base64": "AAEC", "extras": {"id": "au_1"}},
+            {"type": "audio", "base64": "AAEC", "mime_type": "audio/pcm", "extras": {"id": "au_1"}},
             {
                 "type": "server_tool_call",
                 "id": "srv_1",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -199,6 +201,36 @@ def test_several_choices_are_several_generations_paid_once(scripted: Any, llm: C
     assert first.response_metadata["cost"] == 0.0125
     assert "cost" not in second.response_metadata
     assert second.usage_metadata is None
+
+
+@pytest.mark.parametrize(
+    ("made", "called"),
+    [
+        ({"n": 2}, {}),
+        ({"provider_options": {"n": 2}}, {}),
+        ({"model_kwargs": {"n": 2}}, {}),
+        ({"n": 1}, {"n": 2}),
+        ({}, {"provider_options": {"n": 2}}),
+        ({}, {"extra_body": {"n": 2}}),
+    ],
+)
+@pytest.mark.parametrize("way", ["stream", "astream", "invoke"])
+def test_several_answers_in_a_stream_are_refused_before_they_are_paid(
+    make_llm: Any, sandbox: Sandbox, way: str, made: dict[str, Any], called: dict[str, Any]
+) -> None:
+    llm = make_llm(**made, **({"streaming": True} if way == "invoke" else {}))
+
+    async def astream() -> list[Any]:
+        return [chunk async for chunk in llm.astream("hi", **called)]
+
+    ways: dict[str, Callable[[], Any]] = {
+        "stream": lambda: list(llm.stream("hi", **called)),
+        "astream": lambda: asyncio.run(astream()),
+        "invoke": lambda: llm.invoke("hi", **called),
+    }
+    with pytest.raises(ConfigurationError, match="n: a stream holds one answer"):
+        ways[way]()
+    assert not sandbox.requests
 
 
 def test_a_second_answer_in_a_stream_is_not_mixed_into_the_first(scripted: Any, llm: ChatOpenRouter) -> None:

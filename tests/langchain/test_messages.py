@@ -44,11 +44,6 @@ def sent(*messages: BaseMessage) -> list[dict[str, Any]]:
     return wire_messages(messages)
 
 
-def sent_part(block: Any) -> dict[str, Any]:
-    (message,) = sent(HumanMessage([block]))
-    return message["content"][0]
-
-
 @pytest.mark.parametrize(
     ("message", "wire"),
     [
@@ -65,6 +60,22 @@ def sent_part(block: Any) -> dict[str, Any]:
         (AIMessage(["a", text("b")]), {"role": "assistant", "content": [text("a"), text("b")]}),
         (ChatMessage("hi", role="developer"), {"role": "developer", "content": "hi"}),
         (
+            ChatMessage("hi", role="assistant", additional_kwargs={"reasoning_details": []}),
+            {"role": "assistant", "content": "hi", "reasoning_details": []},
+        ),
+        (
+            ChatMessage("3", role="tool", additional_kwargs={"tool_call_id": "c1"}),
+            {"role": "tool", "tool_call_id": "c1", "content": "3"},
+        ),
+        (
+            SystemMessage("", additional_kwargs={"configuration_update": {"reasoning": {"effort": "low"}}}),
+            {
+                "role": "system",
+                "content": "",
+                "configuration_update": {"reasoning": {"effort": "low"}},
+            },
+        ),
+        (
             ToolMessage("3", tool_call_id="c1", name="add"),
             {"role": "tool", "tool_call_id": "c1", "content": "3"},
         ),
@@ -75,15 +86,36 @@ def test_each_kind_of_message_has_its_wire_form(message: BaseMessage, wire: dict
     assert sent(message) == [wire]
 
 
-def test_tool_calls_without_text_go_out_with_null_content() -> None:
-    assert sent(AIMessage("", tool_calls=[CALL])) == [
+@pytest.mark.parametrize("content", ["", "\n\n", [], [text("")], [text(" ")]])
+def test_tool_calls_without_text_go_out_with_null_content(content: Any) -> None:
+    assert sent(AIMessage(content, tool_calls=[CALL])) == [
         {"role": "assistant", "content": None, "tool_calls": [WIRE_CALL]}
     ]
 
 
-def test_a_tool_call_without_id_gets_one() -> None:
-    (message,) = sent(AIMessage("", tool_calls=[{**CALL, "id": None}]))
-    assert message["tool_calls"][0]["id"] == "call_0"
+def test_blank_text_goes_out_by_itself_alone() -> None:
+    assert sent(AIMessage("\n\n")) == [{"role": "assistant", "content": "\n\n"}]
+    assert sent(AIMessage([text("\n\n"), text("hi")])) == [{"role": "assistant", "content": "hi"}]
+
+
+def test_tool_calls_without_id_get_one_that_no_other_call_has_and_so_do_their_results() -> None:
+    nameless = AIMessage("", tool_calls=[{**CALL, "id": None}, {**CALL, "id": ""}])
+    results = [ToolMessage("1", tool_call_id=""), ToolMessage("2", tool_call_id="")]
+    taken = AIMessage("", tool_calls=[{**CALL, "id": "call_1"}])
+    wire = sent(nameless, *results, taken, ToolMessage("3", tool_call_id="call_1"), nameless, *results)
+    ids = [message.get("tool_call_id") or [call["id"] for call in message["tool_calls"]] for message in wire]
+    assert ids == [
+        *(["call_0", "call_2"], "call_0", "call_2"),
+        *(["call_1"], "call_1"),
+        *(["call_3", "call_4"], "call_3", "call_4"),
+    ]
+
+
+@pytest.mark.parametrize("args", [None, "", "{}"])
+def test_a_tool_call_that_was_cut_before_its_arguments_goes_out_without_any(args: str | None) -> None:
+    cut = {"id": "c1", "name": "add", "args": args, "error": None}
+    (message,) = sent(AIMessage("", invalid_tool_calls=[cut]))
+    assert message["tool_calls"] == [{**WIRE_CALL, "function": {"name": "add", "arguments": "{}"}}]
 
 
 def test_a_tool_call_that_could_not_be_parsed_goes_back_as_json_that_shows_what_the_model_wrote() -> None:
@@ -122,128 +154,39 @@ def test_a_message_has_one_form_in_both_output_versions() -> None:
     assert sent(plain) == sent(standard)
 
 
-@pytest.mark.parametrize(
-    ("block", "part"),
-    [
-        (text("a", index=0, id="x", annotations=[]), text("a")),
-        (text("a", cache_control=MARK), text("a", cache_control=MARK)),
-        (text("a", extras={"cache_control": MARK}), text("a", cache_control=MARK)),
-        (
-            {"type": "image_url", "image_url": "https://a/b.png"},
-            {"type": "image_url", "image_url": {"url": "https://a/b.png"}},
-        ),
-        (
-            {"type": "image", "url": "https://a/b.png", "extras": {"detail": "low"}},
-            {"type": "image_url", "image_url": {"url": "https://a/b.png", "detail": "low"}},
-        ),
-        (
-            {"type": "image", "base64": PIXEL, "mime_type": "image/png"},
-            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}},
-        ),
-        (
-            {"type": "image", "base64": PIXEL},
-            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}},
-        ),
-        (
-            {"type": "image", "source_type": "base64", "data": PIXEL, "mime_type": "image/png"},
-            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}},
-        ),
-        (
-            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}},
-            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}},
-        ),
-        (
-            {"type": "image", "source": {"type": "url", "url": "https://a/b.png"}},
-            {"type": "image_url", "image_url": {"url": "https://a/b.png"}},
-        ),
-        ({"type": "image", "file_id": "f1"}, {"type": "file", "file": {"file_id": "f1"}}),
-        (
-            {"type": "audio", "base64": "AAAA", "mime_type": "audio/mpeg"},
-            {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "mp3"}},
-        ),
-        (
-            {"type": "audio", "base64": "AAAA", "mime_type": "audio/wav"},
-            {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
-        ),
-        (
-            {"type": "file", "base64": "JVBERi0=", "mime_type": "application/pdf", "filename": "a.pdf"},
-            {
-                "type": "file",
-                "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="},
-            },
-        ),
-        (
-            {"type": "file", "url": "https://a/b.pdf", "extras": {"filename": "b.pdf"}},
-            {"type": "file", "file": {"filename": "b.pdf", "file_data": "https://a/b.pdf"}},
-        ),
-        ({"type": "file", "file_id": "f1"}, {"type": "file", "file": {"file_id": "f1"}}),
-        ({"type": "file", "file": {"file_id": "f1"}}, {"type": "file", "file": {"file_id": "f1"}}),
-        (
-            {"type": "video", "url": "https://a/b.mp4"},
-            {"type": "video_url", "video_url": {"url": "https://a/b.mp4"}},
-        ),
-        (
-            {"type": "video", "base64": "AAAA", "mime_type": "video/mp4"},
-            {"type": "video_url", "video_url": {"url": "data:video/mp4;base64,AAAA"}},
-        ),
-        ({"type": "text-plain", "text": "body", "title": "Title"}, text("Title\n\nbody")),
-        ({"type": "text-plain", "base64": "aGk=", "mime_type": "text/plain"}, text("hi")),
-        ({"type": "document", "source": {"type": "text", "data": "body"}}, text("body")),
-        (
-            {
-                "type": "document",
-                "title": "a.pdf",
-                "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="},
-            },
-            {
-                "type": "file",
-                "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="},
-            },
-        ),
-        ({"type": "hologram", "depth": 3}, {"type": "hologram", "depth": 3}),
-        (
-            {"type": "non_standard", "value": {"type": "hologram", "depth": 3}},
-            {"type": "hologram", "depth": 3},
-        ),
-    ],
-)
-def test_each_kind_of_block_has_its_content_part(block: Any, part: dict[str, Any]) -> None:
-    assert sent_part(block) == part
+def test_a_mark_on_a_tool_result_inside_a_user_message_is_kept() -> None:
+    result = {"type": "tool_result", "tool_use_id": "c1", "content": "3", "cache_control": MARK}
+    wanted = [{"role": "tool", "tool_call_id": "c1", "content": [text("3", cache_control=MARK)]}]
+    assert sent(HumanMessage([result])) == wanted
+    del result["cache_control"]
+    assert sent(HumanMessage([result], additional_kwargs={"cache_control": MARK})) == wanted
 
 
 @pytest.mark.parametrize(
-    ("block", "remedy"),
+    ("message", "problem"),
     [
-        ({"type": "audio", "url": "https://a/b.wav"}, "needs `base64`"),
-        ({"type": "audio", "base64": "AAAA"}, "mime_type"),
-        ({"type": "image"}, "needs `url` or `base64`"),
-        ({"type": "file", "base64": "AAAA"}, "mime_type"),
-        ({"type": "text-plain", "base64": "////"}, "UTF-8"),
+        (RemoveMessage(id="1"), r"messages\[0\]: a RemoveMessage can't be sent"),
+        (ChatMessage("3", role="tool"), r"messages\[0\]\.additional_kwargs\.tool_call_id: .*needs the id"),
+        (
+            AIMessage("", tool_calls=[CALL], additional_kwargs={"cache_control": MARK}),
+            r"messages\[0\]\.additional_kwargs\.cache_control: .*needs a text",
+        ),
     ],
 )
-def test_a_block_that_cannot_be_sent_is_named_by_its_message(block: dict[str, Any], remedy: str) -> None:
-    with pytest.raises(ConfigurationError, match=remedy) as caught:
-        sent(HumanMessage("hi"), HumanMessage([block]))
-    assert "messages[1]" in str(caught.value)
-
-
-def test_a_message_that_is_no_message_for_a_model_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="RemoveMessage"):
-        sent(RemoveMessage(id="1"))
-
-
-def test_images_and_files_in_tool_results_are_sent() -> None:
-    blocks = [
-        {"type": "image", "base64": PIXEL, "mime_type": "image/png"},
-        {"type": "file", "base64": "JVBERi0=", "mime_type": "application/pdf"},
-    ]
-    (message,) = sent(ToolMessage(content_blocks=blocks, tool_call_id="c1"))
-    assert [part["type"] for part in message["content"]] == ["image_url", "file"]
+def test_a_message_that_cannot_be_sent_is_refused(message: BaseMessage, problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        sent(message)
 
 
 def test_rows_in_a_tool_result_are_sent_as_json() -> None:
     (message,) = sent(ToolMessage([{"city": "Zürich"}], tool_call_id="c1"))
     assert message["content"] == [text('{"city": "Zürich"}')]
+
+
+def test_a_row_whose_type_is_its_own_is_no_block() -> None:
+    feature = {"type": "Feature", "geometry": {"type": "Point"}}
+    (message,) = sent(ToolMessage([feature], tool_call_id="c1"))
+    assert json.loads(message["content"][0]["text"]) == feature
 
 
 def test_a_cache_mark_on_a_message_goes_to_its_last_text() -> None:
@@ -255,6 +198,12 @@ def test_a_cache_mark_on_a_message_goes_to_its_last_text() -> None:
     )
     assert system["content"] == [text("long", cache_control=MARK)]
     assert user["content"] == [text("a"), text("b", cache_control=MARK), image]
+
+
+def test_a_cache_mark_on_a_message_without_text_goes_to_its_last_part() -> None:
+    image = {"type": "image_url", "image_url": {"url": "https://a/b.png"}}
+    (user,) = sent(HumanMessage([image, image], additional_kwargs={"cache_control": MARK}))
+    assert user["content"] == [image, {**image, "cache_control": MARK}]
 
 
 def test_reasoning_details_go_back_as_they_came() -> None:
@@ -284,41 +233,6 @@ def test_the_same_reasoning_goes_back_once_in_a_history() -> None:
     )
     assert first["reasoning_details"] == [SIGNED]
     assert "reasoning_details" not in second
-
-
-@pytest.mark.parametrize(
-    ("block", "entry"),
-    [
-        (
-            {"type": "thinking", "thinking": "Hm.", "signature": "s1"},
-            {
-                "type": "reasoning.text",
-                "text": "Hm.",
-                "signature": "s1",
-                "format": "anthropic-claude-v1",
-            },
-        ),
-        (
-            {"type": "redacted_thinking", "data": "xyz"},
-            {"type": "reasoning.encrypted", "data": "xyz", "format": "anthropic-claude-v1"},
-        ),
-        (
-            {
-                "type": "reasoning",
-                "reasoning": "Hm.",
-                "extras": {"signature": "s1", "reasoning_details": [SIGNED]},
-            },
-            SIGNED,
-        ),
-        (
-            {"type": "reasoning", "reasoning": "Hm.", "extras": {"signature": "s1"}},
-            {"type": "reasoning.text", "text": "Hm.", "signature": "s1", "format": "anthropic-claude-v1"},
-        ),
-    ],
-)
-def test_reasoning_blocks_become_reasoning_details(block: dict[str, Any], entry: dict[str, Any]) -> None:
-    (message,) = sent(AIMessage([block, text("hi")]))
-    assert message == {"role": "assistant", "content": "hi", "reasoning_details": [entry]}
 
 
 def test_what_a_model_made_goes_back_to_it() -> None:

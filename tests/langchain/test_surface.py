@@ -100,6 +100,23 @@ def test_copies_work_and_are_apart(make_llm: Any, sandbox: Sandbox) -> None:
         assert "temperature" not in sandbox.last.body
 
 
+def test_models_with_the_same_fields_are_equal(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENROUTER_API_KEY", sandbox.api_key)
+    monkeypatch.setenv("OPENROUTER_API_BASE", sandbox.base_url)
+
+    def make(**other: Any) -> ChatOpenRouter:
+        given = {"temperature": 0.5, "provider": {"order": ["openai"]}, "timeout": (5, 60)}
+        return ChatOpenRouter(model="openai/gpt-4o-mini", **(given | other))
+
+    llm = make()
+    llm.invoke("hi")
+    copies = (copy.copy(llm), copy.deepcopy(llm), llm.model_copy(deep=True), pickle.loads(pickle.dumps(llm)))
+    assert [made == llm for made in (make(), *copies)] == [True] * 5
+    assert [made == llm for made in (make(temperature=0.6), make(max_retries=0), "m")] == [False] * 3
+    copies[0].temperature = 0.6
+    assert copies[0] != llm
+
+
 def test_one_model_serves_several_event_loops(llm: ChatOpenRouter) -> None:
     assert [asyncio.run(llm.ainvoke("hi")).content for _ in range(2)]
 
