@@ -69,18 +69,15 @@ def json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def other_output(
-    extra: Mapping[str, Any], *, images: Sequence[Any] = (), refusal: str | None = None
-) -> dict[str, Any]:
+def other_output(extra: Mapping[str, Any], *, images: Sequence[Any] = ()) -> dict[str, Any]:
     """Return what a model gave beside text, calls and reasoning.
 
     Args:
         extra: What a framework keeps of the answer (`refusal`, `images`, `annotations`, `audio`).
         images: The images of the message itself, as parts.
-        refusal: The refusal of the message itself.
     """
     wire: dict[str, Any] = {}
-    if refusal := extra.get("refusal") or refusal:
+    if refusal := extra.get("refusal"):
         wire["refusal"] = refusal
     if images := extra.get("images") or images:
         wire["images"] = images
