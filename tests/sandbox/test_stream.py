@@ -100,6 +100,15 @@ def test_openai_sends_a_summary_in_pieces_and_an_encrypted_item_whole(call):
     assert encrypted["id"].startswith("rs_")
 
 
+def test_an_empty_list_of_reasoning_is_said_in_a_stream_too(sandbox, call):
+    # DeepSeek refuses the next turn without it.
+    sandbox.answer_next({"content": "84", "reasoning": "Let me see.", "reasoning_details": []})
+    reply = call.stream(QUESTION)
+    said = [delta for delta in deltas(reply) if "reasoning_details" in delta]
+    assert [delta["reasoning_details"] for delta in said] == [[]]
+    assert "".join(delta.get("reasoning") or "" for delta in deltas(reply)) == "Let me see."
+
+
 def test_gemini_sends_its_signature_beside_the_tool_call(call, tools):
     body = {"model": "google/gemini-2.5-flash", "reasoning": {"enabled": True}, "tools": tools}
     reply = call.stream("What is the weather in Paris?", **body)

@@ -141,11 +141,10 @@ def _delta(**parts: Any) -> Json:
 def _reasoning_deltas(turn: Turn) -> Iterator[tuple[Json, int]]:
     """Thoughts in fragments: text first, and what seals it last and alone."""
     entries = [entry for entry in turn.reasoning_details or () if not reasoning.comes_last(entry)]
-    if not entries:
-        yield from ((_delta(reasoning=piece), 1) for piece in pieces(turn.reasoning or ""))
-        return
     if turn.reasoning_details == ():
         yield _delta(reasoning_details=[]), 0
+    if not entries:
+        yield from ((_delta(reasoning=piece), 1) for piece in pieces(turn.reasoning or ""))
     for entry in entries:
         grows = next((name for name in ("text", "summary") if entry.get(name)), None)
         rest = {name: value for name, value in entry.items() if name not in ("text", "summary", "signature")}
