@@ -1,4 +1,4 @@
-"""Agents and chains: what the package is for."""
+"""An agent with tools: what the package is for."""
 
 from __future__ import annotations
 
@@ -7,13 +7,8 @@ from typing import Any
 
 import pytest
 from langchain.agents import create_agent
-from langchain.agents.structured_output import ProviderStrategy
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
-from langchain_core.output_parsers import StrOutputParser
-from langchain_core.prompts import ChatPromptTemplate
-from pydantic import BaseModel
+from langchain_core.messages import HumanMessage, ToolMessage
 
-from langchain_openrouter_opts import ChatOpenRouter
 from openrouter_opts import track_costs
 from openrouter_opts.sandbox import Sandbox
 
@@ -91,44 +86,3 @@ async def test_tokens_of_an_agent_have_the_id_of_their_message(make_llm: Any) ->
         else:
             whole |= {message.id for node in update.values() for message in node["messages"]}
     assert whole <= tokens
-
-
-def test_an_agent_answers_in_a_schema(make_llm: Any, sandbox: Sandbox) -> None:
-    class Weather(BaseModel):
-        """The weather somewhere."""
-
-        city: str
-        sunny: bool
-
-    agent: Any = create_agent(make_llm(), [], response_format=ProviderStrategy(Weather))
-    result = agent.invoke({"messages": [HumanMessage("Is it sunny in Paris?")]})
-    assert isinstance(result["structured_response"], Weather)
-    assert "tools" not in sandbox.last.body
-
-
-def test_a_model_that_can_is_asked_for_native_structured_output(make_llm: Any, sandbox: Sandbox) -> None:
-    class Weather(BaseModel):
-        """The weather somewhere."""
-
-        city: str
-
-    agent: Any = create_agent(make_llm(), [get_weather], response_format=Weather)
-    agent.invoke({"messages": [HumanMessage("What is the weather in Paris?")]})
-    assert sandbox.last.body["response_format"]["type"] == "json_schema"
-
-
-def test_a_chain_streams_and_batches(llm: ChatOpenRouter) -> None:
-    prompt = ChatPromptTemplate.from_messages([("system", "Be brief."), ("user", "Say {word}.")])
-    chain = prompt | llm | StrOutputParser()
-    whole = chain.invoke({"word": "hello"})
-    assert "".join(chain.stream({"word": "hello"})) == whole
-    assert chain.batch([{"word": "hello"}] * 3) == [whole] * 3
-
-
-async def test_a_chain_runs_asynchronously(llm: ChatOpenRouter, sandbox: Sandbox) -> None:
-    chain = ChatPromptTemplate.from_template("Say {word}.") | llm
-    with track_costs() as spend:
-        answers = await chain.abatch([{"word": str(n)} for n in range(20)])
-    assert all(isinstance(answer, AIMessage) for answer in answers)
-    assert len(spend.records) == 20
-    assert spend.total == sandbox.credits_used

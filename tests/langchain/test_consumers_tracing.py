@@ -1,0 +1,230 @@
+"""What LangSmith gets to see: its own tracer posts to a collector on loopback."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+
+import langsmith
+import pytest
+from langchain.agents import create_agent
+from langchain_core.exceptions import ModelError
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.tracers.langchain import LangChainTracer
+
+from langchain_openrouter_opts import ChatOpenRouter
+from openrouter_opts.sandbox import Sandbox
+from tests.langchain.conftest import Ask
+
+Made = Callable[..., ChatOpenRouter]
+SECRETS = ("ls-secret-key", "gateway-secret", "two-secret", "sk-own-secret")
+
+
+class Collector(ThreadingHTTPServer):
+    """LangSmith's ingestion: runs are posted when they begin and patched when they end."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.posted: list[bytes] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def runs(self) -> dict[str, dict[str, Any]]:
+        """Return the runs by id, each as it ended."""
+        runs: dict[str, dict[str, Any]] = {}
+        for body in self.posted:
+            batch = json.loads(body)
+            for run in (*batch.get("post", ()), *batch.get("patch", ())):
+                known = {key: value for key, value in run.items() if value is not None}
+                runs[run["id"]] = runs.get(run["id"], {}) | known
+        return runs
+
+
+class _Handler(BaseHTTPRequestHandler):
+    info: ClassVar = {
+        "version": "1",
+        "batch_ingest_config": {
+            # Batches of plain JSON are easier to look into than compressed multipart.
+            "use_multipart_endpoint": False,
+            "size_limit": 100,
+            "size_limit_bytes": 20_000_000,
+            "scale_up_nthreads_limit": 1,
+            "scale_up_qsize_trigger": 1000,
+            "scale_down_nempty_trigger": 4,
+        },
+    }
+    server: Collector
+
+    def do_GET(self) -> None:
+        self._answer(self.info)
+
+    def do_POST(self) -> None:
+        self.server.posted.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self._answer({})
+
+    def _answer(self, body: Any) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with Collector() as collector:
+        thread = threading.Thread(target=collector.serve_forever, args=[0.01])
+        thread.start()
+        yield collector
+        collector.shutdown()
+        thread.join()
+
+
+class Traced:
+    """A tracer, and what it has posted."""
+
+    def __init__(self, collector: Collector) -> None:
+        self.collector = collector
+        self.client = langsmith.Client()
+        self.config: Any = {"callbacks": [LangChainTracer(client=self.client)]}
+
+    def runs(self, run_type: str = "llm") -> list[dict[str, Any]]:
+        """Return the runs of a type, in the order in which they began."""
+        self.client.flush(timeout=10)
+        runs = sorted(self.collector.runs().values(), key=lambda run: run["start_time"])
+        return [run for run in runs if run["run_type"] == run_type]
+
+
+@pytest.fixture
+def traced(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> Iterator[Traced]:
+    monkeypatch.setenv("LANGSMITH_ENDPOINT", collector.url)
+    monkeypatch.setenv("LANGSMITH_API_KEY", SECRETS[0])
+    langsmith.utils.get_env_var.cache_clear()
+    traced = Traced(collector)
+    yield traced
+    traced.client.close()
+    langsmith.utils.get_env_var.cache_clear()
+
+
+def test_a_run_names_the_model_and_has_its_usage_in_whole_numbers(
+    ask: Ask, make_llm: Made, traced: Traced
+) -> None:
+    llm = make_llm("anthropic/claude-sonnet-4.6", temperature=0.5, max_tokens=500, stop=["END"])
+    message = ask(llm, "Tell me a story.", traced.config)
+    (run,) = traced.runs()
+    metadata = run["extra"]["metadata"]
+    assert {key: metadata[key] for key in metadata if key.startswith("ls_") and key != "ls_integration"} == {
+        "ls_provider": "openrouter",
+        "ls_model_name": "anthropic/claude-sonnet-4.6",
+        "ls_model_type": "chat",
+        "ls_temperature": 0.5,
+        "ls_max_tokens": 500,
+        "ls_stop": ["END"],
+    }
+    assert metadata["usage_metadata"] == message.usage_metadata
+    assert all(isinstance(count, int) for count in numbers(metadata["usage_metadata"]))
+    output = run["outputs"]["generations"][0][0]["message"]["kwargs"]
+    assert output["response_metadata"]["cost"] == message.response_metadata["cost"]
+    assert "error" not in run
+
+
+def test_a_model_that_is_given_per_call_is_the_one_of_the_run(
+    ask: Ask, make_llm: Made, traced: Traced
+) -> None:
+    ask(make_llm(), "hi", traced.config, model="openai/gpt-4o-mini", temperature=0.25)
+    (run,) = traced.runs()
+    assert run["extra"]["metadata"]["ls_model_name"] == "openai/gpt-4o-mini"
+    assert run["extra"]["metadata"]["ls_temperature"] == 0.25
+
+
+@pytest.mark.parametrize(
+    ("fail", "status"),
+    [
+        (lambda sandbox: sandbox.fail_next(status=402, message="Not enough credits"), 402),
+        (
+            lambda sandbox: sandbox.fail_next(
+                status=200, body={"error": {"code": 429, "message": "Slow down"}}
+            ),
+            429,
+        ),
+        (lambda sandbox: sandbox.error_after(2, code=502, message="Provider gone"), 502),
+    ],
+    ids=["refused", "error in a 200", "error in the middle"],
+)
+def test_a_run_that_fails_says_why_and_with_which_status(
+    ask: Ask, make_llm: Made, sandbox: Sandbox, traced: Traced, fail: Any, status: int
+) -> None:
+    fail(sandbox)
+    with pytest.raises(ModelError) as caught:
+        ask(make_llm(max_retries=0), "Tell me a story.", traced.config)
+    (run,) = traced.runs()
+    assert caught.value.message in run["error"]  # type: ignore[attr-defined]
+    assert type(caught.value).__name__ in run["error"]
+    # What came of the answer is before it.
+    told = run["outputs"]["generations"][-1][-1]["message"]["kwargs"]["response_metadata"]
+    assert told["status_code"] == status
+
+
+def test_an_agent_and_a_chain_have_their_models_runs_below_their_own(make_llm: Made, traced: Traced) -> None:
+    def get_weather(city: str) -> str:
+        """Get the weather in a city."""
+        return f"It is sunny in {city}."
+
+    chain = ChatPromptTemplate.from_template("Say {word}.") | make_llm() | StrOutputParser()
+    chain.invoke({"word": "hello"}, traced.config)
+    agent: Any = create_agent(make_llm(), [get_weather])
+    agent.invoke({"messages": [("user", "What is the weather in Paris?")]}, traced.config)
+    roots = {run["trace_id"]: run["name"] for run in traced.runs("chain") if "parent_run_id" not in run}
+    assert [roots[run["trace_id"]] for run in traced.runs()] == ["RunnableSequence", "LangGraph", "LangGraph"]
+    assert [
+        tool["function"]["name"] for tool in traced.runs()[-1]["extra"]["invocation_params"]["tools"]
+    ] == ["get_weather"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_no_key_and_no_header_is_in_anything_that_is_posted(
+    ask: Ask, make_llm: Made, sandbox: Sandbox, traced: Traced, fails: bool
+) -> None:
+    llm = make_llm(
+        default_headers={"X-Gateway": SECRETS[1]},
+        provider_options={"provider_api_keys": {"openai": SECRETS[3]}},
+    )
+    per_call: Any = {
+        "extra_headers": {"X-Two": SECRETS[2]},
+        "provider_options": {"provider_api_keys": {"openai": SECRETS[3]}},
+    }
+    prompt = ChatPromptTemplate.from_template("Say {word}.")
+    if fails:
+        # Servers echo what they were sent.
+        sandbox.fail_next(status=400, message=f"bad key {sandbox.api_key}", times=3)
+    for call in (
+        lambda: ask(llm, "hi", traced.config, **per_call),
+        lambda: ask(llm.bind(**per_call), "hi", traced.config),
+        lambda: (prompt | llm.bind(**per_call)).invoke({"word": "hi"}, traced.config),
+    ):
+        if fails:
+            with pytest.raises(ModelError):
+                call()
+        else:
+            call()
+    assert len(traced.runs()) == 3
+    assert sandbox.last.headers["x-two"] == SECRETS[2]
+    everything = b"".join(traced.collector.posted)
+    for secret in (*SECRETS, sandbox.api_key):
+        assert secret.encode() not in everything
+
+
+def numbers(usage: dict[str, Any]) -> list[Any]:
+    return [
+        count
+        for value in usage.values()
+        for count in (value.values() if isinstance(value, dict) else (value,))
+    ]
