@@ -18,6 +18,7 @@ from openrouter_opts.http.steps import Data, Flow, Item, Patience
 from openrouter_opts.http.transport import Transport
 from openrouter_opts.money.tracking import Settle, settling
 from openrouter_opts.options import ProviderOptions, warn_if_online
+from openrouter_opts.options.environment import from_environment
 from openrouter_opts.preflight import Check, check_of, preflight
 from openrouter_opts.protocol.completion import Completion
 from openrouter_opts.protocol.request import Request, chat_body, chat_request, get_request
@@ -42,7 +43,8 @@ class OpenRouterClient:
         timeout: Seconds, or a `Timeout` that tells the phases apart.
         max_retries: Further attempts after the first. Nothing is tried again once a part of the answer has come.
         retry_uncertain: Also try again what may have been delivered, and so may be billed twice.
-        provider_options: Options for every call; a call's own options win, merged deeply.
+        provider_options: Options for every call; a call's own options win, merged deeply. Below them are those of the environment:
+            `OPENROUTER_APP_URL`, `OPENROUTER_APP_TITLE` and `OPENROUTER_SESSION_ID`, read here.
         check: What to do, before sending, about a request that would certainly go wrong: `"warn"` once about each thing that is wrong,
             raise a `ConfigurationError` (`"error"`), or nothing (`"off"`). The network isn't asked.
         catalog: What `check` knows of models; by default the facts that come with this package. With their endpoints
@@ -79,7 +81,7 @@ class OpenRouterClient:
             proxy=proxy,
         )
         self._model = None if model is None else _checked_model(model)
-        self._options = ProviderOptions.of(provider_options)
+        self._options = from_environment().merged(ProviderOptions.of(provider_options))
         self._check: Check = check_of(check)
         self._catalog = catalog
         self._transport = Transport(self._settings, self._secret)
