@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from langchain_openrouter_opts.profile import profile
 from langchain_openrouter_opts.schemas import response_format
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.options import OPTIONS, OptionFields, ProviderOptions, nearest
@@ -20,6 +21,9 @@ OptionsLike: TypeAlias = ProviderOptions | Mapping[str, Any] | None
 _ALSO: Final[Mapping[str, str]] = {"default_headers": "extra_headers"}
 _CALL_ALSO: Final[Mapping[str, str]] = {"model_name": "model", "request_timeout": "timeout"}
 
+# LangChain's ways to say that there are none. Some providers refuse an empty list.
+_NOTHING: Final[Mapping[str, Any]] = {"stop": [], "session_id": ""}
+
 
 def sorted_out(cls: type[ChatOpenRouter], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a constructor with every spelling of an option brought to its field, or else into `provider_options`.
@@ -30,7 +34,7 @@ def sorted_out(cls: type[ChatOpenRouter], given: Mapping[str, Any]) -> dict[str,
     own = {*cls.model_fields, *(field.alias for field in cls.model_fields.values() if field.alias)}
     sorted_ = {name: value for name, value in given.items() if name in own}
     rest: dict[str, Any] = {}
-    for name, value in given.items():
+    for name, value in _without_client(given).items():
         if name in own:
             continue
         option, key = SPELLINGS.get(_ALSO.get(name, name), (None, None))
@@ -48,6 +52,39 @@ def sorted_out(cls: type[ChatOpenRouter], given: Mapping[str, Any]) -> dict[str,
     return sorted_
 
 
+def _without_client(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Take the place away that langchain_openrouter has for a client of OpenRouter's SDK."""
+    if given.get("client") is not None:
+        raise ConfigurationError(
+            "client: this model has its own; give it api_key, base_url, timeout, max_retries and default_headers"
+        )
+    return {name: value for name, value in given.items() if name != "client"}
+
+
+def of_update(model: ChatOpenRouter, update: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that a copy of a model replaces, from any of their names. The profile follows the model, unless it was given.
+
+    Raises:
+        ConfigurationError: There is no such field; names the nearest.
+    """
+    fields = type(model).model_fields
+    aliases = {field.alias: name for name, field in fields.items() if field.alias} | {
+        spelling: option
+        for spelling, (option, key) in SPELLINGS.items()
+        if key is None and option in OptionFields.model_fields
+    }
+    replaced = {aliases.get(_ALSO.get(name, name), name): value for name, value in update.items()}
+    for name in replaced.keys() - fields.keys():
+        meant = nearest(name, [*fields, *aliases])
+        raise ConfigurationError(
+            f"{name}: there is no such field{f'; did you mean {meant}?' if meant else ''}"
+        )
+    if model.profile == profile(model.model_name, model.catalog):
+        slug, catalog = (replaced.get(name, getattr(model, name)) for name in ("model_name", "catalog"))
+        replaced.setdefault("profile", profile(slug, catalog))
+    return replaced
+
+
 def _joined(options: OptionsLike, rest: Mapping[str, Any]) -> Any:
     if isinstance(options, ProviderOptions):
         return options.merged(ProviderOptions.of(rest))
@@ -57,10 +94,8 @@ def _joined(options: OptionsLike, rest: Mapping[str, Any]) -> Any:
 def options_of(model: ChatOpenRouter) -> ProviderOptions:
     """Return the options of a model: its fields and its `provider_options`, over its `model_kwargs`."""
     named = fields_of(model)
-    if named.get("stop") == []:
-        # LangChain's way to say that there are none; some providers refuse an empty list.
-        del named["stop"]
-    options = ProviderOptions.of(model.provider_options, **named)
+    emptied = {name: None for name, nothing in _NOTHING.items() if named.get(name) == nothing}
+    options = ProviderOptions.of(model.provider_options, **{**named, **emptied})
     return _of_kwargs(model.model_kwargs).merged(options) if model.model_kwargs else options
 
 
@@ -79,7 +114,7 @@ def _of_kwargs(given: Mapping[str, Any]) -> ProviderOptions:
 def of_call(stop: list[str] | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a call gives, as the client takes it."""
     call = {_CALL_ALSO.get(name, _ALSO.get(name, name)): value for name, value in kwargs.items()}
-    # One chose between `_generate` and `_stream`; the other is for `wants_usage`.
+    # One chose between `_generate` and `_stream`; the other is for `of_stream`.
     call.pop("stream", None)
     call.pop("stream_usage", None)
     if stop is not None:
@@ -106,18 +141,30 @@ def body_of(model: ChatOpenRouter, kwargs: Mapping[str, Any]) -> Mapping[str, An
     return options_of(model).merged(ProviderOptions.of(call.get("provider_options"), **named)).body
 
 
-def wants_usage(model: ChatOpenRouter, options: ProviderOptions, kwargs: Mapping[str, Any]) -> bool:
-    """Tell whether the last chunk of a stream has `usage_metadata`: by `stream_usage`, or in OpenAI's words, by `stream_options`.
+def of_stream(
+    model: ChatOpenRouter, options: ProviderOptions, stop: list[str] | None, kwargs: Mapping[str, Any]
+) -> tuple[dict[str, Any], bool]:
+    """Return what a streamed call gives, as the client takes it, and whether its last chunk has `usage_metadata`.
+
+    That is said by `stream_usage`, or in OpenAI's words, by `stream_options`.
 
     Args:
         model: The model.
         options: Its options.
-        kwargs: What the call gives.
+        stop: The call's own, or `None`.
+        kwargs: What else the call gives.
+
+    Raises:
+        ConfigurationError: Several answers are asked for, which would be mixed into one.
     """
-    call = ProviderOptions.of(kwargs.get("provider_options")).given
-    said = kwargs.get("stream_options") or call.get("stream_options") or options.given.get("stream_options")
-    asked = (said or {}).get("include_usage") is not False
-    return bool(kwargs.get("stream_usage", model.stream_usage and asked))
+    call = of_call(stop, kwargs)
+    named = {name: value for name, value in call.items() if name in SPELLINGS}
+    asked = options.merged(ProviderOptions.of(call.get("provider_options"), **named))
+    if asked.body.get("n", 1) != 1:
+        raise ConfigurationError("n: a stream holds one answer; use `generate` for several")
+    said = asked.given.get("stream_options") or {}
+    counted = kwargs.get("stream_usage", model.stream_usage and said.get("include_usage") is not False)
+    return call, bool(counted)
 
 
 def plain(options: OptionsLike) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun, Callbacks
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.load import dumpd
@@ -25,8 +25,9 @@ from langchain_openrouter_opts.errors import ModelErrors
 from langchain_openrouter_opts.events import Events, Steps, message_id
 from langchain_openrouter_opts.messages import wire_messages
 from langchain_openrouter_opts.profile import profile
-from langchain_openrouter_opts.results import MODEL_PROVIDER, chat_result, combined, with_output
+from langchain_openrouter_opts.results import MODEL_PROVIDER, chat_result
 from langchain_openrouter_opts.schemas import Schema
+from langchain_openrouter_opts.spending import from_cache, with_totals
 from langchain_openrouter_opts.tools import ToolLike, one_at_a_time, wire_tool_choice, wire_tools
 from openrouter_opts.catalog import Catalog
 from openrouter_opts.client import OpenRouterClient
@@ -73,7 +74,9 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
 
     model_name: str = Field(alias="model")
     """The slug of a model, such as `"anthropic/claude-sonnet-4.6"`; variants such as `:nitro` included."""
-    openrouter_api_key: SecretStr | Callable[[], str] | None = Field(default=None, alias="api_key")
+    openrouter_api_key: SecretStr | Callable[[], str] | None = Field(
+        default=None, alias="api_key", repr=False
+    )
     """The key, or what is asked for it before every request; by default `OPENROUTER_API_KEY`, read at the first request."""
     openrouter_api_base: str | None = Field(default=None, alias="base_url")
     """By default `OPENROUTER_API_BASE`, or else OpenRouter."""
@@ -90,7 +93,7 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
     check: Check = "warn"
     """What to do, before sending, about a request that would certainly go wrong: `"off"`, `"warn"` once about each, or `"error"`."""
     catalog: Catalog | None = Field(default=None, exclude=True, repr=False)
-    """What `check` knows of models; by default the facts that come with this package."""
+    """What `check` and `profile` know of models; by default the facts that come with this package."""
     streaming: bool = False
     """Whether `invoke` streams too, for the sake of callbacks."""
     stream_usage: bool = True
@@ -112,6 +115,11 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
         def __init__(self, **given: Any) -> None:
             super().__init__(**arguments.sorted_out(type(self), given))
             self._made_ready()
+
+    @override
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with fields replaced, by any of their names; raises `ConfigurationError` for what is no field."""
+        return super().model_copy(update=arguments.of_update(self, update) if update else None, deep=deep)
 
     @property
     def client(self) -> OpenRouterClient:
@@ -197,9 +205,8 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
         self, steps: Steps[T], messages: list[BaseMessage], stop: list[str] | None, **kwargs: Any
     ) -> Iterator[T]:
         with ModelErrors():
-            call = arguments.of_call(stop, kwargs)
-            counted = arguments.wants_usage(self, self._made_ready().options, kwargs)
-            with self.client.stream(wire_messages(messages), one_answer=True, **call) as stream:
+            call, counted = arguments.of_stream(self, self._made_ready().options, stop, kwargs)
+            with self.client.stream(wire_messages(messages), **call) as stream:
                 for delta in stream:
                     yield from steps.take(delta)
                 yield from steps.end(stream.completion, counted=counted)
@@ -208,34 +215,13 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
         self, steps: Steps[T], messages: list[BaseMessage], stop: list[str] | None, **kwargs: Any
     ) -> AsyncIterator[T]:
         with ModelErrors():
-            call = arguments.of_call(stop, kwargs)
-            counted = arguments.wants_usage(self, self._made_ready().options, kwargs)
-            async with self.client.astream(wire_messages(messages), one_answer=True, **call) as stream:
+            call, counted = arguments.of_stream(self, self._made_ready().options, stop, kwargs)
+            async with self.client.astream(wire_messages(messages), **call) as stream:
                 async for delta in stream:
                     for each in steps.take(delta):
                         yield each
                 for each in steps.end(stream.completion, counted=counted):
                     yield each
-
-    @override
-    def generate(
-        self,
-        messages: list[list[BaseMessage]],
-        stop: list[str] | None = None,
-        callbacks: Callbacks = None,
-        **kwargs: Any,
-    ) -> LLMResult:
-        return with_output(super().generate(messages, stop, callbacks, **kwargs))
-
-    @override
-    async def agenerate(
-        self,
-        messages: list[list[BaseMessage]],
-        stop: list[str] | None = None,
-        callbacks: Callbacks = None,
-        **kwargs: Any,
-    ) -> LLMResult:
-        return with_output(await super().agenerate(messages, stop, callbacks, **kwargs))
 
     @override
     def bind_tools(
@@ -313,14 +299,16 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
 
     @override
     def get_num_tokens(self, text: str) -> int:
-        """Return about how many tokens a text has; exact counts come with each answer."""
-        return math.ceil(len(text) / 4)
+        """Return about how many tokens a text has, if there is no `custom_get_token_ids`; exact counts come with each answer."""
+        return math.ceil(len(text) / 4) if self.custom_get_token_ids is None else super().get_num_tokens(text)
 
     @override
     def get_num_tokens_from_messages(
         self, messages: list[BaseMessage], tools: Sequence[Any] | None = None
     ) -> int:
         """Return about how many tokens messages and tools have; nothing is downloaded for it."""
+        if self.custom_get_token_ids is not None:
+            return super().get_num_tokens_from_messages(messages, tools)
         return count_tokens_approximately(messages, tools=list(tools) if tools else None)
 
     @property
@@ -363,24 +351,22 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
         return super()._get_llm_string(stop, **arguments.shown(kwargs))
 
     @override
-    def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
-        return combined(llm_outputs)
+    def generate(self, *args: Any, **kwargs: Any) -> LLMResult:
+        return with_totals(super().generate(*args, **kwargs))
+
+    @override
+    async def agenerate(self, *args: Any, **kwargs: Any) -> LLMResult:
+        return with_totals(await super().agenerate(*args, **kwargs))
 
     @override
     def _convert_cached_generations(self, cache_val: list[Generation]) -> list[ChatGeneration]:
-        generations = super()._convert_cached_generations(cache_val)
-        for generation in generations:
-            metadata = generation.message.response_metadata
-            if "cost" in metadata:
-                # An answer from LangChain's cache was paid for when it came the first time.
-                free = {**metadata, "cost": 0.0}
-                free.pop("cost_details", None)
-                generation.message = generation.message.model_copy(update={"response_metadata": free})
-        return generations
+        # Copies: langchain-core changes what it is given, and whoever asked first has the same objects.
+        found = super()._convert_cached_generations([each.model_copy() for each in cache_val])
+        return [from_cache(each) for each in found]
 
     @override
     def _resolve_model_profile(self) -> ModelProfile | None:
-        return profile(self.model_name)
+        return profile(self.model_name, self.catalog)
 
     @classmethod
     @override

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import Any, Final
 
-from langchain_core.messages import AIMessage, BaseMessage, InvalidToolCall
+from langchain_core.messages import AIMessage, InvalidToolCall
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
 from langchain_core.messages.tool import ToolCall
 from langchain_core.messages.tool import invalid_tool_call as invalid
 from langchain_core.messages.tool import tool_call as valid
-from langchain_core.outputs import ChatGeneration, ChatResult, LLMResult
+from langchain_core.outputs import ChatGeneration, ChatResult
 
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.protocol.completion import Choice, Completion, Delta, Usage
@@ -44,7 +42,7 @@ def whole_message(completion: Completion, *, counted: bool = True) -> AIMessage:
 def one_answer(delta: Delta) -> None:
     """Raise `ConfigurationError` for a piece of a second answer, which would be mixed into the first."""
     if delta.choice:
-        raise ConfigurationError("n: a stream holds one answer; use `invoke` or `generate` for several")
+        raise ConfigurationError("n: a stream holds one answer; use `generate` for several")
 
 
 def tool_calls(choice: Choice) -> tuple[list[ToolCall], list[InvalidToolCall]]:
@@ -84,55 +82,6 @@ def usage_metadata(usage: Usage | None) -> UsageMetadata | None:
         named = {_bare(key): count for key, count in usage.completion_details.items()}
         counted["output_token_details"] = OutputTokenDetails(**named)  # type: ignore[typeddict-item]
     return counted
-
-
-def combined(outputs: Iterable[Mapping[str, Any] | None]) -> dict[str, Any]:
-    """Add up the `llm_output` of several calls: tokens and USD."""
-    tokens: dict[str, int] = {}
-    costs: list[Decimal] = []
-    names: list[str] = []
-    for output in outputs:
-        if not output:
-            continue
-        for key, count in output.get("token_usage", {}).items():
-            tokens[key] = tokens.get(key, 0) + count
-        if (cost := output.get("cost")) is not None:
-            # The shortest repr of the float is the number that was billed.
-            costs.append(Decimal(str(cost)))
-        if name := output.get("model_name"):
-            names.append(name)
-    total: dict[str, Any] = {"token_usage": tokens}
-    if costs:
-        total["cost"] = float(sum(costs, Decimal(0)))
-    if names:
-        total["model_name"] = names[0]
-    return total
-
-
-def with_output(result: LLMResult) -> LLMResult:
-    """Give answers that were streamed the `llm_output` that whole ones have: langchain-core leaves it empty."""
-    messages = [
-        each[0].message for each in result.generations if each and isinstance(each[0], ChatGeneration)
-    ]
-    streamed = combined(map(_output_of, messages))
-    if streamed["token_usage"] and not (result.llm_output or {}).get("token_usage"):
-        result.llm_output = streamed
-    return result
-
-
-def _output_of(message: BaseMessage) -> dict[str, Any] | None:
-    counted = message.usage_metadata if isinstance(message, AIMessage) else None
-    if counted is None or "total_cost" in counted:
-        # The mark that langchain-core puts on answers from its cache.
-        return None
-    names = {
-        "prompt_tokens": "input_tokens",
-        "completion_tokens": "output_tokens",
-        "total_tokens": "total_tokens",
-    }
-    tokens = {ours: counted[theirs] for ours, theirs in names.items()}  # type: ignore[literal-required]
-    metadata = message.response_metadata
-    return {"token_usage": tokens, "cost": metadata.get("cost"), "model_name": metadata.get("model_name")}
 
 
 def _message(completion: Completion, choice: Choice, *, paid: bool, counted: bool) -> AIMessage:

@@ -186,10 +186,7 @@ class OpenRouterClient:
         settings, transport = self._for_call(call)
         check = call.pop("check", None)
         given = call.pop("provider_options", None)
-        one_answer = call.pop("one_answer", False)
         options = self._options.merged(ProviderOptions.of(given, **call))
-        if one_answer and (options.body.get("n") or 1) > 1:
-            raise ConfigurationError("n: a stream holds one answer here; ask for several without streaming")
         body = chat_body(messages, model=model, options=options, stream=stream)
         request = chat_request(body, options.headers)
         preflight(body, self._check if check is None else check_of(check), self._catalog)

@@ -6,7 +6,6 @@ import warnings
 from typing import Any
 
 import pytest
-from langchain_core.language_models import ModelProfile
 from langchain_core.runnables import ConfigurableField
 from pydantic import BaseModel
 
@@ -194,31 +193,6 @@ def test_a_wrong_option_of_a_call_is_refused_before_anything_is_sent(
     assert not sandbox.requests
 
 
-def test_a_constructor_written_for_the_official_package_works(make_llm: Any, sandbox: Sandbox) -> None:
-    llm = make_llm(
-        max_tokens=50,
-        reasoning={"effort": "low"},
-        openrouter_provider={"order": ["openai"]},
-        plugins=[{"id": "response-healing"}],
-        session_id="s1",
-        trace={"trace_id": "t1"},
-        request_timeout=30,
-        streaming=False,
-        stream_usage=True,
-        app_categories=["cli-agent"],
-    )
-    llm.invoke("hi")
-    assert body(sandbox) == {
-        "max_tokens": 50,
-        "reasoning": {"effort": "low"},
-        "provider": {"order": ["openai"]},
-        "plugins": [{"id": "response-healing"}],
-        "session_id": "s1",
-        "trace": {"trace_id": "t1"},
-    }
-    assert sandbox.last.headers["x-openrouter-categories"] == "cli-agent"
-
-
 def test_key_and_base_url_come_from_the_environment(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,8 +210,3 @@ def test_a_key_can_be_asked_for_before_every_request(make_llm: Any, sandbox: San
     llm.invoke("hi")
     llm.invoke("hi")
     assert len(asked) == 2
-
-
-def test_a_profile_can_be_given(make_llm: Any) -> None:
-    profile = ModelProfile(max_input_tokens=5)
-    assert make_llm(profile=profile).profile == profile
