@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from langchain_core.language_models import LangSmithParams
+
 from langchain_openrouter_opts.profile import profile
+from langchain_openrouter_opts.results import MODEL_PROVIDER
 from langchain_openrouter_opts.schemas import response_format
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.options import OPTIONS, OptionFields, ProviderOptions, nearest
@@ -158,13 +161,43 @@ def of_stream(
         ConfigurationError: Several answers are asked for, which would be mixed into one.
     """
     call = of_call(stop, kwargs)
-    named = {name: value for name, value in call.items() if name in SPELLINGS}
-    asked = options.merged(ProviderOptions.of(call.get("provider_options"), **named))
+    asked = asked_for(options, call)
     if asked.body.get("n", 1) != 1:
         raise ConfigurationError("n: a stream holds one answer; use `generate` for several")
     said = asked.given.get("stream_options") or {}
     counted = kwargs.get("stream_usage", model.stream_usage and said.get("include_usage") is not False)
     return call, bool(counted)
+
+
+def asked_for(options: ProviderOptions, call: Mapping[str, Any]) -> ProviderOptions:
+    """Return the options of a model with those of a call over them."""
+    named = {name: value for name, value in call.items() if name in SPELLINGS}
+    return options.merged(ProviderOptions.of(call.get("provider_options"), **named))
+
+
+def traced(
+    options: ProviderOptions, model: str, stop: list[str] | None, kwargs: Mapping[str, Any]
+) -> LangSmithParams:
+    """Return what LangSmith shows of a call.
+
+    Args:
+        options: Those of the model.
+        model: The model of calls that name none.
+        stop: The call's own, or `None`.
+        kwargs: What else the call gives.
+    """
+    call = of_call(stop, kwargs)
+    asked = asked_for(options, call)
+    params = LangSmithParams(
+        ls_provider=MODEL_PROVIDER, ls_model_name=call.get("model") or model, ls_model_type="chat"
+    )
+    if asked.temperature is not None:
+        params["ls_temperature"] = asked.temperature
+    if limit := asked.max_completion_tokens or asked.max_tokens:
+        params["ls_max_tokens"] = limit
+    if asked.stop:
+        params["ls_stop"] = [asked.stop] if isinstance(asked.stop, str) else list(asked.stop)
+    return params
 
 
 def plain(options: OptionsLike) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from langchain_openrouter_opts.errors import ModelErrors
 from langchain_openrouter_opts.events import Events, Steps, message_id
 from langchain_openrouter_opts.messages import wire_messages
 from langchain_openrouter_opts.profile import profile
-from langchain_openrouter_opts.results import MODEL_PROVIDER, chat_result
+from langchain_openrouter_opts.results import chat_result
 from langchain_openrouter_opts.schemas import Schema
 from langchain_openrouter_opts.spending import from_cache, with_totals
 from langchain_openrouter_opts.tools import ToolLike, one_at_a_time, wire_tool_choice, wire_tools
@@ -323,14 +323,8 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
 
     @override
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        params = super()._get_ls_params(stop=stop, **kwargs)
-        params["ls_provider"] = MODEL_PROVIDER
-        limit = kwargs.get("max_completion_tokens", self.max_completion_tokens)
-        if "ls_max_tokens" not in params and isinstance(limit, int):
-            params["ls_max_tokens"] = limit
-        if not stop and self.stop:
-            params["ls_stop"] = [self.stop] if isinstance(self.stop, str) else list(self.stop)
-        return params
+        with ModelErrors():
+            return arguments.traced(self._made_ready().options, self.model_name, stop, kwargs)
 
     @property
     @override

@@ -208,6 +208,30 @@ def test_traces_name_the_model_and_its_parameters(make_llm: Any) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("made", "call", "shown"),
+    [
+        ({"provider_options": {"temperature": 0.5}}, {}, {"ls_temperature": 0.5}),
+        ({"model_kwargs": {"temperature": 0.5}}, {}, {"ls_temperature": 0.5}),
+        ({"temperature": 0}, {}, {"ls_temperature": 0}),
+        ({"temperature": 0.5}, {"provider_options": {"temperature": 0.25}}, {"ls_temperature": 0.25}),
+        ({"temperature": 0.5}, {"openrouter_temperature": 0.25}, {"ls_temperature": 0.25}),
+        ({"temperature": 0.5}, {"temperature": None}, {}),
+        ({"max_tokens": 5}, {"max_completion_tokens": 7}, {"ls_max_tokens": 7}),
+        ({"max_completion_tokens": 5}, {"provider_options": {"max_tokens": 7}}, {"ls_max_tokens": 7}),
+        ({"provider_options": {"stop": "x"}}, {}, {"ls_stop": ["x"]}),
+        ({"stop": ["x"]}, {"stop": []}, {}),
+        ({}, {"model_name": "a/b"}, {"ls_model_name": "a/b"}),
+    ],
+    ids=str,
+)
+def test_traces_show_what_is_sent_however_it_was_said(
+    make_llm: Any, made: dict[str, Any], call: dict[str, Any], shown: dict[str, Any]
+) -> None:
+    nothing = make_llm()._get_ls_params()
+    assert make_llm(**made)._get_ls_params(**call) == {**nothing, **shown}
+
+
 def test_tokens_are_counted_without_a_tokenizer(llm: ChatOpenRouter) -> None:
     def look_up(name: str) -> str:
         """Look a name up."""
