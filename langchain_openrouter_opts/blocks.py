@@ -144,7 +144,7 @@ def _reasoning(extra: Mapping[str, Any]) -> Iterator[Block]:
     if not text and details is None:
         return
     block: Block = {"type": "reasoning", "reasoning": text or ""}
-    if details:
+    if details is not None:
         signatures = [entry["signature"] for entry in details if entry.get("signature")]
         signed = {"signature": signatures[0]} if len(signatures) == 1 else {}
         block["extras"] = {**signed, "reasoning_details": details}

@@ -129,11 +129,16 @@ def _is_deferred(tool: WireTool) -> bool:
 
 def _message_places(message: BaseMessage, section: Section) -> Iterator[Place]:
     """A place is free where a mark would show on the wire, but for blank texts, where Anthropic refuses it."""
-    for part, marked in zip(_parts(message), _parts(_marked_message(message, "5m")), strict=True):
+    parts = list(_parts(message))
+    written = any(map(_has_text, parts))
+    marked = _parts(_marked_message(message, "5m")) if written else parts
+    for part, with_mark in zip(parts, marked, strict=True):
         ttl = _ttl(part)
-        yield Place(
-            section, ttl, free=ttl is None and _ttl(marked) is not None and part["text"].strip() != ""
-        )
+        yield Place(section, ttl, free=ttl is None and _ttl(with_mark) is not None and _has_text(part))
+
+
+def _has_text(part: Mapping[str, Any]) -> bool:
+    return bool(part.get("text", "").strip())
 
 
 def _parts(message: BaseMessage) -> Iterator[dict[str, Any]]:

@@ -255,12 +255,12 @@ def test_server_tools_and_tools_that_are_searched_for_stay_as_they_are(tools: li
         (ToolMessage([{"type": "text", "text": "It is sunny."}], tool_call_id="c1"), "1.0"),
         (AIMessage("Once upon a"), "1.0"),
         (SystemMessage("Be polite."), "1.0"),
+        (HumanMessage([{"type": "tool_result", "tool_use_id": "c1", "content": "sunny"}]), "1.0"),
         # These have no text that could be marked.
         (HumanMessage([IMAGE]), "0.0"),
         (HumanMessage(" "), "0.0"),
         (HumanMessage([{"type": "text", "text": ""}]), "0.0"),
         (AIMessage("", tool_calls=[CALL]), "0.0"),
-        (HumanMessage([{"type": "tool_result", "tool_use_id": "c1", "content": "sunny"}]), "0.0"),
     ],
 )
 def test_the_last_text_is_marked(message: BaseMessage, place: str) -> None:
@@ -338,7 +338,8 @@ turns = st.one_of(
     st.builds(AIMessage, texts, tool_calls=st.sampled_from([[], [CALL]])),
     st.builds(ToolMessage, contents, tool_call_id=st.just("c1"), additional_kwargs=extras),
     st.builds(SystemMessage, texts),
-)
+    # A mark on a message that holds nothing is refused.
+).filter(lambda message: message.content or not message.additional_kwargs)
 toolboxes = st.lists(
     st.sampled_from(
         [get_weather, get_time, AS_OPENAI, AS_SCHEMA, SEARCH, {**AS_ANTHROPIC, "cache_control": MARK}]
