@@ -226,9 +226,13 @@ def test_mapping_and_class_send_the_same_bytes(mapping: dict[str, Any], part: An
     assert ProviderOptions.of(mapping) == ProviderOptions.of({name: part})
 
 
-def test_the_search_of_openais_words_has_its_keys_beside_its_type():
-    tool = {"type": "web_search_preview", "engine": "exa", "max_results": 3}
-    assert ProviderOptions.of(tools=[tool]).body == {"tools": [tool]}
+@pytest.mark.parametrize("kind", ["web_search", "web_search_preview", "web_search_2025_08_26"])
+def test_the_search_of_openais_words_has_its_keys_beside_its_type(kind: str):
+    tool = {"type": kind, "engine": "exa", "max_results": 3}
+    body = ProviderOptions.of(tools=[reversed_keys(tool)]).body
+    assert json.dumps(body) == json.dumps({"tools": [tool]})
+    said = complaint({"tools": [{"type": kind, "max_result": 3}]})
+    assert said.startswith("tools[0].max_result: there is no such key; did you mean max_results?")
 
 
 @pytest.mark.parametrize(
@@ -315,6 +319,22 @@ def test_same_options_are_the_same_bytes_whichever_layer_they_come_from(
             layers[index % 2][name] = value
     below, above = map(ProviderOptions.of, reversed(layers) if swapped else layers)
     assert json.dumps(below.merged(above).body) == json.dumps(ProviderOptions.of(options).body)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"sort": "price", "order": ["a"], "max_price": {"completion": 2, "prompt": 1}},
+        {"max_price": {"prompt": 1, "completion": 2}, "order": ["a"], "sort": "price"},
+        {"sort": "price", "provider": {"max_price": {"completion": 2, "prompt": 1}, "order": ["a"]}},
+        {"max_price": {"completion": 2}, "openrouter_max_price": {"prompt": 1}, "sort": "price", "order": ["a"]},
+        {"provider": {"sort": "price"}, "openrouter_provider": {"order": ["a"], "max_price": {"prompt": 1, "completion": 2}}},
+    ],
+)  # fmt: skip
+def test_same_options_are_the_same_bytes_whichever_way_they_are_spelled(options: dict[str, Any]):
+    assert json.dumps(ProviderOptions.of(options).body) == json.dumps(
+        {"provider": {"order": ["a"], "sort": "price", "max_price": {"prompt": 1, "completion": 2}}}
+    )
 
 
 def test_what_is_someone_elses_keeps_its_order():

@@ -67,7 +67,8 @@ def test_the_model_itself_is_no_fallback():
     ]
     assert "models" not in json.loads(body_of(model="a/a", models=["a/a"]))
     assert json.loads(body_of(model="a/a", models=[]))["models"] == []
-    assert json.loads(body_of(model="a/a", extra_body={"models": ["a/a"]}))["models"] == ["a/a"]
+    extra = {"models": ["a/a", "b/b"]}
+    assert json.loads(body_of(model="a/a", models=["c/c"], extra_body=extra))["models"] == ["a/a", "b/b"]
 
 
 @pytest.mark.parametrize("model", ["e/e", None])
