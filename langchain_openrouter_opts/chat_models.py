@@ -286,8 +286,7 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
                 one of the tools has to be called then, and the schema's otherwise, unless `tool_choice` says something else.
 
         Raises:
-            ConfigurationError: There is no such method, no schema, or none that strict mode takes; raised at once. The others come with
-                the answer.
+            ConfigurationError: At once: there is no such method, no schema, or none that strict mode takes.
             Refused: The model, a filter or a policy would not answer.
             Truncated: The answer was cut off; what came is in `partial`.
             InvalidOutput: The model wrote no JSON, or JSON that doesn't fit the schema; `Truncated` is one of these. All three are also
@@ -388,8 +387,7 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
 
     @override
     def __eq__(self, other: object) -> bool:
-        # What is made of the fields is no part of a model.
-        return type(self) is type(other) and self.__dict__ == other.__dict__
+        return type(self) is type(other) and self.__dict__ == other.__dict__  # not what is made of the fields
 
     __hash__ = None  # type: ignore[assignment]  # as pydantic has it: fields may change
 
