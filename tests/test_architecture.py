@@ -42,8 +42,9 @@ LAYERS = (
     {"openrouter_opts.protocol.completion"},
     # all that can go wrong
     {"openrouter_opts.errors"},
-    # what the user sets: options, key, address, timeouts
-    {"openrouter_opts.options", "openrouter_opts.http.secret", "openrouter_opts.http.settings"},
+    # what the user sets: key, address, timeouts; options
+    {"openrouter_opts.http.secret", "openrouter_opts.http.settings"},
+    {"openrouter_opts.options"},
     # what would go wrong, said before sending
     {"openrouter_opts.preflight"},
     # the server's word on what went wrong

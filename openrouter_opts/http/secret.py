@@ -26,6 +26,12 @@ class HasSecretValue(Protocol):
 KeySource: TypeAlias = str | HasSecretValue | Callable[[], str] | None
 
 
+def in_use(key: str) -> str:
+    """Return a key that goes out now, so that `strike_out` knows it."""
+    _revealed.add(key)
+    return key
+
+
 def strike_out(text: str) -> str:
     """Strike the keys that were in use out of a text: servers echo what they were sent."""
     for key in _revealed:
@@ -73,8 +79,7 @@ class Secret:
                     f"character {position} of the API key is {kind}, which cannot be in a header; "
                     f"look at `{ENV_KEY}` or `api_key`, wherever it comes from"
                 )
-        _revealed.add(key)
-        return key
+        return in_use(key)
 
     def _read(self) -> object:
         source = self._source

@@ -21,6 +21,7 @@ from openrouter_opts.options.fields import AllFields
 from openrouter_opts.options.merge import ATOMS
 from openrouter_opts.options.names import slip
 from openrouter_opts.options.option import Option, Part, written
+from openrouter_opts.options.secrecy import revealed
 
 # The transport writes these itself.
 _RESERVED_HEADERS: Final[Mapping[str, str]] = {
@@ -109,7 +110,7 @@ def checked(option: Option, value: Any, path: str) -> Any:
         seen = _adapter(option.name).validate_python(value)
     except ValidationError as problem:
         raise ConfigurationError(explain(problem, value, path, secret=option.secret)) from None
-    _check_keys(seen, path)
+    _check_keys(option, seen, path)
     value = written(seen)
     if option.place == "header":
         _check_header(option, value, path)
@@ -123,13 +124,14 @@ def _adapter(name: str) -> TypeAdapter[Any]:
     return TypeAdapter(annotation)
 
 
-def _check_keys(seen: Any, path: str) -> None:
+def _check_keys(option: Option, seen: Any, path: str) -> None:
     for part, where in _parts(seen, path):
         for key in () if part.is_verbatim else part.model_extra or ():
             full = f"{where}.{key}"
             if meant := slip(key, part.known_keys()):
                 raise ConfigurationError(misspelt(full, meant))
-            unknown = (type(part), _INDEX.sub("[]", full))
+            # Whatever the spelling of the option, and wherever in a list.
+            unknown = (type(part), _INDEX.sub("[]", option.name + full.removeprefix(path)))
             if unknown not in _unknown_keys:
                 _unknown_keys.add(unknown)
                 warnings.warn(f"{full} is not known here, and is sent as it is", UserWarning, stack_level())
@@ -158,7 +160,7 @@ def _check_header(option: Option, value: Any, path: str) -> None:
             raise ConfigurationError(f"{path}.{name}: this header cannot be set; {remedy}")
         if not name or not _TOKEN.issuperset(name.lower()):
             raise ConfigurationError(f"{path}: {name!r} is no name of a header; use letters, digits and -")
-        _check_header_value(text or "", f"{path}.{name}", name)
+        _check_header_value(revealed(text or ""), f"{path}.{name}", name)
 
 
 def _check_header_value(text: str, path: str, header: str) -> None:

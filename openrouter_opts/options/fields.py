@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr
 
+from openrouter_opts.http.secret import in_use
 from openrouter_opts.options.keyword_fields import OptionFields
 from openrouter_opts.options.option import (
     Flag,
@@ -16,7 +17,7 @@ from openrouter_opts.options.option import (
     OneOf,
     Open,
     Option,
-    TheFirst,
+    Secret,
     Whole,
     header_text,
 )
@@ -43,8 +44,6 @@ from openrouter_opts.options.parts import (
 )
 from openrouter_opts.options.server_tools import Tool, choice_of
 
-ProviderKey: TypeAlias = Annotated[SecretStr | str, TheFirst()]
-
 
 def _switch(value: Any) -> str:
     return {True: "enabled", False: "disabled"}.get(value, str(value))
@@ -52,7 +51,9 @@ def _switch(value: Any) -> str:
 
 def _keys(keys: Mapping[str, SecretStr | None]) -> str:
     """Write keys as JSON: this is the one place where they are revealed."""
-    return header_text({slug: key.get_secret_value() for slug, key in keys.items() if key is not None})
+    return header_text(
+        {slug: in_use(key.get_secret_value()) for slug, key in keys.items() if key is not None}
+    )
 
 
 class AllFields(OptionFields):
@@ -231,7 +232,7 @@ class AllFields(OptionFields):
         ),
     ] = None
     provider_api_keys: Annotated[
-        Mapping[str, ProviderKey | None] | None,
+        Mapping[str, Secret | None] | None,
         Option(
             "Your own keys, by provider.",
             "https://github.com/OpenRouterTeam/ai-sdk-provider",

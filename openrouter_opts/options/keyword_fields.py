@@ -17,6 +17,7 @@ from openrouter_opts.options.option import (
     OneOf,
     Open,
     Option,
+    Secret,
     Whole,
 )
 from openrouter_opts.options.pages import (
@@ -212,8 +213,14 @@ class OptionFields(BaseModel):
         ),
     ] = None
     extra_headers: Annotated[
-        Annotated[Mapping[str, str | None], AsGiven()] | None,
-        Option("Any further header, verbatim; wins over an option's own.", REFERENCE, "header", secret=True),
+        Annotated[Mapping[str, Secret | None], AsGiven()] | None,
+        Option(
+            "Any further header, verbatim; wins over an option's own.",
+            REFERENCE,
+            "header",
+            aliases=("default_headers",),
+            secret=True,
+        ),
         Field(repr=False),
     ] = None
     extra_body: Annotated[

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, Strict, ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, SecretStr, Strict, ValidationError
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from openrouter_opts.errors import ConfigurationError
@@ -102,6 +102,8 @@ Itself = Annotated[T, InstanceOnly()]
 """A part, and no mapping of its form."""
 ListOf = Annotated[Sequence[T], _AsList()]
 """A list or a tuple."""
+Secret: TypeAlias = Annotated[SecretStr | str, TheFirst()]
+"""Text that no `repr` and no dump shows."""
 
 
 class Part(BaseModel):

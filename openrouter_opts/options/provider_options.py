@@ -13,6 +13,7 @@ from openrouter_opts.options.deprecated import modern
 from openrouter_opts.options.fields import AllFields
 from openrouter_opts.options.given import gather
 from openrouter_opts.options.merge import copied, merge, overlay, settled
+from openrouter_opts.options.secrecy import revealed, without_secrets
 from openrouter_opts.options.table import OPTIONS, SHAPE
 
 _UNSET: Final[Mapping[str, Any]] = dict.fromkeys(OPTIONS)
@@ -114,7 +115,7 @@ class ProviderOptions(AllFields):
         for name, value in (self.extra_headers or {}).items():
             headers = {other: text for other, text in headers.items() if other.lower() != name.lower()}
             if value is not None:
-                headers[name] = value
+                headers[name] = revealed(value)
         return HiddenDict((name, value.strip()) for name, value in headers.items())
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
@@ -129,9 +130,11 @@ class ProviderOptions(AllFields):
         return hash(tuple(self.given))  # the values may be dicts and lists
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
-        for name, value in self.given.items():
-            # Any header may hold a secret.
-            yield name, HiddenDict(value) if value and OPTIONS[name].secret else value
+        yield from self.given.items()
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """Return what is pickled: the options that are no secrets."""
+        return _state(*map(without_secrets, self._layers))
 
 
 def _state(*layers: Mapping[str, Any]) -> dict[str, Any]:
