@@ -1,15 +1,52 @@
-"""LlamaIndex's events around calls, and the closing of streams that its decorators leave out."""
+"""LlamaIndex's events and spans around calls: what they must not see, and the closing of streams that they leave out."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import aclosing, closing
-from typing import Any, TypeVar, cast
+from functools import wraps
+from inspect import getattr_static, iscoroutinefunction
+from typing import Any, Final, TypeVar, cast
 
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
+from llama_index_instrumentation.dispatcher import DISPATCHER_SPAN_DECORATED_ATTR as SPANNED
+
+from openrouter_opts.options.secrecy import covered
 
 Response = TypeVar("Response")
 Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+_DISCREET: Final = "__keeps_secrets__"
+
+
+def keep_secrets(cls: type[Any]) -> None:
+    """Have the methods of a class that LlamaIndex watches cover the secrets among their arguments, before its spans and events see them."""
+    watched = {
+        name for base in cls.__mro__ for name, method in vars(base).items() if hasattr(method, SPANNED)
+    }
+    for name in watched:
+        method = getattr_static(cls, name)
+        if not hasattr(method, _DISCREET):
+            setattr(cls, name, _discreet(method))
+
+
+def _discreet(method: Any) -> Callable[..., Any]:
+    def call(llm: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        shown = (covered(value) if isinstance(value, Mapping) else value for value in args)
+        return method.__get__(llm, type(llm))(*shown, **covered(kwargs))
+
+    @wraps(method)
+    def called(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return call(self, args, kwargs)
+
+    @wraps(method)
+    async def acalled(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return await call(self, args, kwargs)
+
+    discreet = acalled if iscoroutinefunction(method) else called
+    setattr(discreet, _DISCREET, True)
+    return discreet
 
 
 def chat_events(method: Method) -> Method:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -18,10 +18,12 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.constants import DEFAULT_NUM_OUTPUTS
 from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.program.utils import get_program_for_llm
 from llama_index.core.prompts import BasePromptTemplate
 from llama_index.core.types import BasePydanticProgram, Model, PydanticProgramMode
 from pydantic import (
+    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -32,26 +34,29 @@ from pydantic import (
 )
 
 from llamaindex_openrouter_opts import tools as tool
-from llamaindex_openrouter_opts.built import Built
-from llamaindex_openrouter_opts.construction import accepted, dumped_options, dumped_timeout, secret
+from llamaindex_openrouter_opts.construction import accepted, dumped_timeout, secret
 from llamaindex_openrouter_opts.events import aannounced, announced, chat_events, completion_events
 from llamaindex_openrouter_opts.messages import wire_messages
-from llamaindex_openrouter_opts.prompts import PromptMethods
+from llamaindex_openrouter_opts.prompts import BESIDE_OPTIONS, PromptMethods
 from llamaindex_openrouter_opts.responses import chat_response, completion_response
 from llamaindex_openrouter_opts.streams import acompletions_of, aresponses_of, completions_of, responses_of
 from llamaindex_openrouter_opts.structured import ObjectProgram, Way
+from openrouter_opts.built import Built
 from openrouter_opts.catalog import Catalog
 from openrouter_opts.catalog import Model as Facts
 from openrouter_opts.client import OpenRouterClient
 from openrouter_opts.http.settings import TimeoutLike
-from openrouter_opts.options import OptionFields, ProviderOptions
+from openrouter_opts.options import ProviderOptions
+from openrouter_opts.options.model_options import ModelOptions, parted, storable, stored
+from openrouter_opts.options.table import resolve
+from openrouter_opts.options.toolbox import ToolChoice
 from openrouter_opts.preflight import Check
 
 DEFAULT_MODEL: Final = "openrouter/auto"
 """Whichever model OpenRouter finds best for the prompt."""
 
 
-class OpenRouter(OptionFields, PromptMethods):
+class OpenRouter(ModelOptions, PromptMethods):
     """A model served by OpenRouter, for LlamaIndex: query engines, chat engines, agents, structured prediction.
 
     Every option of OpenRouter can be set here and in each call, by name or in `provider_options`; what a call says wins. Options
@@ -89,12 +94,7 @@ class OpenRouter(OptionFields, PromptMethods):
         default=False,
         description="Whether to try again what may have been delivered, and so may be paid twice.",
     )
-    provider_options: Annotated[
-        ProviderOptions | Mapping[str, Any] | None, PlainSerializer(dumped_options)
-    ] = Field(
-        default=None, description="Any option of OpenRouter; what is given here and as a field has to agree."
-    )
-    check: Check = Field(
+    check: SkipValidation[Check] = Field(
         default="warn",
         description="What to do, before sending, about a request that would certainly go wrong: `off`, `warn` once, or `error`.",
     )
@@ -104,7 +104,7 @@ class OpenRouter(OptionFields, PromptMethods):
         exclude=True,
         repr=False,
     )
-    additional_kwargs: Annotated[dict[str, Any], PlainSerializer(dumped_options)] = Field(
+    additional_kwargs: Annotated[dict[str, Any], PlainSerializer(stored)] = Field(
         default_factory=dict,
         description="Further options, `extra_body` among them; they win over the other fields.",
         repr=False,
@@ -152,11 +152,7 @@ class OpenRouter(OptionFields, PromptMethods):
 
     def __getstate__(self) -> dict[Any, Any]:
         """Return what is pickled: everything but keys; the environment gives OpenRouter's again where it is unpickled."""
-        keyless = {
-            "api_key": None,
-            "provider_options": dumped_options(self.provider_options),
-            "additional_kwargs": dumped_options(self.additional_kwargs),
-        }
+        keyless = {**storable(self.__dict__), "api_key": None}
         # LlamaIndex takes what can't be pickled away from the object itself, which here is a copy.
         return super(OpenRouter, self.model_copy(update=keyless)).__getstate__()
 
@@ -252,6 +248,30 @@ class OpenRouter(OptionFields, PromptMethods):
         responses = acompletions_of(self.client.astream(messages, **kwargs))
         return await aannounced(completion_events, self, prompt, kwargs, responses)
 
+    def as_structured_llm(self, output_cls: type[BaseModel], **kwargs: Any) -> StructuredLLM:
+        """Return an LLM that answers with objects.
+
+        Args:
+            output_cls: Their class.
+            **kwargs: What is for all its calls, see `chat`; and the fields of `StructuredLLM`.
+
+        Raises:
+            ConfigurationError: An option doesn't exist, or is wrong.
+        """
+        fields = {name: kwargs.pop(name) for name in list(kwargs) if name in StructuredLLM.model_fields}
+        return StructuredLLM(llm=self._with(kwargs) if kwargs else self, output_cls=output_cls, **fields)
+
+    def _with(self, call: Mapping[str, Any]) -> Self:
+        """Return a copy whose calls all say this."""
+        beside, options = parted(call)
+        for name in beside.keys() - BESIDE_OPTIONS:
+            resolve(name)  # refuses it, and says what was meant
+        own = ProviderOptions.of(self.additional_kwargs).merged(options)
+        said = {name: value for name, value in beside.items() if value is not None}
+        copy = self.model_copy(update={**said, "additional_kwargs": dict(own.given)})
+        copy._build()  # noqa: SLF001 - what is wrong is said at once
+        return copy
+
     def get_tool_calls_from_response(
         self, response: ChatResponse, error_on_no_tool_call: bool = True, **_kwargs: Any
     ) -> list[ToolSelection]:
@@ -266,20 +286,22 @@ class OpenRouter(OptionFields, PromptMethods):
         verbose: bool = False,  # noqa: ARG002 - LlamaIndex passes it
         allow_parallel_tool_calls: bool = False,
         tool_required: bool = False,
-        tool_choice: tool.Choice = None,
+        tool_choice: ToolChoice = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        call: dict[str, Any] = {"messages": tool.conversation(user_msg, chat_history), **kwargs}
-        if not tools:
-            return call
-        # Lists of options replace each other, so the server tools of the constructor would be lost beside these.
-        configured = self._options.body.get("tools", ())
-        call["tools"] = [*configured, *tool.wire_tools(tools, strict=self.strict)]
-        call["tool_choice"] = tool.wire_choice(tool_choice, required=tool_required)
-        if not allow_parallel_tool_calls and "parallel_tool_calls" not in self._options.body:
-            # Allowed is the default, and saying so would rule out endpoints under `require_parameters`.
-            call.setdefault("parallel_tool_calls", False)
-        return call
+        call, options = parted(kwargs)
+        return {
+            "messages": tool.conversation(user_msg, chat_history),
+            **call,
+            **tool.call_options(
+                self._options,
+                options,
+                tool.wire_tools(tools, strict=self.strict),
+                choice=tool_choice,
+                required=tool_required,
+                parallel=allow_parallel_tool_calls,
+            ),
+        }
 
     def _validate_chat_with_tools_response(
         self,
@@ -327,5 +349,19 @@ class OpenRouter(OptionFields, PromptMethods):
     def _build(self) -> Built:
         """Return what the fields describe, made anew when one of them has changed."""
         if self._built is None or not self._built.is_of(self.__dict__):
-            self._built = Built.of(self.__dict__)
+            self._built = Built.of(
+                self.__dict__,
+                self.own_options().merged(ProviderOptions.of(self.additional_kwargs)),
+                model=self.model,
+                api_key=self.api_key,
+                base_url=self.api_base,
+                timeout=self.timeout,
+                max_retries=self.max_retries,
+                retry_uncertain=self.retry_uncertain,
+                check=self.check,
+                catalog=self.catalog,
+                proxy=self.proxy,
+                trust_env=self.trust_env,
+                verify=self.verify,
+            )
         return self._built

@@ -23,13 +23,17 @@ from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.prompts import BasePromptTemplate, SelectorPromptTemplate
 from llama_index.core.types import BasePydanticProgram, Model, TokenAsyncGen, TokenGen
 from llama_index_instrumentation import get_dispatcher
+from typing_extensions import override
 
+from llamaindex_openrouter_opts.events import keep_secrets
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.options import SPELLINGS
 from openrouter_opts.options.caller import stack_level
 from openrouter_opts.options.names import slip
 
-_OF_A_CALL: Final = SPELLINGS.keys() | {"check", "max_retries", "model", "provider_options", "timeout"}
+BESIDE_OPTIONS: Final = frozenset({"check", "max_retries", "model", "timeout"})
+"""What a call takes beside its options."""
+_OF_A_CALL: Final = SPELLINGS.keys() | BESIDE_OPTIONS | {"provider_options"}
 
 dispatcher = get_dispatcher(__name__)
 
@@ -45,6 +49,12 @@ class Asked:
 
 class PromptMethods(FunctionCallingLLM):
     """`predict`, `stream`, `structured_predict` and their twins."""
+
+    @classmethod
+    @override
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        keep_secrets(cls)
 
     def predict(self, prompt: BasePromptTemplate, **prompt_args: Any) -> str:
         """Answer a prompt with text.

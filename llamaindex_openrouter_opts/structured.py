@@ -101,9 +101,13 @@ class ObjectProgram(BasePydanticProgram[Model]):
                 "response_format": response_format(self._output_cls, self._strict),
                 **call,
             }
-        return self._llm._prepare_chat_with_tools(  # noqa: SLF001 - the constructor's own tools stay beside this one
-            [object_tool(self._output_cls)], chat_history=messages, tool_required=True, **call
+        tool = object_tool(self._output_cls)
+        prepared = self._llm._prepare_chat_with_tools(  # noqa: SLF001 - other tools stay beside this one
+            [*call.pop("tools", ()), tool], chat_history=messages, **call
         )
+        alone = len(prepared["tools"]) == 1
+        name = {"type": "function", "function": {"name": tool["function"]["name"]}}
+        return {**prepared, "tool_choice": "required" if alone else name}
 
 
 def object_tool(output_cls: type[BaseModel]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCallBlock
 from llama_index.core.llms.llm import ToolSelection
@@ -12,19 +12,24 @@ from llama_index.core.tools.types import BaseTool
 from llamaindex_openrouter_opts.arguments import begun, parsed
 from llamaindex_openrouter_opts.errors import InvalidOutput
 from llamaindex_openrouter_opts.messages import legacy_call
+from openrouter_opts.options import Part, ProviderOptions
+from openrouter_opts.options.toolbox import ToolChoice, WireTool, beside, wire_choice, written
 
-Tool = BaseTool | Mapping[str, Any]
-Choice = str | Mapping[str, Any] | None
-
-_CHOICES: Final = frozenset({"auto", "none", "required"})
-
-
-def wire_tools(tools: Iterable[Tool], *, strict: bool | None = None) -> list[dict[str, Any]]:
-    """Convert tools. A mapping goes out as it is: OpenRouter's server tools, and definitions made by hand."""
-    return [dict(tool) if isinstance(tool, Mapping) else _function(tool, strict=strict) for tool in tools]
+Tool = BaseTool | Mapping[str, Any] | Part
 
 
-def _function(tool: BaseTool, *, strict: bool | None) -> dict[str, Any]:
+def wire_tools(tools: Iterable[Tool], *, strict: bool | None = None) -> list[WireTool]:
+    """Convert tools. A mapping goes out as it is, and a typed tool too: OpenRouter's server tools, and definitions made by hand."""
+    return [_wire_tool(tool, strict=strict) for tool in tools]
+
+
+def _wire_tool(tool: Tool, *, strict: bool | None) -> WireTool:
+    if isinstance(tool, Part):
+        return written(tool)
+    return dict(tool) if isinstance(tool, Mapping) else _function(tool, strict=strict)
+
+
+def _function(tool: BaseTool, *, strict: bool | None) -> WireTool:
     wire = tool.metadata.to_openai_tool(skip_length_check=True)
     if strict is None:
         return wire
@@ -34,15 +39,41 @@ def _function(tool: BaseTool, *, strict: bool | None) -> dict[str, Any]:
     return {**wire, "function": function}
 
 
-def wire_choice(choice: Choice, *, required: bool = False) -> str | dict[str, Any]:
-    """Convert a tool choice: `auto`, `none`, `required` (or `any`), the name of a tool, or a mapping, which goes out as it is."""
-    if choice is None:
-        return "required" if required else "auto"
-    if isinstance(choice, Mapping):
-        return dict(choice)
-    if choice == "any":
-        return "required"
-    return choice if choice in _CHOICES else {"type": "function", "function": {"name": choice}}
+def call_options(
+    model: ProviderOptions,
+    call: ProviderOptions,
+    tools: Sequence[WireTool],
+    *,
+    choice: ToolChoice,
+    required: bool,
+    parallel: bool,
+) -> dict[str, Any]:
+    """Return the options of a call with tools.
+
+    Args:
+        model: The options of the model: its tools stay beside those of the call, and its choice holds unless the call has one.
+        call: The options of the call.
+        tools: The tools of the call.
+        choice: The choice among them.
+        required: Whether a tool must be called, if there is no choice.
+        parallel: Whether several may be called at once.
+
+    Raises:
+        ConfigurationError: There is no tool of the choice, or the options of the call have another choice.
+    """
+    configured = model.merged(call)
+    wired = beside(configured, tools)
+    if not wired:
+        return dict(call.given)
+    if choice is None and required and call.given.get("tool_choice") is None:
+        choice = "required"
+    chosen = wire_choice(choice, wired)
+    if chosen is not None:
+        call = ProviderOptions.of(call, tool_choice=chosen)
+    # That several may be called is OpenRouter's default, and saying so would rule out endpoints under `require_parameters`.
+    unsaid = {"tool_choice": "auto"} if parallel else {"tool_choice": "auto", "parallel_tool_calls": False}
+    defaults = {name: value for name, value in unsaid.items() if name not in configured.body}
+    return {**defaults, **call.given, "tools": wired}
 
 
 def conversation(

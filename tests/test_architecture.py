@@ -67,6 +67,8 @@ LAYERS = (
     {"openrouter_opts.stream"},
     # all of it under one name
     {"openrouter_opts.client"},
+    # what a framework's model is made of
+    {"openrouter_opts.built"},
     {"openrouter_opts"},
     # the frameworks
     {"langchain_openrouter_opts", "llamaindex_openrouter_opts"},

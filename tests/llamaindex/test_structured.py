@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from llama_index.core import Document, SummaryIndex
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
@@ -15,6 +16,7 @@ from llama_index.core.types import PydanticProgramMode
 from pydantic import BaseModel, ValidationError
 
 from llamaindex_openrouter_opts import InvalidOutput, OpenRouter
+from openrouter_opts import ConfigurationError
 from openrouter_opts.sandbox import Sandbox
 
 MakeLLM = Callable[..., OpenRouter]
@@ -204,6 +206,118 @@ def test_a_structured_llm_streams_objects(llm: OpenRouter) -> None:
 
     assert len(responses) > 3
     assert isinstance(responses[-1].raw, Joke)
+
+
+ASKED = [ChatMessage(content="Tell a joke about dogs.")]
+
+
+async def _chat(llm: Any) -> Any:
+    return llm.chat(ASKED)
+
+
+async def _achat(llm: Any) -> Any:
+    return await llm.achat(ASKED)
+
+
+async def _stream_chat(llm: Any) -> Any:
+    return list(llm.stream_chat(ASKED))
+
+
+async def _astream_chat(llm: Any) -> Any:
+    return [response async for response in await llm.astream_chat(ASKED)]
+
+
+async def _complete(llm: Any) -> Any:
+    return llm.complete("Tell a joke about dogs.")
+
+
+async def _acomplete(llm: Any) -> Any:
+    return await llm.acomplete("Tell a joke about dogs.")
+
+
+async def _query(llm: Any) -> Any:
+    return (
+        SummaryIndex.from_documents([Document(text="Dogs bark.")]).as_query_engine(llm=llm).query("A joke?")
+    )
+
+
+@pytest.mark.filterwarnings("ignore:The `json` method is deprecated:DeprecationWarning:llama_index")
+@both_ways
+@pytest.mark.parametrize(
+    "way",
+    [_chat, _achat, _stream_chat, _astream_chat, _complete, _acomplete, _query],
+    ids=lambda way: way.__name__,
+)
+async def test_options_of_a_structured_llm_reach_every_call(
+    way: Any, schema: bool, make_llm: MakeLLM, sandbox: Sandbox
+) -> None:
+    llm = make_llm(
+        "openai/gpt-4o-mini",
+        should_use_structured_outputs=schema,
+        provider={"sort": "price"},
+        additional_kwargs={"seed": 1, "top_k": 4},
+        check="off",
+    )
+    structured = llm.as_structured_llm(
+        Joke,
+        session_id="s9",
+        seed=2,
+        provider_options={"zdr": False, "openrouter_top_p": 0.5},
+        default_headers={"X-Own": "1"},
+        model="openai/gpt-5-mini",
+        system_prompt="Be funny.",
+    )
+
+    await way(structured)
+
+    body = sandbox.last.body
+    assert (body["model"], body["seed"], body["top_k"], body["top_p"]) == ("openai/gpt-5-mini", 2, 4, 0.5)
+    assert (body["session_id"], body["provider"]) == ("s9", {"sort": "price", "zdr": False})
+    assert sandbox.last.headers["x-own"] == "1"
+    assert _how_it_was_asked(body) >= ({"response_format"} if schema else {"tools"})
+    assert structured.system_prompt == "Be funny."
+
+    llm.chat(ASKED)
+    assert sandbox.last.body.keys() == {"model", "messages", "seed", "top_k", "provider"}
+    assert sandbox.last.body["seed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"temprature": 1}, "temprature: .*did you mean temperature"),
+        ({"provider": {"ordr": ["openai"]}}, r"provider\.ordr: .*did you mean order"),
+        ({"temperature": "hot"}, "temperature: should be a valid number"),
+        ({"seed": 1, "provider_options": {"seed": 2}}, "seed is given twice"),
+        ({"max_retries": -1}, "max_retries"),
+        ({"model": ""}, "model: needs a slug"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_for_a_structured_llm_is_refused_at_once(
+    given: dict[str, Any], message: str, llm: OpenRouter
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        llm.as_structured_llm(Joke, **given)
+
+
+@every_way
+@pytest.mark.parametrize("spelled", ["tools", "provider_options"])
+async def test_other_tools_stay_beside_the_one_that_must_be_called(
+    spelled: str, predict: Any, make_llm: MakeLLM, sandbox: Sandbox
+) -> None:
+    llm = make_llm(
+        should_use_structured_outputs=False, tools=[{"type": "openrouter:datetime"}], tool_choice="none"
+    )
+    search = {"type": "openrouter:web_search"}
+    given = {"tools": [search]} if spelled == "tools" else {"provider_options": {"tools": [search]}}
+
+    assert isinstance(await predict(llm, llm_kwargs=given), Joke)
+
+    names = [tool.get("function", tool).get("name", tool["type"]) for tool in sandbox.last.body["tools"]]
+    kept = ["openrouter:datetime"] if spelled == "tools" else []
+    assert names == [*kept, "openrouter:web_search", "Joke"]
+    assert sandbox.last.body["tool_choice"] == {"type": "function", "function": {"name": "Joke"}}
 
 
 class Heard(BaseEventHandler):

@@ -9,6 +9,8 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCall
 from llama_index.core.tools import FunctionTool
 
 from llamaindex_openrouter_opts import InvalidOutput, OpenRouter
+from openrouter_opts import ConfigurationError
+from openrouter_opts.options import Datetime, WebSearch
 from openrouter_opts.sandbox import Sandbox
 
 
@@ -121,6 +123,61 @@ def test_server_tools_go_along_with_functions(make_llm: Any, sandbox: Sandbox) -
     ]
 
 
+def test_tools_of_the_model_stay_beside_those_of_the_call(make_llm: Any, sandbox: Sandbox) -> None:
+    older = {"type": "function", "function": {"name": "weather", "description": "Old."}}
+    llm = make_llm(tools=[WebSearch(max_results=3), older, Datetime()])
+
+    llm.chat_with_tools([WEATHER, WebSearch()], "Weather in Paris?")
+
+    datetime, weather, search = sandbox.last.body["tools"]
+    assert (datetime, search) == ({"type": "openrouter:datetime"}, {"type": "openrouter:web_search"})
+    assert "Tell the current weather" in weather["function"]["description"]
+
+
+@pytest.mark.parametrize(
+    ("model", "call", "sent"),
+    [
+        ({}, {}, "auto"),
+        ({"tool_choice": "none"}, {}, "none"),
+        ({"provider_options": {"tool_choice": "none"}}, {"tool_required": True}, "required"),
+        ({"additional_kwargs": {"tool_choice": "none"}}, {"tool_choice": "auto"}, "auto"),
+        ({}, {"provider_options": {"tool_choice": "required"}}, "required"),
+        ({}, {"openrouter_tool_choice": "required"}, "required"),
+        ({}, {"openrouter_tool_choice": "none", "tool_required": True}, "none"),
+        ({"tool_choice": "none"}, {"provider_options": {"tool_choice": "auto"}}, "auto"),
+        ({}, {"tool_choice": "required", "provider_options": {"tool_choice": "required"}}, "required"),
+        ({}, {"tool_choice": "openrouter:web_search"}, {"type": "openrouter:web_search"}),
+        ({}, {"tool_choice": WebSearch(max_results=9)}, {"type": "openrouter:web_search"}),
+        ({}, {"tool_choice": True}, "required"),
+    ],
+    ids=str,
+)
+def test_the_choice_of_the_model_holds_unless_the_call_has_one(
+    model: dict[str, Any], call: dict[str, Any], sent: Any, make_llm: Any, sandbox: Sandbox
+) -> None:
+    make_llm(check="off", **model).chat_with_tools([WEATHER, WebSearch()], "Weather in Paris?", **call)
+
+    assert sandbox.last.body["tool_choice"] == sent
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ({"tool_choice": "wether"}, "tool_choice: there is no tool 'wether'; did you mean 'weather'"),
+        ({"tool_choice": WebSearch()}, "no tool 'openrouter:web_search'; there are weather"),
+        ({"tool_choice": "none", "provider_options": {"tool_choice": "auto"}}, "tool_choice is given twice"),
+    ],
+    ids=str,
+)
+def test_a_choice_that_cannot_be_is_refused(
+    call: dict[str, Any], message: str, llm: OpenRouter, sandbox: Sandbox
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        llm.chat_with_tools([WEATHER], "Weather in Paris?", **call)
+
+    assert not sandbox.requests
+
+
 @pytest.mark.parametrize("strict", [True, False])
 def test_strict_is_said_of_tools_when_it_was_set(make_llm: Any, strict: bool) -> None:
     (tool,) = make_llm(strict=strict)._prepare_chat_with_tools([WEATHER], "hi")["tools"]
@@ -129,8 +186,16 @@ def test_strict_is_said_of_tools_when_it_was_set(make_llm: Any, strict: bool) ->
     assert ("additionalProperties" in tool["function"]["parameters"]) is strict
 
 
-def test_options_of_a_call_with_tools_win(llm: OpenRouter, sandbox: Sandbox) -> None:
-    llm.chat_with_tools([WEATHER], "Weather in Paris?", parallel_tool_calls=True, seed=5)
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"parallel_tool_calls": True, "seed": 5},
+        {"provider_options": {"parallel_tool_calls": True, "openrouter_seed": 5}},
+    ],
+    ids=str,
+)
+def test_options_of_a_call_with_tools_win(call: dict[str, Any], llm: OpenRouter, sandbox: Sandbox) -> None:
+    llm.chat_with_tools([WEATHER], "Weather in Paris?", **call)
 
     assert sandbox.last.body["parallel_tool_calls"] is True
     assert sandbox.last.body["seed"] == 5
