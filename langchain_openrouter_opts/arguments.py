@@ -3,56 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from langchain_core.language_models import LangSmithParams
 
+from langchain_openrouter_opts.errors import ModelErrors
 from langchain_openrouter_opts.profile import profile
 from langchain_openrouter_opts.results import MODEL_PROVIDER
 from langchain_openrouter_opts.schemas import response_format
 from openrouter_opts.errors import ConfigurationError
-from openrouter_opts.options import OPTIONS, OptionFields, ProviderOptions, nearest
+from openrouter_opts.http.settings import Timeout
+from openrouter_opts.options import OptionFields, Part, ProviderOptions, nearest
+from openrouter_opts.options.model_options import first_names, parted, sorted_out, stored
+from openrouter_opts.options.secrecy import without_secrets
 from openrouter_opts.options.table import SPELLINGS
 
 if TYPE_CHECKING:
     from langchain_openrouter_opts.chat_models import ChatOpenRouter
 
-OptionsLike: TypeAlias = ProviderOptions | Mapping[str, Any] | None
-"""Options as they are given: ready ones, or any of their names with a value."""
+Call: TypeAlias = dict[str, Any]
 
-# What langchain_openrouter and LangChain call something that has another name here.
-_ALSO: Final[Mapping[str, str]] = {"default_headers": "extra_headers"}
-_CALL_ALSO: Final[Mapping[str, str]] = {"model_name": "model", "request_timeout": "timeout"}
+BOUND: Final = "bound_call"
+"""The argument of a call that holds what `bind` was given: it lies between the constructor and what the call itself says."""
 
+_RENAMED: Final[Mapping[str, str]] = {"model_name": "model", "request_timeout": "timeout"}
+# What the client takes beside the options.
+_BESIDE: Final = ("model", "timeout", "max_retries", "check")
+# Options that LangChain and those who build on it look for among the arguments of a call.
+_VISIBLE: Final = ("tools", "tool_choice", "response_format", "stop")
+# Arguments of LangChain's own, which belong into the `config`.
+_OF_A_RUN: Final = ("callbacks", "metadata", "run_id", "run_name", "tags")
 # LangChain's ways to say that there are none. Some providers refuse an empty list.
 _NOTHING: Final[Mapping[str, Any]] = {"stop": [], "session_id": ""}
 
 
-def sorted_out(cls: type[ChatOpenRouter], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a constructor with every spelling of an option brought to its field, or else into `provider_options`.
+def of_constructor(cls: type[ChatOpenRouter], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the fields; raises `ConfigurationError`, as `sorted_out` does."""
+    return sorted_out(_without_client(given), fields=cls.model_fields, renamed=_aliases(cls))
 
-    Raises:
-        ConfigurationError: An argument doesn't exist; names the nearest.
-    """
-    own = {*cls.model_fields, *(field.alias for field in cls.model_fields.values() if field.alias)}
-    sorted_ = {name: value for name, value in given.items() if name in own}
-    rest: dict[str, Any] = {}
-    for name, value in _without_client(given).items():
-        if name in own:
-            continue
-        option, key = SPELLINGS.get(_ALSO.get(name, name), (None, None))
-        if option is None:
-            meant = nearest(name, [*own, *SPELLINGS])
-            raise ConfigurationError(
-                f"{name}: there is no such argument{f'; did you mean {meant}?' if meant else ''}"
-            )
-        if key is None and option in own and sorted_.get(option) is None:
-            sorted_[option] = value
-        else:
-            rest[name] = value
-    if rest:
-        sorted_["provider_options"] = _joined(sorted_.get("provider_options"), rest)
-    return sorted_
+
+def _aliases(cls: type[ChatOpenRouter]) -> dict[str, str]:
+    return {field.alias: name for name, field in cls.model_fields.items() if field.alias}
 
 
 def _without_client(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,12 +63,12 @@ def of_update(model: ChatOpenRouter, update: Mapping[str, Any]) -> dict[str, Any
         ConfigurationError: There is no such field; names the nearest.
     """
     fields = type(model).model_fields
-    aliases = {field.alias: name for name, field in fields.items() if field.alias} | {
+    aliases = _aliases(type(model)) | {
         spelling: option
         for spelling, (option, key) in SPELLINGS.items()
         if key is None and option in OptionFields.model_fields
     }
-    replaced = {aliases.get(_ALSO.get(name, name), name): value for name, value in update.items()}
+    replaced = first_names(update, aliases)
     for name in replaced.keys() - fields.keys():
         meant = nearest(name, [*fields, *aliases])
         raise ConfigurationError(
@@ -88,24 +80,12 @@ def of_update(model: ChatOpenRouter, update: Mapping[str, Any]) -> dict[str, Any
     return replaced
 
 
-def _joined(options: OptionsLike, rest: Mapping[str, Any]) -> Any:
-    if isinstance(options, ProviderOptions):
-        return options.merged(ProviderOptions.of(rest))
-    return {**(options or {}), **rest}
-
-
 def options_of(model: ChatOpenRouter) -> ProviderOptions:
-    """Return the options of a model: its fields and its `provider_options`, over its `model_kwargs`."""
-    named = fields_of(model)
-    emptied = {name: None for name, nothing in _NOTHING.items() if named.get(name) == nothing}
-    options = ProviderOptions.of(model.provider_options, **{**named, **emptied})
+    """Return the options of a model: its fields, over its `model_kwargs`."""
+    options = model.own_options()
+    emptied = {name: None for name, nothing in _NOTHING.items() if options.given.get(name) == nothing}
+    options = options.merged(ProviderOptions.of(emptied))
     return _of_kwargs(model.model_kwargs).merged(options) if model.model_kwargs else options
-
-
-def fields_of(model: ChatOpenRouter) -> dict[str, Any]:
-    """Return the options that are set as fields of a model."""
-    fields = {name: getattr(model, name) for name in OptionFields.model_fields}
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _of_kwargs(given: Mapping[str, Any]) -> ProviderOptions:
@@ -114,21 +94,97 @@ def _of_kwargs(given: Mapping[str, Any]) -> ProviderOptions:
     return ProviderOptions.of(known).merged(ProviderOptions.of({"extra_body": other} if other else None))
 
 
-def of_call(stop: list[str] | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def check_call(kwargs: Mapping[str, Any]) -> None:
+    """Refuse arguments that LangChain has for itself, in another place."""
+    for name in _OF_A_RUN:
+        if name in kwargs:
+            ours = f"; OpenRouter's is openrouter_{name}" if name in SPELLINGS else ""
+            raise ConfigurationError(f"{name}: LangChain's own goes into `config`{ours}")
+
+
+def of_call(stop: list[str] | None, kwargs: Mapping[str, Any]) -> Call:
     """Return what a call gives, as the client takes it."""
-    call = {_CALL_ALSO.get(name, _ALSO.get(name, name)): value for name, value in kwargs.items()}
+    call = said(kwargs if stop is None else {**kwargs, "stop": stop})
     # One chose between `_generate` and `_stream`; the other is for `of_stream`.
     call.pop("stream", None)
     call.pop("stream_usage", None)
-    if stop is not None:
-        # An empty list takes the constructor's away.
-        call["stop"] = stop or None
-    if call.get("tools") == []:
-        # Providers refuse an empty list; here too it takes the constructor's away.
-        call["tools"] = None
-    if isinstance(call.get("response_format"), type):
-        call["response_format"] = response_format(call["response_format"])
     return call
+
+
+def said(kwargs: Mapping[str, Any]) -> Call:
+    """Return a call in the client's terms; what was bound lies below what the call itself says. Raises `ConfigurationError`."""
+    call = dict(kwargs)
+    bound = call.pop(BOUND, None)
+    return _named(call) if bound is None else _over(bound, _named(_own_part(bound, call)))
+
+
+def bound_kwargs(lower: Mapping[str, Any], kwargs: Mapping[str, Any]) -> Call:
+    """Return the arguments of a binding: one layer of all that is bound, and beside it what is no option, and what others look for.
+
+    Args:
+        lower: Those of the binding below.
+        kwargs: What is bound to it. Raises `ConfigurationError` for options that are wrong.
+    """
+    call = _over(said(lower), said(kwargs))
+    bound: Call = {name: call.pop(name) for name in (*_BESIDE, "provider_options") if name in call}
+    is_empty = len(bound) == 1 and not bound["provider_options"].given
+    return call if is_empty else {**call, **_visible(bound), BOUND: bound}
+
+
+def bound_options(kwargs: Mapping[str, Any]) -> ProviderOptions:
+    """Return the options among the arguments of a binding."""
+    return parted(said(kwargs))[1]
+
+
+def written(given: Mapping[str, Any]) -> Call:
+    """Return the arguments of a constructor or of a binding as they may be stored: in plain form, and without secrets."""
+    return {name: _plain(name, value) for name, value in without_secrets(given).items()}
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name in {"provider_options", "named_options"}:
+        return stored(value)
+    if name == BOUND:
+        return written(value)
+    if isinstance(value, Part):
+        return value.wire()
+    if name in {"timeout", "request_timeout"} and not isinstance(value, int | float | None):
+        return asdict(Timeout.of(value))
+    return value
+
+
+def _own_part(bound: Call, call: Mapping[str, Any]) -> Call:
+    """Return what a call says itself: without what is there because it was bound."""
+    known = _visible(bound)
+    return {name: value for name, value in call.items() if name not in known or known[name] != value}
+
+
+def _named(call: Mapping[str, Any]) -> Call:
+    """Return a call with its arguments under their first names, and in the client's terms."""
+    check_call(call)
+    named = first_names(call, _RENAMED)
+    if named.get("stop") == []:
+        # An empty list takes the constructor's away.
+        named["stop"] = None
+    if named.get("tools") == []:
+        # Providers refuse an empty list; here too it takes the constructor's away.
+        named["tools"] = None
+    if isinstance(named.get("response_format"), type):
+        named["response_format"] = response_format(named["response_format"])
+    return named
+
+
+def _over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> Call:
+    """Lay one call over another: options are merged deeply, and whatever the upper one says wins."""
+    (below, low), (above, high) = parted(lower), parted(upper)
+    return {**below, **above, "provider_options": low.merged(high)}
+
+
+def _visible(bound: Mapping[str, Any]) -> Call:
+    """Return what stays visible of what is bound."""
+    rest, options = parted(bound)
+    seen = {name: options.given[name] for name in _VISIBLE if options.given.get(name) is not None}
+    return {**rest, **seen}
 
 
 def model_of(model: ChatOpenRouter, kwargs: Mapping[str, Any]) -> str:
@@ -139,9 +195,7 @@ def model_of(model: ChatOpenRouter, kwargs: Mapping[str, Any]) -> str:
 
 def body_of(model: ChatOpenRouter, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what the options add to the body of a call's request: those of the model, and over them those of the call."""
-    call = of_call(None, kwargs)
-    named = {name: value for name, value in call.items() if name in SPELLINGS}
-    return options_of(model).merged(ProviderOptions.of(call.get("provider_options"), **named)).body
+    return asked_for(options_of(model), of_call(None, kwargs)).body
 
 
 def of_stream(
@@ -171,8 +225,7 @@ def of_stream(
 
 def asked_for(options: ProviderOptions, call: Mapping[str, Any]) -> ProviderOptions:
     """Return the options of a model with those of a call over them."""
-    named = {name: value for name, value in call.items() if name in SPELLINGS}
-    return options.merged(ProviderOptions.of(call.get("provider_options"), **named))
+    return options.merged(parted(call)[1])
 
 
 def traced(
@@ -200,20 +253,12 @@ def traced(
     return params
 
 
-def plain(options: OptionsLike) -> dict[str, Any]:
-    """Return options as JSON that may be stored: without keys, and without headers, which may hold keys."""
-    given = ProviderOptions.of(options).model_dump(exclude_unset=True)
-    return {name: value for name, value in given.items() if not _is_secret(name)}
-
-
-def shown(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a call gives, for traces and cache keys: without what `plain` leaves out."""
-    visible = {name: value for name, value in kwargs.items() if not _is_secret(_ALSO.get(name, name))}
-    if visible.get("provider_options"):
-        visible["provider_options"] = plain(visible["provider_options"])
-    return visible
-
-
-def _is_secret(name: str) -> bool:
-    option, _ = SPELLINGS.get(name, (name, None))
-    return option == "extra_headers" or (option in OPTIONS and OPTIONS[option].secret)
+def shown(stop: list[str] | None, kwargs: Mapping[str, Any]) -> Call:
+    """Return what a call gives, for traces and cache keys: with `stop` and what was bound, and without secrets."""
+    with ModelErrors():
+        call = {"stop": stop, **(said(kwargs if stop is None else {**kwargs, "stop": stop}))}
+    options = call.get("provider_options")
+    if isinstance(options, ProviderOptions):
+        del call["provider_options"]
+        call = {**call, **options.given}
+    return without_secrets(call)

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
-from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.load import dumpd
 from langchain_core.load.serializable import SerializedConstructor, SerializedNotImplemented
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, Generation, LLMResult
 from langchain_core.runnables import Runnable
-from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, SkipValidation
+from pydantic import ConfigDict, Field, PlainSerializer, PrivateAttr, SecretStr, SkipValidation
 from typing_extensions import override
 
 from langchain_openrouter_opts import arguments, blocks, structured
+from langchain_openrouter_opts.binding import BindingModel
 from langchain_openrouter_opts.chunks import Chunks
 from langchain_openrouter_opts.errors import ModelErrors
 from langchain_openrouter_opts.events import Events, Steps, message_id
@@ -28,12 +27,14 @@ from langchain_openrouter_opts.profile import profile
 from langchain_openrouter_opts.results import chat_result
 from langchain_openrouter_opts.schemas import Schema
 from langchain_openrouter_opts.spending import from_cache, with_totals
-from langchain_openrouter_opts.tools import ToolLike, one_at_a_time, wire_tool_choice, wire_tools
+from langchain_openrouter_opts.tools import ToolLike
+from openrouter_opts.built import Built
 from openrouter_opts.catalog import Catalog
 from openrouter_opts.client import OpenRouterClient
 from openrouter_opts.http.secret import ENV_KEY
-from openrouter_opts.http.settings import Timeout
-from openrouter_opts.options import OptionFields, ProviderOptions
+from openrouter_opts.options.model_options import ModelOptions, storable
+from openrouter_opts.options.secrecy import without_secrets
+from openrouter_opts.options.toolbox import ToolChoice
 from openrouter_opts.preflight import Check
 
 if TYPE_CHECKING:
@@ -44,20 +45,7 @@ T = TypeVar("T")
 blocks.register()
 
 
-@dataclass(slots=True, eq=False)
-class _Ready:
-    """What is made of a model's fields, and those fields."""
-
-    fields: Mapping[str, Any]
-    client: OpenRouterClient
-    options: ProviderOptions
-    written: dict[str, Any] | None = None
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
-
-
-class ChatOpenRouter(OptionFields, BaseChatModel):
+class ChatOpenRouter(ModelOptions, BindingModel):
     """A chat model of OpenRouter.
 
     Every option of OpenRouter may be given to the constructor and to each call, among `provider_options` or as a keyword argument, under
@@ -86,11 +74,9 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
     """Further attempts after the first; nothing is tried again once a part of the answer has come."""
     retry_uncertain: bool = False
     """Also try again what may have been delivered, and so may be billed twice."""
-    provider_options: SkipValidation[arguments.OptionsLike] = None
-    """Any options: a `ProviderOptions`, or a mapping of their names."""
-    model_kwargs: dict[str, Any] = Field(default_factory=dict)
+    model_kwargs: Annotated[dict[str, Any], PlainSerializer(without_secrets)] = Field(default_factory=dict)
     """Further keys of the request's body: options by name, anything else verbatim. Every other way to give an option wins over it."""
-    check: Check = "warn"
+    check: SkipValidation[Check] = "warn"
     """What to do, before sending, about a request that would certainly go wrong: `"off"`, `"warn"` once about each, or `"error"`."""
     catalog: Catalog | None = Field(default=None, exclude=True, repr=False)
     """What `check` and `profile` know of models; by default the facts that come with this package."""
@@ -108,12 +94,13 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
     # Errors of pydantic would show the key among what was given.
     model_config = ConfigDict(populate_by_name=True, hide_input_in_errors=True)
 
-    _ready: _Ready | None = PrivateAttr(default=None)
+    _ready: Built | None = PrivateAttr(default=None)
+    _written: tuple[Built, dict[str, Any]] | None = PrivateAttr(default=None)
 
     if not TYPE_CHECKING:  # type checkers make a signature from the fields
 
         def __init__(self, **given: Any) -> None:
-            super().__init__(**arguments.sorted_out(type(self), given))
+            super().__init__(**arguments.of_constructor(type(self), given))
             self._made_ready()
 
     @override
@@ -126,27 +113,25 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
         """The client underneath, for OpenRouter's other endpoints: `llm.client.generation(id)`."""
         return self._made_ready().client
 
-    def _made_ready(self) -> _Ready:
+    def _made_ready(self) -> Built:
         """Return the client and its options. They are made again when a field has changed, by whatever way."""
-        ready = self._ready
-        if ready is None or ready.fields != self.__dict__:
-            options = arguments.options_of(self)
-            client = OpenRouterClient(
+        if self._ready is None or not self._ready.is_of(self.__dict__):
+            self._ready = Built.of(
+                self.__dict__,
+                arguments.options_of(self),
                 api_key=self.openrouter_api_key,
                 base_url=self.openrouter_api_base,
                 model=self.model_name,
                 timeout=self.request_timeout,
                 max_retries=self.max_retries,
                 retry_uncertain=self.retry_uncertain,
-                provider_options=options,
                 check=self.check,
                 catalog=self.catalog,
                 trust_env=self.trust_env,
                 verify=self.verify,
                 proxy=self.proxy,
             )
-            ready = self._ready = _Ready(dict(self.__dict__), client, options)
-        return ready
+        return self._ready
 
     @override
     def _generate(
@@ -228,16 +213,17 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
         self,
         tools: Sequence[ToolLike],
         *,
-        tool_choice: str | bool | Mapping[str, Any] | None = None,
+        tool_choice: ToolChoice = None,
         strict: bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Return the model with tools.
+        """Return the model with tools, beside those that it has already; one of the same name takes the other's place.
 
         Args:
-            tools: Functions, `BaseTool`s, pydantic classes, `TypedDict`s, schemas, and server tools such as
+            tools: Functions, `BaseTool`s, pydantic classes, `TypedDict`s, schemas, and server tools such as `WebSearch()` or
                 `{"type": "openrouter:web_search"}`, which go out as they are.
-            tool_choice: `"auto"`, `"none"`, `"required"` or `"any"`, `True` (any), the name of a tool, or what the API takes.
+            tool_choice: `"auto"`, `"none"`, `"required"` or `"any"`, `True` (any), the name of a tool, a typed tool, or what the API
+                takes. By default what the constructor says.
             strict: Whether arguments must keep to the schemas.
             **kwargs: Any options, such as `parallel_tool_calls`. With a `response_format`, which may be a pydantic class, the request
                 goes to endpoints that keep to it; see `with_structured_output`.
@@ -245,13 +231,7 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
         Raises:
             ConfigurationError: `tool_choice` names a tool that isn't there.
         """
-        wired = wire_tools(tools, strict=strict)
-        choice = wire_tool_choice(tool_choice, wired)
-        given = {"tools": wired, "tool_choice": choice} if choice is not None else {"tools": wired}
-        if kwargs.get("response_format") is not None:
-            kwargs = structured.formatted(self, kwargs, wired)
-        # Providers refuse an empty list of tools.
-        return self.bind(**(given if wired else {}), **{**one_at_a_time(tool_choice), **kwargs})
+        return self.bind().bind_tools(tools, tool_choice=tool_choice, strict=strict, **kwargs)
 
     @override
     def with_structured_output(
@@ -292,8 +272,8 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
             InvalidOutput: The model wrote no JSON, or JSON that doesn't fit the schema; `Truncated` is one of these. All three are also
                 langchain-core's `OutputParserException`.
         """
-        return structured.answering(
-            self, schema, include_raw=include_raw, method=method, strict=strict, call=kwargs
+        return self.bind().with_structured_output(
+            schema, include_raw=include_raw, method=method, strict=strict, **kwargs
         )
 
     @override
@@ -329,19 +309,18 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
     @override
     def _serialized(self) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
         # langchain-core makes this once for all time, and takes it as the key of cached answers: it has to follow the fields.
-        ready = self._made_ready()
-        written = ready.written
-        if written is None:
-            written = ready.written = dumpd(self)
-        return written
+        built = self._made_ready()
+        if self._written is None or self._written[0] is not built:
+            self._written = built, dumpd(self)
+        return self._written[1]
 
     @override
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
-        return super()._get_invocation_params(stop, **arguments.shown(kwargs))
+        return super()._get_invocation_params(**arguments.shown(stop, kwargs))
 
     @override
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
-        return super()._get_llm_string(stop, **arguments.shown(kwargs))
+        return super()._get_llm_string(**arguments.shown(stop, kwargs))
 
     @override
     def generate(self, *args: Any, **kwargs: Any) -> LLMResult:
@@ -373,16 +352,10 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
 
     @override
     def to_json(self) -> SerializedConstructor | SerializedNotImplemented:
-        """Return the model in LangChain's form, without the key, other keys, and headers."""
+        """Return the model in LangChain's form, without keys and headers."""
         written = super().to_json()
         if written["type"] == "constructor":
-            kwargs = written["kwargs"]
-            kwargs.pop("extra_headers", None)
-            kwargs.update(arguments.plain(arguments.fields_of(self)))
-            if self.provider_options is not None:
-                kwargs["provider_options"] = arguments.plain(self.provider_options)
-            if not isinstance(self.request_timeout, int | float | None):
-                kwargs["request_timeout"] = asdict(Timeout.of(self.request_timeout))
+            written["kwargs"] = arguments.written(written["kwargs"])
         return written
 
     @override
@@ -395,5 +368,5 @@ class ChatOpenRouter(OptionFields, BaseChatModel):
     def __getstate__(self) -> dict[Any, Any]:
         # A pickle has neither key nor connections; where it is opened, the key comes from the environment.
         state = super().__getstate__()
-        fields = {**state["__dict__"], "openrouter_api_key": None}
-        return {**state, "__dict__": fields, "__pydantic_private__": {"_ready": None}}
+        fields = {**storable(state["__dict__"]), "openrouter_api_key": None}
+        return {**state, "__dict__": fields, "__pydantic_private__": {"_ready": None, "_written": None}}

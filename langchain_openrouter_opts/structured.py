@@ -8,20 +8,16 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast, get_args
 
-from langchain_core.language_models import LanguageModelInput
-from langchain_core.runnables import Runnable
-
 from langchain_openrouter_opts import arguments
 from langchain_openrouter_opts.answers import Answer, Asked
 from langchain_openrouter_opts.profile import profile
 from langchain_openrouter_opts.schemas import AnswerSchema, Schema, response_format
-from langchain_openrouter_opts.tools import WireTool, tool_names, wire_tools
+from langchain_openrouter_opts.tools import wire_tools
 from openrouter_opts.catalog import Catalog, Model
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.lint import lint
 from openrouter_opts.lint.body import models_of
-from openrouter_opts.options import ProviderOptions
-from openrouter_opts.options.table import SPELLINGS
+from openrouter_opts.options.toolbox import WireTool, tool_names
 from openrouter_opts.preflight import facts_of
 
 if TYPE_CHECKING:
@@ -35,7 +31,7 @@ _JSON_MODE: Final = {"type": "json_object"}
 _ONE_OF_BOTH: Final = re.compile(r"google/gemini-[12]\b")
 
 
-def answering(
+def asked(
     llm: ChatOpenRouter,
     given: Schema | None,
     *,
@@ -43,8 +39,11 @@ def answering(
     method: Method | None,
     strict: bool | None,
     call: Call,
-) -> Runnable[LanguageModelInput, Any]:
-    """Return a model with its answers read into a schema. The arguments are those of `ChatOpenRouter.with_structured_output`."""
+) -> tuple[Call, Answer]:
+    """Return the arguments of `bind_tools` that ask for answers of a schema, and what reads them.
+
+    The arguments are those of `ChatOpenRouter.with_structured_output`.
+    """
     if "response_format" in call:
         raise ConfigurationError("response_format: is made of the schema here; leave it out")
     tools, choice = wire_tools(call.pop("tools", None) or ()), call.pop("tool_choice", None)
@@ -52,11 +51,11 @@ def answering(
     chosen = method_for(llm, body, has_tools=bool(tools)) if method is None else _checked(method)
     schema = _schema(given, chosen, strict)
     others = _functions([*body.get("tools", ()), *tools])
-    asked = Asked(schema, chosen == "function_calling", frozenset(others))
+    told = Asked(schema, chosen == "function_calling", frozenset(others))
     if schema is not None:
         about = {"kwargs": {"method": chosen, "strict": strict}, "schema": schema.json_schema()}
         call["ls_structured_output_format"] = about
-    if schema is not None and asked.by_tool:
+    if schema is not None and told.by_tool:
         tools, choice = [schema.tool(), *tools], _choice(choice, schema.name, others)
         if not schema.strict and _can_be_forced(llm, body):
             call = requiring(llm, call, tools)
@@ -64,7 +63,7 @@ def answering(
         call["response_format"] = schema.response_format()
     else:
         call["response_format"] = _JSON_MODE
-    return llm.bind_tools(tools, tool_choice=choice, **call) | Answer(asked=asked, include_raw=include_raw)
+    return {**call, "tools": tools, "tool_choice": choice}, Answer(asked=told, include_raw=include_raw)
 
 
 def _choice(choice: Any, name: str, others: Sequence[str]) -> Any:
@@ -141,10 +140,7 @@ def _catalog(llm: ChatOpenRouter) -> Catalog:
 
 def _body(llm: ChatOpenRouter, call: Call) -> Mapping[str, Any]:
     """Return a request's share of the body, but for its messages."""
-    said = arguments.of_call(None, call)
-    options = {name: value for name, value in said.items() if name in SPELLINGS}
-    over = ProviderOptions.of(said.get("provider_options"), **options)
-    return {"model": said.get("model") or llm.model_name, **arguments.options_of(llm).merged(over).body}
+    return {"model": arguments.model_of(llm, call), **arguments.body_of(llm, call)}
 
 
 def _checked(method: str) -> Method:

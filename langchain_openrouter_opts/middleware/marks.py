@@ -14,7 +14,8 @@ from langchain_core.tools import BaseTool
 
 from langchain_openrouter_opts.messages import wire_messages
 from langchain_openrouter_opts.middleware.breakpoints import Place, Section, Ttl, plan
-from langchain_openrouter_opts.tools import ToolLike, WireTool, wire_tools
+from langchain_openrouter_opts.tools import ToolLike, wire_tools
+from openrouter_opts.options.toolbox import WireTool
 
 # OpenRouter converts the two into each other, https://openrouter.ai/docs/guides/best-practices/prompt-caching.
 _MARKS: Final = ("cache_control", "prompt_cache_breakpoint")

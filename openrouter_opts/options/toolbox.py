@@ -65,7 +65,7 @@ def wire_choice(choice: ToolChoice, tools: Sequence[WireTool]) -> str | dict[str
         tools: All tools of the call as they go out.
 
     Raises:
-        ConfigurationError: It names a tool that isn't there.
+        ConfigurationError: It names a tool that isn't there, or none.
     """
     if choice is None or choice is False:
         return None
@@ -74,15 +74,23 @@ def wire_choice(choice: ToolChoice, tools: Sequence[WireTool]) -> str | dict[str
     if isinstance(choice, str | bool):
         return _WORDS.get(choice) or _named(str(choice), tools)
     kind = choice.get("type")
-    if kind in {None, "function", "tool"}:
-        return _named(_name_in(choice, "function") or choice.get("name"), tools)
+    if kind in (None, "function", "tool"):
+        name = _name_in(choice, "function") or choice.get("name")
+        if not isinstance(name, str):
+            raise ConfigurationError(f"tool_choice: {dict(choice)!r:.80} names no tool")
+        return _named(name, tools)
     return _WORDS.get(kind or "") or dict(choice)
 
 
-def _named(name: Any, tools: Sequence[WireTool]) -> dict[str, Any]:
+def one_at_a_time(choice: object) -> dict[str, bool]:
+    """Return the option for what Anthropic says within a choice: whether several calls may come at once."""
+    if isinstance(choice, Mapping) and isinstance(alone := choice.get("disable_parallel_tool_use"), bool):
+        return {"parallel_tool_calls": not alone}
+    return {}
+
+
+def _named(name: str, tools: Sequence[WireTool]) -> dict[str, Any]:
     names = tool_names(tools)
-    if not isinstance(name, str):
-        raise ConfigurationError(f"tool_choice: names no tool; there are {', '.join(names) or 'none'}")
     if name not in names:
         guess = nearest(name, names)
         hint = f"did you mean {guess!r}?" if guess else f"there are {', '.join(names) or 'none'}"

@@ -10,9 +10,10 @@ from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from langchain_openrouter_opts import ChatOpenRouter
-from langchain_openrouter_opts.tools import wire_tool_choice, wire_tools
+from langchain_openrouter_opts.tools import wire_tools
 from openrouter_opts import ConfigurationError
 from openrouter_opts.options import WebSearch
+from openrouter_opts.options.toolbox import wire_choice
 from openrouter_opts.sandbox import Sandbox
 
 MARK = {"type": "ephemeral"}
@@ -137,7 +138,7 @@ def test_strict_tools_have_strict_schemas() -> None:
 )
 def test_a_tool_choice_can_be_written_in_many_ways(given: Any, wire: Any) -> None:
     tools = wire_tools([double, {"type": "openrouter:datetime"}])
-    assert wire_tool_choice(given, tools) == wire
+    assert wire_choice(given, tools) == wire
 
 
 @pytest.mark.parametrize(
