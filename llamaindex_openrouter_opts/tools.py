@@ -13,7 +13,7 @@ from llamaindex_openrouter_opts.arguments import begun, parsed
 from llamaindex_openrouter_opts.errors import InvalidOutput
 from llamaindex_openrouter_opts.messages import legacy_call
 from openrouter_opts.options import Part, ProviderOptions
-from openrouter_opts.options.toolbox import ToolChoice, WireTool, beside, wire_choice, written
+from openrouter_opts.options.toolbox import ToolChoice, WireTool, beside, one_at_a_time, wire_choice, written
 
 Tool = BaseTool | Mapping[str, Any] | Part
 
@@ -71,7 +71,8 @@ def call_options(
     if chosen is not None:
         call = ProviderOptions.of(call, tool_choice=chosen)
     # That several may be called is OpenRouter's default, and saying so would rule out endpoints under `require_parameters`.
-    unsaid = {"tool_choice": "auto"} if parallel else {"tool_choice": "auto", "parallel_tool_calls": False}
+    unsaid = {"tool_choice": "auto"} | ({} if parallel else {"parallel_tool_calls": False})
+    unsaid |= one_at_a_time(choice)
     defaults = {name: value for name, value in unsaid.items() if name not in configured.body}
     return {**defaults, **call.given, "tools": wired}
 

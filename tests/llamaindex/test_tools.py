@@ -160,6 +160,18 @@ def test_the_choice_of_the_model_holds_unless_the_call_has_one(
     assert sandbox.last.body["tool_choice"] == sent
 
 
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_choice_in_anthropics_words_says_whether_several_calls_may_come(
+    alone: bool, llm: OpenRouter, sandbox: Sandbox
+) -> None:
+    choice = {"type": "any", "disable_parallel_tool_use": alone}
+
+    llm.chat_with_tools([WEATHER], "Weather in Paris?", tool_choice=choice)
+
+    assert sandbox.last.body["tool_choice"] == "required"
+    assert sandbox.last.body["parallel_tool_calls"] is not alone
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
