@@ -17,6 +17,7 @@ def test_the_readme_has_blocks():
     assert len(BLOCKS) >= 8
 
 
+@pytest.mark.usefixtures("loop_of_llama_index")
 def test_every_block_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     with Sandbox() as sandbox:
         monkeypatch.setenv("OPENROUTER_API_KEY", sandbox.api_key)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Iterator
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -13,18 +11,11 @@ from openrouter_opts.cli.app import app
 from openrouter_opts.cli.demo import MAX_PROMPT_TOKENS, MAX_TOKENS, at_most
 from openrouter_opts.sandbox import Sandbox
 
+pytestmark = pytest.mark.usefixtures("loop_of_llama_index")
+
 
 def demo(*arguments: str, answer: str = "") -> Result:
     return CliRunner(env={"COLUMNS": "100"}).invoke(app, ["demo", *arguments], input=answer)
-
-
-@pytest.fixture(autouse=True)
-def loop_of_llama_index() -> Iterator[None]:
-    """LlamaIndex's sync methods ask for the current event loop, and leave the one that this makes unclosed."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield
-    loop.close()
 
 
 @pytest.fixture
