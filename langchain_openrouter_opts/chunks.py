@@ -16,7 +16,7 @@ from langchain_core.outputs import ChatGenerationChunk
 from pydantic import model_validator
 
 from langchain_openrouter_opts.blocks import whole_content
-from langchain_openrouter_opts.results import MODEL_PROVIDER, one_answer, tool_calls, whole_message
+from langchain_openrouter_opts.results import MODEL_PROVIDER, tool_calls, whole_message
 from openrouter_opts.protocol.completion import Choice, Completion, Delta, ToolCall
 
 # What the chunks before the last have given out.
@@ -73,7 +73,8 @@ class Chunks:
 
     def take(self, delta: Delta) -> Iterator[ChatGenerationChunk]:
         """Yield what one step of the stream adds."""
-        one_answer(delta)
+        if delta.choice:
+            return  # of an answer that nobody asked for; `whole_message` says so
         kwargs: dict[str, Any] = {}
         if delta.reasoning:
             kwargs["reasoning_content"] = delta.reasoning

@@ -18,7 +18,7 @@ from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.utils.utils import LC_ID_PREFIX
 
 from langchain_openrouter_opts.blocks import CALLS, Block, call_piece, content_blocks
-from langchain_openrouter_opts.results import MODEL_PROVIDER, one_answer, whole_message
+from langchain_openrouter_opts.results import MODEL_PROVIDER, whole_message
 from openrouter_opts.protocol.completion import Completion, Delta
 
 if TYPE_CHECKING:
@@ -44,11 +44,11 @@ class Steps(Protocol[T_co]):
     """What is made of a streamed answer, step by step: `chunks.Chunks`, or `Events`."""
 
     def take(self, delta: Delta) -> Iterator[T_co]:
-        """Yield what one step of the stream gives; raises `ConfigurationError` for a step of a second answer."""
+        """Yield what one step of the stream gives."""
         ...
 
     def end(self, completion: Completion, *, counted: bool) -> Iterator[T_co]:
-        """Yield what the end gives; `counted` says whether it tells how many tokens the answer took."""
+        """Yield what the end gives; `counted` says whether it tells how many tokens the answer took. Raises as `whole_message` does."""
         ...
 
 
@@ -72,7 +72,8 @@ class Events:
 
     def take(self, delta: Delta) -> Iterator[MessagesData]:
         """Yield the events of one step of the stream."""
-        one_answer(delta)
+        if delta.choice:
+            return  # of an answer that nobody asked for; `whole_message` says so
         yield from self._start(delta.chunk.get("model"))
         if delta.reasoning:
             yield from self._begin(_REASONING, {"type": "reasoning", "reasoning": ""})

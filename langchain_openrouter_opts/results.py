@@ -11,8 +11,8 @@ from langchain_core.messages.tool import invalid_tool_call as invalid
 from langchain_core.messages.tool import tool_call as valid
 from langchain_core.outputs import ChatGeneration, ChatResult
 
-from openrouter_opts.errors import ConfigurationError
-from openrouter_opts.protocol.completion import Choice, Completion, Delta, Usage
+from openrouter_opts.errors import Malformed
+from openrouter_opts.protocol.completion import Choice, Completion, Usage
 
 MODEL_PROVIDER: Final = "openrouter"
 """What `response_metadata["model_provider"]` says, and LangSmith's `ls_provider`: middleware compares the two."""
@@ -30,19 +30,26 @@ def chat_result(completion: Completion) -> ChatResult:
 
 
 def whole_message(completion: Completion, *, counted: bool = True) -> AIMessage:
-    """Return the answer as one message.
+    """Return the answer of a stream as one message.
 
     Args:
-        completion: The answer; its first choice counts.
+        completion: The answer, which holds one choice: several are refused before they are asked for.
         counted: Whether the message says how many tokens it took.
+
+    Raises:
+        Malformed: It holds others; `partial` and `usage` have all of it.
     """
+    if any(choice.index for choice in completion.choices):
+        raise Malformed(
+            f"one answer was asked for, and the stream held {len(completion.choices)}: `partial` has them all",
+            delivered="yes",
+            provider=completion.provider,
+            generation_id=completion.id,
+            attempts=completion.attempts,
+            partial=completion,
+            usage=completion.usage,
+        )
     return _message(completion, completion.choice, paid=True, counted=counted)
-
-
-def one_answer(delta: Delta) -> None:
-    """Raise `ConfigurationError` for a piece of a second answer, which would be mixed into the first."""
-    if delta.choice:
-        raise ConfigurationError("n: a stream holds one answer; use `generate` for several")
 
 
 def tool_calls(choice: Choice) -> tuple[list[ToolCall], list[InvalidToolCall]]:

@@ -105,7 +105,7 @@ class OpenRouterClient:
     def stream(self, messages: Messages, **call: Any) -> Stream:
         """Return a `Stream` of deltas; the request leaves when it is first read.
 
-        Arguments as for `complete`; `one_answer=True` refuses `n` above 1, for who can't tell the answers apart.
+        Arguments as for `complete`.
         """
         chat = self._chat(messages, call, stream=True)
         return Stream(drive(chat.flow(read_stream), chat.transport.wire(), chat.settle))

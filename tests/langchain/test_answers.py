@@ -14,9 +14,10 @@ from langchain_core.messages import HumanMessage
 from langchain_openrouter_opts import ChatOpenRouter
 from langchain_openrouter_opts.messages import wire_messages
 from openrouter_opts import ConfigurationError, track_costs
+from openrouter_opts.errors import Malformed
 from openrouter_opts.sandbox import Sandbox
 from tests.langchain.conftest import Ask
-from tests.wire_bytes import DONE, answer, delta, event, streamed
+from tests.wire_bytes import DONE, USAGE_CHUNK, answer, delta, event, streamed
 
 CLAUDE = "anthropic/claude-sonnet-4.6"
 USAGE = {
@@ -233,8 +234,35 @@ def test_several_answers_in_a_stream_are_refused_before_they_are_paid(
     assert not sandbox.requests
 
 
-def test_a_second_answer_in_a_stream_is_not_mixed_into_the_first(scripted: Any, llm: ChatOpenRouter) -> None:
-    chunk = {"choices": [{"index": 1, "delta": {"content": "SECOND"}}]}
-    server = scripted(streamed(delta("first"), event(chunk), DONE))
-    with pytest.raises(ConfigurationError, match="one answer"):
-        list(llm.model_copy(update={"openrouter_api_base": server.base_url}).stream("hi"))
+@pytest.mark.parametrize("way", ["stream", "astream", "events", "aevents"])
+@pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning")
+def test_a_second_answer_that_nobody_asked_for_is_an_error_that_holds_both(
+    scripted: Any, llm: ChatOpenRouter, way: str
+) -> None:
+    second = event({"choices": [{"index": 1, "delta": {"content": "SECOND"}, "finish_reason": "stop"}]})
+    server = scripted(streamed(delta("first", finish_reason="stop"), second, USAGE_CHUNK, DONE))
+    asked = llm.model_copy(update={"openrouter_api_base": server.base_url})
+    seen: list[str] = []
+
+    async def astream() -> None:
+        note = seen.append
+        async for chunk in asked.astream("hi"):
+            note(chunk.text)
+
+    async def aevents() -> None:
+        await (await asked.astream_events("hi", version="v3"))
+
+    ways: dict[str, Callable[[], Any]] = {
+        "stream": lambda: seen.extend(chunk.text for chunk in asked.stream("hi")),
+        "astream": lambda: asyncio.run(astream()),
+        "events": lambda: list(asked.stream_events("hi", version="v3")),
+        "aevents": lambda: asyncio.run(aevents()),
+    }
+    with track_costs() as spend, pytest.raises(Malformed, match="the stream held 2") as caught:
+        ways[way]()
+    assert "SECOND" not in "".join(seen)
+    error: Any = caught.value
+    assert [choice.text for choice in error.partial.choices] == ["first", "SECOND"]
+    assert (error.delivered, error.usage.total_tokens, error.generation_id) == ("yes", 9, "gen-1")
+    assert spend.total == Decimal("0.0003")
+    assert not spend.unknown

@@ -16,7 +16,13 @@ from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
 
 from langchain_openrouter_opts import ChatOpenRouter
-from langchain_openrouter_opts.errors import ConfigurationError, ConnectionLost, Interrupted, ProviderFailed
+from langchain_openrouter_opts.errors import (
+    ConfigurationError,
+    ConnectionLost,
+    Interrupted,
+    Malformed,
+    ProviderFailed,
+)
 from openrouter_opts import OpenRouterError, track_costs
 from openrouter_opts.sandbox import Sandbox
 from tests.langchain.five_ways import CITATION, CITED, FACTS, IMAGES, SIGNED, more, opened
@@ -252,21 +258,20 @@ def closed(server: ScriptedServer) -> bool:
     return server.closed_by_client == 1
 
 
-SECOND = event({"choices": [{"index": 1, "delta": {"content": "SECOND"}}]})
-TWO_ANSWERS: Script = [STREAM_HEAD, chunked(piece(content="first")), chunked(SECOND), "HANG"]
+NOT_JSON: Script = [STREAM_HEAD, chunked(piece(content="first")), chunked(event("{no JSON")), "HANG"]
 
 
-def test_a_second_answer_is_not_mixed_into_the_first_and_nothing_stays_open(at: Any) -> None:
-    llm, server = at(TWO_ANSWERS)
+def test_an_error_leaves_nothing_open(at: Any) -> None:
+    llm, server = at(NOT_JSON)
     # The error is held, and with it all that it came through.
-    with pytest.raises(ConfigurationError, match="one answer") as caught:
+    with pytest.raises(Malformed) as caught:
         list(llm.stream_events("hi", version="v3"))
     assert closed(server), caught
 
 
-async def test_a_second_answer_leaves_nothing_open_asynchronously(at: Any) -> None:
-    llm, server = at(TWO_ANSWERS)
-    with pytest.raises(ConfigurationError, match="one answer") as caught:
+async def test_an_error_leaves_nothing_open_asynchronously(at: Any) -> None:
+    llm, server = at(NOT_JSON)
+    with pytest.raises(Malformed) as caught:
         await (await llm.astream_events("hi", version="v3"))
     assert await asyncio.to_thread(closed, server), caught
 
