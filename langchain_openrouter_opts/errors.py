@@ -23,6 +23,12 @@ class ConfigurationError(plain.ConfigurationError, core.ModelInvalidRequestError
     """Wrong before anything was sent."""
 
 
+class SpendLimitExceeded(plain.SpendLimitExceeded, core.ModelError):
+    """The request might cost more than a spend limit leaves; not sent."""
+
+    is_retryable = False
+
+
 class ConnectionFailed(plain.ConnectionFailed, core.ModelConnectionError):
     """No connection came about; nothing was delivered."""
 
@@ -150,6 +156,7 @@ _TWINS: Final[dict[type[BaseException], type[plain.OpenRouterError]]] = {
     for twin in (
         OpenRouterError,
         ConfigurationError,
+        SpendLimitExceeded,
         ConnectionFailed,
         CertificateError,
         ConnectionLost,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast, get_args
 
 from langchain_openrouter_opts import arguments
@@ -18,7 +17,6 @@ from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.lint import lint
 from openrouter_opts.lint.body import models_of
 from openrouter_opts.options.toolbox import WireTool, tool_names
-from openrouter_opts.preflight import facts_of
 
 if TYPE_CHECKING:
     from langchain_openrouter_opts.chat_models import ChatOpenRouter
@@ -94,7 +92,7 @@ def requiring(llm: ChatOpenRouter, call: Call, tools: list[WireTool]) -> Call:
     if provider.get("require_parameters") is not None:
         return call
     required = {"provider": {**provider, "require_parameters": True}}
-    known = partial(facts_of, catalog=_catalog(llm))
+    known = _catalog(llm).certain
     alone = [{**body, "model": slug, "models": []} for slug in models_of(body)]
     leaves_some = all(set(lint(each | required, known)) <= set(lint(each, known)) for each in alone)
     return {**call, "require_parameters": True} if leaves_some else call

@@ -12,10 +12,14 @@ if TYPE_CHECKING:
     from openrouter_opts import errors
     from openrouter_opts.catalog import Catalog, Endpoint, Model
     from openrouter_opts.client import OpenRouterClient
-    from openrouter_opts.errors import ConfigurationError, OpenRouterError
+    from openrouter_opts.errors import ConfigurationError, OpenRouterError, SpendLimitExceeded
     from openrouter_opts.http.settings import Timeout
     from openrouter_opts.money.cost import Cost
-    from openrouter_opts.money.tracking import Record, Spend, track_costs
+    from openrouter_opts.money.estimate import Estimate
+    from openrouter_opts.money.limits import SpendLimit
+    from openrouter_opts.money.reconcile import areconcile, reconcile
+    from openrouter_opts.money.record import Record
+    from openrouter_opts.money.tracking import Spend, label_costs, track_costs
     from openrouter_opts.options import CacheControl, ProviderOptions, ProviderPreferences, Reasoning
     from openrouter_opts.protocol.completion import Choice, Completion, Delta, ToolCall, ToolCallDelta, Usage
     from openrouter_opts.stream import AsyncStream, Stream
@@ -30,6 +34,7 @@ __all__ = [
     "Cost",
     "Delta",
     "Endpoint",
+    "Estimate",
     "Model",
     "OpenRouterClient",
     "OpenRouterError",
@@ -38,12 +43,17 @@ __all__ = [
     "Reasoning",
     "Record",
     "Spend",
+    "SpendLimit",
+    "SpendLimitExceeded",
     "Stream",
     "Timeout",
     "ToolCall",
     "ToolCallDelta",
     "Usage",
+    "areconcile",
     "errors",
+    "label_costs",
+    "reconcile",
     "track_costs",
 ]
 
@@ -51,10 +61,14 @@ __all__ = [
 _HOMES = {
     "catalog": ("Catalog", "Endpoint", "Model"),
     "client": ("OpenRouterClient",),
-    "errors": ("ConfigurationError", "OpenRouterError"),
+    "errors": ("ConfigurationError", "OpenRouterError", "SpendLimitExceeded"),
     "http.settings": ("Timeout",),
     "money.cost": ("Cost",),
-    "money.tracking": ("Record", "Spend", "track_costs"),
+    "money.estimate": ("Estimate",),
+    "money.limits": ("SpendLimit",),
+    "money.reconcile": ("areconcile", "reconcile"),
+    "money.record": ("Record",),
+    "money.tracking": ("Spend", "label_costs", "track_costs"),
     "options": ("CacheControl", "ProviderOptions", "ProviderPreferences", "Reasoning"),
     "protocol.completion": ("Choice", "Completion", "Delta", "ToolCall", "ToolCallDelta", "Usage"),
     "stream": ("AsyncStream", "Stream"),

@@ -10,13 +10,17 @@ from openrouter_opts.catalog import Catalog, Model
 from openrouter_opts.errors import ConfigurationError, Malformed
 from openrouter_opts.http.drive import adrive, drive
 from openrouter_opts.http.exchange import exchange
+from openrouter_opts.http.prices import LIVE
 from openrouter_opts.http.reading import Reader, read_completion, read_json, read_stream
 from openrouter_opts.http.retry import Retry
 from openrouter_opts.http.secret import KeySource, Secret
 from openrouter_opts.http.settings import Settings, Timeout, TimeoutLike
 from openrouter_opts.http.steps import Data, Flow, Item, Patience
 from openrouter_opts.http.transport import Transport
-from openrouter_opts.money.tracking import Settle, settling
+from openrouter_opts.lint.body import models_of
+from openrouter_opts.money.account import UNCOUNTED, Account, account_of
+from openrouter_opts.money.estimate import Estimate, estimate
+from openrouter_opts.money.limits import LimitLike, SpendLimit
 from openrouter_opts.options import ProviderOptions, warn_if_online
 from openrouter_opts.options.environment import from_environment
 from openrouter_opts.preflight import Check, check_of, preflight
@@ -28,6 +32,7 @@ from openrouter_opts.stream import AsyncStream, Stream
 OptionsLike: TypeAlias = ProviderOptions | Mapping[str, Any] | None
 # A generation's record is written a moment after the answer: 404 until then.
 _UNTIL_WRITTEN: Final = frozenset({404})
+_ONCE: Final = Retry(0)
 
 
 class OpenRouterClient:
@@ -47,8 +52,11 @@ class OpenRouterClient:
             `OPENROUTER_APP_URL`, `OPENROUTER_APP_TITLE` and `OPENROUTER_SESSION_ID`, read here.
         check: What to do, before sending, about a request that would certainly go wrong: `"warn"` once about each thing that is wrong,
             raise a `ConfigurationError` (`"error"`), or nothing (`"off"`). The network isn't asked.
-        catalog: What `check` knows of models; by default the facts that come with this package. With their endpoints
-            (`Catalog.with_endpoints`, `Catalog.with_zdr`) it also knows which of them routing preferences leave.
+        catalog: What `check`, estimates and limits know of models; by default the facts that come with this package. With their
+            endpoints (`Catalog.with_endpoints`, `Catalog.with_zdr`) it also knows which of them routing preferences leave. Where a limit
+            holds and none is given, OpenRouter is asked for the endpoints of a model and their prices, once an hour.
+        spend_limit: The most that the calls of this client may cost together: USD such as `"0.50"`, or a `SpendLimit`, which may be
+            shared. What might cost more isn't sent: `SpendLimitExceeded`.
         trust_env: Whether the environment's proxy variables count.
         verify: Whether to check certificates, or an `ssl.SSLContext`.
         proxy: The URL of a proxy.
@@ -66,6 +74,7 @@ class OpenRouterClient:
         provider_options: OptionsLike = None,
         check: Check = "warn",
         catalog: Catalog | None = None,
+        spend_limit: LimitLike = None,
         trust_env: bool = True,
         verify: Any = True,
         proxy: str | None = None,
@@ -84,6 +93,7 @@ class OpenRouterClient:
         self._options = from_environment().merged(ProviderOptions.of(provider_options))
         self._check: Check = check_of(check)
         self._catalog = catalog
+        self._limit = SpendLimit.of(spend_limit)
         self._transport = Transport(self._settings, self._secret)
 
     def complete(self, messages: Messages, **call: Any) -> Completion:
@@ -91,15 +101,16 @@ class OpenRouterClient:
 
         Args:
             messages: The conversation, as OpenRouter takes it: `[{"role": "user", "content": "hi"}]`.
-            **call: `model`, `provider_options`, `timeout`, `max_retries`, `check`, and any option by name.
+            **call: `model`, `provider_options`, `timeout`, `max_retries`, `check`, `spend_limit` (for this call, beside the
+                client's), and any option by name.
         """
         chat = self._chat(messages, call, stream=False)
-        return _completion(list(drive(chat.flow(read_completion), chat.transport.wire(), chat.settle)))
+        return _completion(list(drive(chat.flow(read_completion), chat.transport.wire(), chat.account)))
 
     async def acomplete(self, messages: Messages, **call: Any) -> Completion:
         """Return the whole answer to a conversation. See `complete`."""
         chat = self._chat(messages, call, stream=False)
-        driven = adrive(chat.flow(read_completion), chat.transport.async_wire(), chat.settle)
+        driven = adrive(chat.flow(read_completion), chat.transport.async_wire(), chat.account)
         return _completion([item async for item in driven])
 
     def stream(self, messages: Messages, **call: Any) -> Stream:
@@ -108,12 +119,12 @@ class OpenRouterClient:
         Arguments as for `complete`.
         """
         chat = self._chat(messages, call, stream=True)
-        return Stream(drive(chat.flow(read_stream), chat.transport.wire(), chat.settle))
+        return Stream(drive(chat.flow(read_stream), chat.transport.wire(), chat.account))
 
     def astream(self, messages: Messages, **call: Any) -> AsyncStream:
         """Return an `AsyncStream` of deltas; the request leaves when it is first read. See `stream`."""
         chat = self._chat(messages, call, stream=True)
-        return AsyncStream(adrive(chat.flow(read_stream), chat.transport.async_wire(), chat.settle))
+        return AsyncStream(adrive(chat.flow(read_stream), chat.transport.async_wire(), chat.account))
 
     def models(self) -> tuple[Model, ...]:
         """Return every model that OpenRouter lists for text (`GET /models`)."""
@@ -163,34 +174,62 @@ class OpenRouterClient:
         """Return `total_credits` and `total_usage`, in USD (`GET /credits`). Needs a management key."""
         return _object(await self._afetch(get_request("credits")))
 
-    def generation(self, generation_id: str) -> dict[str, Any]:
-        """Return the record of a call: `total_cost`, tokens, provider (`GET /generation`). Waits up to 8 s for it to be written."""
-        return _object(self._fetch(get_request("generation", id=generation_id), _UNTIL_WRITTEN))
+    def generation(self, generation_id: str, *, patient: bool = True) -> dict[str, Any]:
+        """Return the record of a call: `total_cost`, tokens, provider (`GET /generation`).
 
-    async def ageneration(self, generation_id: str) -> dict[str, Any]:
-        """Return the record of a call: `total_cost`, tokens, provider (`GET /generation`). Waits up to 8 s for it to be written."""
-        return _object(await self._afetch(get_request("generation", id=generation_id), _UNTIL_WRITTEN))
+        It is written a moment after the answer: this waits up to 8 s for it, or asks just once if it isn't to be `patient`.
+        """
+        retry = _retry(self._settings, _UNTIL_WRITTEN) if patient else _ONCE
+        return _object(self._fetch(get_request("generation", id=generation_id), retry))
 
-    def _fetch(self, request: Request, also: frozenset[int] = frozenset()) -> Any:
-        call = _Call(request, self._transport, self._settings, _retry(self._settings, also))
-        return _body(list(drive(call.flow(read_json), call.transport.wire(), call.settle)))
+    async def ageneration(self, generation_id: str, *, patient: bool = True) -> dict[str, Any]:
+        """Return the record of a call: `total_cost`, tokens, provider (`GET /generation`).
 
-    async def _afetch(self, request: Request, also: frozenset[int] = frozenset()) -> Any:
-        call = _Call(request, self._transport, self._settings, _retry(self._settings, also))
-        driven = adrive(call.flow(read_json), call.transport.async_wire(), call.settle)
+        It is written a moment after the answer: this waits up to 8 s for it, or asks just once if it isn't to be `patient`.
+        """
+        retry = _retry(self._settings, _UNTIL_WRITTEN) if patient else _ONCE
+        return _object(await self._afetch(get_request("generation", id=generation_id), retry))
+
+    def _fetch(self, request: Request, retry: Retry | None = None) -> Any:
+        call = _Call(request, self._transport, self._settings, retry or _retry(self._settings))
+        return _body(list(drive(call.flow(read_json), call.transport.wire(), call.account)))
+
+    async def _afetch(self, request: Request, retry: Retry | None = None) -> Any:
+        call = _Call(request, self._transport, self._settings, retry or _retry(self._settings))
+        driven = adrive(call.flow(read_json), call.transport.async_wire(), call.account)
         return _body([item async for item in driven])
 
+    def estimate_cost(self, messages: Messages, **call: Any) -> Estimate:
+        """Return what a call may cost, in USD, from what is known of its models; nothing is sent. Arguments as for `complete`."""
+        for name in ("timeout", "max_retries", "spend_limit"):
+            call.pop(name, None)
+        request = self._request(messages, call, stream=False)
+        return estimate(request.content, request.body or b"", self._facts)
+
     def _chat(self, messages: Messages, call: dict[str, Any], *, stream: bool) -> _Call:
+        settings, transport = self._for_call(call)
+        limits = self._limit, SpendLimit.of(call.pop("spend_limit", None))
+        request = self._request(messages, call, stream=stream)
+        account = account_of(request, self._facts, limits=limits, lookup=self)
+        asks = account.has_limits and self._catalog is None
+        return _Call(request, transport, settings, _retry(settings), account, asks_for_prices=asks)
+
+    def _request(self, messages: Messages, call: dict[str, Any], *, stream: bool) -> Request:
         given_model = call.pop("model", None)
         model = self._model if given_model is None else _checked_model(given_model)
-        settings, transport = self._for_call(call)
         check = call.pop("check", None)
         given = call.pop("provider_options", None)
         options = self._options.merged(ProviderOptions.of(given, **call))
-        body = chat_body(messages, model=model, options=options, stream=stream)
-        request = chat_request(body, options.headers)
-        preflight(body, self._check if check is None else check_of(check), self._catalog)
-        return _Call(request, transport, settings, _retry(settings), settling(model))
+        request = chat_request(
+            chat_body(messages, model=model, options=options, stream=stream), options.headers
+        )
+        preflight(request.content, self._check if check is None else check_of(check), self._catalog)
+        return request
+
+    def _facts(self, slug: str) -> Model | None:
+        if self._catalog is not None:
+            return self._catalog.certain(slug)
+        return LIVE.get(self._settings.base_url, slug) or Catalog.bundled().certain(slug)
 
     def _for_call(self, call: dict[str, Any]) -> tuple[Settings, Transport]:
         timeout, max_retries = call.pop("timeout", None), call.pop("max_retries", None)
@@ -212,10 +251,6 @@ def _checked_model(model: object) -> str:
     return model
 
 
-def _uncounted(result: object, /) -> None:
-    """Lookups cost nothing."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Call:
     """One call, ready to be driven."""
@@ -224,10 +259,17 @@ class _Call:
     transport: Transport
     settings: Settings
     retry: Retry
-    settle: Settle = _uncounted
+    account: Account = UNCOUNTED
+    """Lookups cost nothing."""
+    asks_for_prices: bool = False
 
     def flow(self, read: Reader) -> Flow:
-        return exchange(self.request, read, self.retry, Patience(self.settings.timeout))
+        flow = exchange(self.request, read, self.retry, Patience(self.settings.timeout))
+        return self._asking_first(flow) if self.asks_for_prices else flow
+
+    def _asking_first(self, flow: Flow) -> Flow:
+        yield from LIVE.asking(self.settings.base_url, models_of(self.request.content))
+        yield from flow
 
 
 def _retry(settings: Settings, also: frozenset[int] = frozenset()) -> Retry:

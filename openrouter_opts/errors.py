@@ -4,6 +4,7 @@
 
     OpenRouterError
     ├─ ConfigurationError (ValueError)   wrong before it is sent: key, option, a value JSON has no word for; a redirected base URL
+    ├─ SpendLimitExceeded                might cost more than a limit leaves; not sent
     ├─ ConnectionFailed (ConnectionError)   not delivered: DNS, refused, proxy
     │  └─ CertificateError
     ├─ ConnectionLost (ConnectionError)   broke after the request had begun to leave
@@ -40,12 +41,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal, localcontext
 from typing import Any, Literal
 
+from openrouter_opts.money.cost import EXACT
 from openrouter_opts.protocol.completion import Completion, Usage
 
 Delivered = Literal["no", "maybe", "yes"]
 Phase = Literal["connect", "first_byte", "idle", "progress", "total", "server"]
+
+_NOTHING = Decimal(0)
 
 USEFUL_HEADERS = frozenset(
     {
@@ -162,6 +167,42 @@ def _rebuild(cls: type[OpenRouterError], message: str, state: dict[str, Any]) ->
 
 class ConfigurationError(OpenRouterError, ValueError):
     """Wrong before anything was sent: the message names what, where (a path), and the remedy."""
+
+
+class SpendLimitExceeded(OpenRouterError):
+    """The request might cost more than a spend limit leaves, so it wasn't sent. All amounts are in USD.
+
+    Attributes:
+        limit: The limit.
+        spent: What was billed.
+        reserved: What running requests may cost at worst.
+        pending: What requests may have cost that ended without anybody saying it.
+        worst_case: What this request may cost at worst; `None` where nobody knows its price.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit: Decimal = _NOTHING,
+        spent: Decimal = _NOTHING,
+        reserved: Decimal = _NOTHING,
+        pending: Decimal = _NOTHING,
+        worst_case: Decimal | None = None,
+        **facts: Any,
+    ) -> None:
+        super().__init__(message, retryable=False, **facts)
+        self.limit = limit
+        self.spent = spent
+        self.reserved = reserved
+        self.pending = pending
+        self.worst_case = worst_case
+
+    @property
+    def remaining(self) -> Decimal:
+        """What the limit leaves, never below 0."""
+        with localcontext(EXACT):
+            return max(self.limit - self.spent - self.reserved - self.pending, _NOTHING)
 
 
 class ConnectionFailed(OpenRouterError, ConnectionError):

@@ -12,6 +12,7 @@ import pytest_socket
 
 from openrouter_opts import OpenRouterClient
 from openrouter_opts.http import transport
+from openrouter_opts.http.prices import LIVE
 from openrouter_opts.http.steps import Open
 from openrouter_opts.http.transport import Transport
 from tests import oracle
@@ -30,6 +31,12 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("OPENROUTER_", "OPENAI_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def nothing_known_of_prices() -> None:
+    """Another test's server may have had the same port."""
+    LIVE.forget()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from openrouter_opts.errors import OpenRouterError, TimedOut
+from openrouter_opts.errors import OpenRouterError, SpendLimitExceeded, TimedOut
 from openrouter_opts.http.drive import drive
 from openrouter_opts.http.exchange import exchange
 from openrouter_opts.http.reading import Reader, read_completion, read_stream
@@ -74,6 +74,25 @@ class FakeWire:
         self.closed += 1
 
 
+class FakeAccount:
+    """Admits everything, up to so many requests, and notes what it is told."""
+
+    has_limits = False
+
+    def __init__(self, settled: list[Any], admits: int | None = None) -> None:
+        self._settled = settled
+        self._left = admits
+
+    def admit(self, request: Request) -> Request:
+        if self._left == 0:
+            raise SpendLimitExceeded("no money left")
+        self._left = None if self._left is None else self._left - 1
+        return request
+
+    def settle(self, result: Any) -> None:
+        self._settled.append(result)
+
+
 @dataclass
 class Outcome:
     """How a call went."""
@@ -113,6 +132,7 @@ def call(
     read: Reader = read_stream,
     retry: Retry | None = None,
     timeout: Timeout | None = None,
+    admits: int | None = None,
 ) -> Outcome:
     """Drive a call over a fake wire to its end, whatever that is."""
     wire = FakeWire(attempts)
@@ -121,7 +141,7 @@ def call(
     outcome = Outcome(wire)
     flow = exchange(request, read, retry or Retry(jitter=lambda: 1.0), patience)
     try:
-        for item in drive(flow, wire, outcome.settled.append):
+        for item in drive(flow, wire, FakeAccount(outcome.settled, admits)):
             outcome.items.append(item)
     except OpenRouterError as error:
         outcome.error = error

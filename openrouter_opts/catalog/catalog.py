@@ -15,7 +15,7 @@ from typing import Any, Final, Self, TypeVar, overload
 from openrouter_opts.catalog.endpoints import zdr_in
 from openrouter_opts.catalog.models import FREE_PRICING, Model
 from openrouter_opts.catalog.rows import names_in, object_in
-from openrouter_opts.catalog.slugs import FREE, Slug
+from openrouter_opts.catalog.slugs import FREE, VIRTUAL, Slug
 
 DEFAULT_CONTEXT_LENGTH = 128_000
 """Tokens assumed for a model in no catalogue: nearly every model of the last two years has at least these."""
@@ -167,6 +167,17 @@ class Catalog(Mapping[str, Model]):
             pricing=FREE_PRICING if FREE in Slug.parse(model_id).variants else None,
             known=False,
         )
+
+    def certain(self, model_id: str) -> Model | None:
+        """The model, if its facts are sure to hold for this slug.
+
+        Those of a "latest" may be another model's by now, and a variant may have its own.
+        """
+        model = None if model_id.startswith("~") else self._find(model_id)
+        if model is None or model_id == model.id:
+            return model
+        variants = {*Slug.parse(model_id).variants} - {*Slug.parse(model.id).variants}
+        return model if variants <= VIRTUAL else None
 
     def search(self, text: str) -> tuple[Model, ...]:
         """The models whose id or name contains every word of ``text``, in any case; the newest first."""

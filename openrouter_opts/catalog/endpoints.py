@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Self
 
-from openrouter_opts.catalog.rows import count_in, lowest_prices_in, names_in, text_in
+from openrouter_opts.catalog.rows import (
+    Override,
+    count_in,
+    highest,
+    lowest_prices_in,
+    names_in,
+    overrides_in,
+    prices_in,
+    text_in,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +33,8 @@ class Endpoint:
         pricing: USD per token (``request``, ``image``: per request, image), at the tier and hour when each is lowest.
         service_tier: ``flex``, ``priority``, …; None for an ordinary endpoint.
         zdr: whether it keeps no data, where that was asked for (`Catalog.with_zdr`).
+        list_pricing: the prices as they are listed, where overrides make some of them lower at times.
+        overrides: prices for long prompts, and for some hours.
     """
 
     provider: str
@@ -35,6 +46,8 @@ class Endpoint:
     pricing: Mapping[str, Decimal] | None = field(default=None, hash=False)
     service_tier: str | None = None
     zdr: bool | None = None
+    list_pricing: Mapping[str, Decimal] | None = field(default=None, hash=False)
+    overrides: tuple[Override, ...] = field(default=(), hash=False)
 
     @classmethod
     def from_wire(cls, row: Mapping[str, Any]) -> Self:
@@ -48,6 +61,7 @@ class Endpoint:
             raise ValueError(
                 f"tag: an endpoint has its provider's slug here, and it is missing in {row!r:.80}"
             )
+        overrides = overrides_in(row)
         return cls(
             provider=provider or tag or "",
             tag=tag or _slug(provider or ""),
@@ -57,7 +71,17 @@ class Endpoint:
             supported_parameters=frozenset(names_in(row, "supported_parameters")),
             pricing=lowest_prices_in(row),
             service_tier=text_in(row, "service_tier"),
+            list_pricing=prices_in(row) if overrides else None,
+            overrides=overrides,
         )
+
+    def highest_pricing(self, prompt_tokens: int | None = None) -> Mapping[str, Decimal] | None:
+        """USD per token (``request``, ``image``: per request, image), at the hour when each is highest.
+
+        Args:
+            prompt_tokens: how long the prompt is at most; None for any length.
+        """
+        return highest(self.list_pricing or self.pricing, self.overrides, prompt_tokens)
 
     def is_named(self, name: str) -> bool:
         """Whether ``name`` in a routing preference means it: its tag, its provider's slug, or its provider's name."""

@@ -10,7 +10,15 @@ from decimal import Decimal
 from typing import Any, Self
 
 from openrouter_opts.catalog.endpoints import Endpoint, endpoints_in
-from openrouter_opts.catalog.rows import count_in, names_in, object_in, prices_in, text_in
+from openrouter_opts.catalog.rows import (
+    count_in,
+    highest,
+    names_in,
+    object_in,
+    overrides_in,
+    prices_in,
+    text_in,
+)
 
 _MONTH = re.compile(r"\d{4}-\d{2}")
 _YEAR_10000 = 253_402_300_800  # seconds since 1970; `datetime` ends before
@@ -146,6 +154,14 @@ class Model:
         """These facts, with the endpoints of these tags, and no others, being known to keep no data."""
         endpoints = tuple(replace(each, zdr=each.tag in tags) for each in self.endpoints)
         return replace(self, zdr=tags, endpoints=endpoints)
+
+    def highest_pricing(self, prompt_tokens: int | None = None) -> Mapping[str, Decimal] | None:
+        """USD per token (``request``, ``image``: per request, image), at the hour when each is highest.
+
+        Args:
+            prompt_tokens: how long the prompt is at most; None for any length.
+        """
+        return highest(self.pricing, overrides_in(self.extra), prompt_tokens)
 
     def price(self, name: str) -> Decimal | None:
         """The price called ``name`` (``prompt``, ``completion``, ``input_cache_read``, …), USD per token, or None."""

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 _NO_PRICES: Final = frozenset({"discount", "overrides"})  # they are in `pricing`, and are not prices
+_CONDITIONS: Final = frozenset({"min_prompt_tokens", "utc_start", "utc_end", "utc_days"})
+
+
+class Override(NamedTuple):
+    """Prices that take the place of others, from so many prompt tokens on, or at some hours.
+
+    Attributes:
+        above: prompt tokens that have to be exceeded.
+        pricing: the prices, USD.
+    """
+
+    above: int
+    pricing: Mapping[str, Decimal]
 
 
 def object_in(row: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -38,20 +51,43 @@ def prices_in(row: Mapping[str, Any]) -> Mapping[str, Decimal] | None:
     prices = {
         name: price
         for name, value in object_in(row, "pricing").items()
-        if name not in _NO_PRICES and (price := _price(value)) is not None
+        if name not in _NO_PRICES | _CONDITIONS and (price := _price(value)) is not None
     }
     return prices or None
+
+
+def overrides_in(row: Mapping[str, Any]) -> tuple[Override, ...]:
+    """The overrides under ``pricing``; their hours and days are left out."""
+    rows = object_in(row, "pricing").get("overrides")
+    return tuple(
+        Override(count_in(each, "min_prompt_tokens") or 0, prices)
+        for each in (rows if isinstance(rows, list) else ())
+        if isinstance(each, Mapping) and (prices := prices_in({"pricing": each}))
+    )
 
 
 def lowest_prices_in(row: Mapping[str, Any]) -> Mapping[str, Decimal] | None:
     """The prices under ``pricing`` at the tier and hour when each is lowest, in USD."""
     prices = dict(prices_in(row) or {})
-    overrides = object_in(row, "pricing").get("overrides")
-    for override in overrides if isinstance(overrides, list) else ():
-        for name, price in (prices_in({"pricing": override}) or {}).items():
+    for override in overrides_in(row):
+        for name, price in override.pricing.items():
             if name in prices:
                 prices[name] = min(prices[name], price)
     return prices or None
+
+
+def highest(
+    prices: Mapping[str, Decimal] | None, overrides: tuple[Override, ...], prompt_tokens: int | None
+) -> Mapping[str, Decimal] | None:
+    """The prices at the hour when each is highest, for a prompt of so many tokens at most, or of any length."""
+    if not overrides or prices is None:
+        return prices
+    dearest = dict(prices)
+    for override in overrides:
+        if prompt_tokens is None or prompt_tokens > override.above:
+            for name, price in override.pricing.items():
+                dearest[name] = max(dearest.get(name, price), price)
+    return dearest
 
 
 def _price(value: Any) -> Decimal | None:

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 FREE = "free"
 """The variant whose tokens cost nothing."""
 
+VIRTUAL = frozenset({"nitro", "floor", "exacto", "online"})
+"""The variants that change the routing, and leave the facts of a model as they are."""
+
 _DATE = re.compile(r"-(?:\d{8}|\d{4}-\d{2}-\d{2})$")
 _LATEST = "-latest"
 

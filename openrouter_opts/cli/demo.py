@@ -22,7 +22,8 @@ from openrouter_opts.catalog import Catalog
 from openrouter_opts.errors import OpenRouterError
 from openrouter_opts.http.secret import ENV_KEY
 from openrouter_opts.http.settings import BASE_URL, ENV_BASE_URL
-from openrouter_opts.money.tracking import Record, Spend, track_costs
+from openrouter_opts.money.record import Record
+from openrouter_opts.money.tracking import Spend, track_costs
 from openrouter_opts.sandbox import Sandbox
 
 MAX_TOKENS: Final = 1_000

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Generator, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from openrouter_opts.errors import OpenRouterError
 from openrouter_opts.http.steps import Data, Flow, Head, Item, Open, Read, Rest, Sleep
-from openrouter_opts.money.tracking import Settle
+from openrouter_opts.money.account import Account
 from openrouter_opts.protocol.completion import Abandoned, Completion, Delta
 
 _TO_PERFORM = (Open, Read, Rest, Sleep)
@@ -38,36 +39,48 @@ class AsyncWire(Protocol):
 
 
 class _Tally:
-    """Sees to it that every request that was sent is in the books once, however it ended."""
+    """Sees to it that every request is admitted before it is sent, and is in the books once, however it ended."""
 
-    def __init__(self, settle: Settle) -> None:
-        self._settle = settle
+    def __init__(self, account: Account) -> None:
+        self._account = account
         self._attempts = 0
         self._chunk: Mapping[str, Any] | None = None
+        self._generation_id: str | None = None
+
+    def admitted(self, step: Open) -> Open:
+        """Return the step with the request as it may be sent; raises `SpendLimitExceeded` for one that might cost too much."""
+        if step.request.method == "GET":
+            # A lookup costs nothing.
+            return step
+        request = self._account.admit(step.request)
+        self._attempts += 1
+        self._chunk, self._generation_id = {}, None
+        return step if request is step.request else replace(step, request=request)
+
+    def opened(self, head: Any) -> Any:
+        """Note which generation has begun: a stream may be left before its first chunk says so."""
+        if isinstance(head, Head):
+            self._generation_id = head.headers.get("x-generation-id")
+        return head
 
     def saw(self, step: object) -> None:
         if isinstance(step, Delta):
             self._chunk = step.chunk
-        elif isinstance(step, Open):
-            self._attempts += 1
-            self._chunk = {}
-        elif isinstance(step, Completion | OpenRouterError):
+        elif self._chunk is not None and isinstance(step, Completion | Data | OpenRouterError):
             self._chunk = None
-            self._settle(step)
-        elif isinstance(step, Data):
-            self._chunk = None
+            self._account.settle(step)
 
     def close(self) -> None:
         if self._chunk is not None:
             # Closed, cancelled or interrupted: what was generated until now may be billed.
-            self._settle(Abandoned(self._chunk, self._attempts))
+            self._account.settle(Abandoned(self._chunk, self._attempts, self._generation_id))
 
 
-def drive(flow: Flow, wire: Wire, settle: Settle) -> Generator[Item, None, None]:
+def drive(flow: Flow, wire: Wire, account: Account) -> Generator[Item, None, None]:
     """Perform the steps of `flow`; yield its items. Closing this closes the connection."""
     reply: Any = None
     error: OpenRouterError | None = None
-    tally = _Tally(settle)
+    tally = _Tally(account)
     try:
         while True:
             try:
@@ -84,7 +97,10 @@ def drive(flow: Flow, wire: Wire, settle: Settle) -> Generator[Item, None, None]
                     yield step
                 continue
             try:
-                reply = wire.perform(step)
+                if isinstance(step, Open):
+                    reply = tally.opened(wire.perform(tally.admitted(step)))
+                else:
+                    reply = wire.perform(step)
             except OpenRouterError as problem:
                 # Only translated errors enter the flow: cancellation, Ctrl-C and GeneratorExit leave through `finally`.
                 error = problem
@@ -96,11 +112,11 @@ def drive(flow: Flow, wire: Wire, settle: Settle) -> Generator[Item, None, None]
         wire.close()
 
 
-async def adrive(flow: Flow, wire: AsyncWire, settle: Settle) -> AsyncGenerator[Item, None]:
+async def adrive(flow: Flow, wire: AsyncWire, account: Account) -> AsyncGenerator[Item, None]:
     """Perform the steps of `flow`; yield its items. Closing this closes the connection."""
     reply: Any = None
     error: OpenRouterError | None = None
-    tally = _Tally(settle)
+    tally = _Tally(account)
     try:
         while True:
             try:
@@ -117,7 +133,10 @@ async def adrive(flow: Flow, wire: AsyncWire, settle: Settle) -> AsyncGenerator[
                     yield step
                 continue
             try:
-                reply = await wire.perform(step)
+                if isinstance(step, Open):
+                    reply = tally.opened(await wire.perform(tally.admitted(step)))
+                else:
+                    reply = await wire.perform(step)
             except OpenRouterError as problem:
                 # Only translated errors enter the flow: cancellation, Ctrl-C and GeneratorExit leave through `finally`.
                 error = problem

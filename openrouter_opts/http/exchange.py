@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any, Final
 
-from openrouter_opts.errors import ConfigurationError, Empty, OpenRouterError
+from openrouter_opts.errors import ConfigurationError, Empty, OpenRouterError, SpendLimitExceeded
 from openrouter_opts.http.reading import Reader
 from openrouter_opts.http.retry import Retry
 from openrouter_opts.http.steps import Flow, Head, Patience, Sleep, Step
@@ -22,9 +22,11 @@ MAX_ERROR_BYTES: Final = 64 * 1024
 def exchange(request: Request, read: Reader, retry: Retry, patience: Patience) -> Flow:
     """Send a request until it is answered or not worth another attempt.
 
-    Yields steps to perform, and items for the caller: deltas, then the completion. Raises `OpenRouterError`.
+    Yields steps to perform, and items for the caller: deltas, then the completion. Raises `OpenRouterError`; where there is no money
+    left for another attempt, the error of the one before.
     """
     attempt = 0
+    before: OpenRouterError | None = None
     while True:
         attempt += 1
         try:
@@ -32,8 +34,10 @@ def exchange(request: Request, read: Reader, retry: Retry, patience: Patience) -
             if head.status != 200:
                 raise (yield from _refusal(head, patience))
             yield from read(head, attempt, patience)
+        except SpendLimitExceeded as refused:
+            raise _not_again(before, refused) from None
         except OpenRouterError as error:
-            error.attempts = attempt
+            before, error.attempts = error, attempt
             delay = retry.delay(error, attempt, patience.left())
             if delay is None:
                 raise
@@ -41,6 +45,14 @@ def exchange(request: Request, read: Reader, retry: Retry, patience: Patience) -
             yield Sleep(delay)
         else:
             return
+
+
+def _not_again(before: OpenRouterError | None, refused: SpendLimitExceeded) -> OpenRouterError:
+    if before is None:
+        refused.attempts = 0
+        return refused
+    before.add_note(f"It was not tried again: {refused}")
+    return before
 
 
 def _refusal(head: Head, patience: Patience) -> Generator[Step, Any, OpenRouterError]:

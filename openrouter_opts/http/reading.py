@@ -42,12 +42,17 @@ def _read_all(patience: Patience, limit: int, begun: bytes = b"") -> Generator[S
     return b"".join(pieces)
 
 
-def read_json(head: Head, attempt: int, patience: Patience) -> Flow:  # noqa: ARG001 - a reader's signature
+def read_json(head: Head, attempt: int, patience: Patience) -> Flow:
     """Read the answer of a smaller endpoint."""
+    yield Data((yield from read_body(head, patience)), head.headers, attempt)
+
+
+def read_body(head: Head, patience: Patience) -> Generator[Step, Any, Any]:
+    """Read JSON with status 200, and return it; raises the error it holds."""
     body = decode.parse((yield from _read_all(patience, MAX_ANSWER_BYTES)))
     if isinstance(body, dict) and (said := decode.error_in(body)):
         raise failure.from_error(said, headers=head.headers)
-    yield Data(body)
+    return body
 
 
 def read_completion(head: Head, attempt: int, patience: Patience) -> Flow:
@@ -87,7 +92,7 @@ def _checked(completion: Completion) -> Completion:
 
 def read_stream(head: Head, attempt: int, patience: Patience) -> Flow:
     """Read a chat answer that comes in chunks; yields deltas, then the completion."""
-    begun = yield from _beginning(patience)
+    begun = yield from _beginning(head, patience)
     if _is_whole(head, begun):
         yield from _read_unstreamed(head, attempt, patience, begun)
         return
@@ -103,15 +108,14 @@ def read_stream(head: Head, attempt: int, patience: Patience) -> Flow:
         yield Rest(0.1)
 
 
-def _beginning(patience: Patience) -> Generator[Step, Any, bytes]:
+def _beginning(head: Head, patience: Patience) -> Generator[Step, Any, bytes]:
     """Read until there is more than blanks, which some servers send while they wait."""
     begun = b""
     try:
         while not begun.strip() and (piece := (yield from patience.read())):
             begun += piece
     except OpenRouterError as error:
-        error.delivered = "yes"
-        raise
+        raise _with_facts(error, head) from None
     return begun
 
 

@@ -9,7 +9,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from openrouter_opts.errors import OpenRouterError, Phase, TimedOut
 from openrouter_opts.http.settings import Timeout
-from openrouter_opts.protocol.completion import Completion, Delta
+from openrouter_opts.protocol.completion import Completion, Delta, Usage
+from openrouter_opts.protocol.decode import text_of, usage_of
 from openrouter_opts.protocol.request import Request
 
 _IDLE: Final[Phase] = "idle"
@@ -52,9 +53,34 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The JSON answer of a smaller endpoint."""
+    """The JSON answer of a smaller endpoint; for the books, with what it says of itself."""
 
     body: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+    attempts: int = 1
+
+    @property
+    def id(self) -> str | None:
+        """The generation id."""
+        return text_of(self._said("id")) or self.headers.get("x-generation-id")
+
+    @property
+    def model(self) -> str | None:
+        """The model that answered."""
+        return text_of(self._said("model"))
+
+    @property
+    def provider(self) -> str | None:
+        """Who served it."""
+        return text_of(self._said("provider"))
+
+    @property
+    def usage(self) -> Usage | None:
+        """What it consumed, with its cost."""
+        return usage_of(self.body if isinstance(self.body, dict) else {}, self.headers)
+
+    def _said(self, key: str) -> Any:
+        return self.body.get(key) if isinstance(self.body, dict) else None
 
 
 Item: TypeAlias = Delta | Completion | Data

@@ -16,6 +16,11 @@ def models_of(body: Body) -> tuple[str, ...]:
     return tuple(dict.fromkeys(named))
 
 
+def has_preset(body: Body) -> bool:
+    """Tell whether a preset is used, which may say what the request doesn't."""
+    return bool(body.get("preset")) or any("@preset/" in name for name in models_of(body))
+
+
 def provider_of(body: Body) -> Body:
     """Return the routing preferences."""
     return object_in(body, "provider")

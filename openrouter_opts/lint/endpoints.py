@@ -12,7 +12,12 @@ from openrouter_opts.lint.body import Body, listed, models_of, names_in, number_
 from openrouter_opts.lint.finding import Finding
 
 _MILLION: Final = Decimal(1_000_000)
-_BOUNDED: Final = {"prompt": _MILLION, "completion": _MILLION, "request": Decimal(1), "image": Decimal(1)}
+BOUNDED: Final[Mapping[str, Decimal]] = {
+    "prompt": _MILLION,
+    "completion": _MILLION,
+    "request": Decimal(1),
+    "image": Decimal(1),
+}
 """The prices that `max_price` bounds, and by how much its unit is larger than theirs."""
 
 
@@ -63,11 +68,11 @@ def judged(body: Body, slug: str, facts: Model | None) -> Serving | Excluded:
         before, left = left, [each for each in left if rule.keeps(each, body)]
         if not left:
             return Excluded([Finding(rule.path, f"leaves no endpoint of {facts.id}; {rule.says(before)}")])
-    limits = _limits(body)
-    able = [each for each in left if all(limit <= _most_tokens(each, limit) for limit in limits.values())]
+    limits = limits_of(body)
+    able = [each for each in left if all(limit <= most_tokens(each, limit) for limit in limits.values())]
     if able:
         return Serving(slug, facts, able)
-    most = max(_most_tokens(each, 0) for each in left)
+    most = max(most_tokens(each, 0) for each in left)
     said = f"is above what any endpoint of {facts.id} can write; ask for {most:,} tokens at most"
     return Excluded([Finding(path, said) for path, limit in limits.items() if limit > most])
 
@@ -120,7 +125,7 @@ def _is_affordable(endpoint: Endpoint, body: Body) -> bool:
     bounds = object_in(provider_of(body), "max_price")
     return not any(
         name in prices and (bound := number_in(bounds.get(name))) is not None and prices[name] * scale > bound
-        for name, scale in _BOUNDED.items()
+        for name, scale in BOUNDED.items()
     )
 
 
@@ -140,7 +145,7 @@ def _prices(endpoints: Sequence[Endpoint]) -> str:
     """The lowest prices, in the units of `max_price`."""
     lowest = [
         f"{name} {min(prices) * scale:f}"
-        for name, scale in _BOUNDED.items()
+        for name, scale in BOUNDED.items()
         if (prices := [each.pricing[name] for each in endpoints if each.pricing and name in each.pricing])
     ]
     return f"the lowest prices, in its units, are {', '.join(lowest)}"
@@ -157,11 +162,12 @@ _FILTERS: Final = (
 )
 
 
-def _limits(body: Body) -> Mapping[str, int]:
-    """The limits of the answer's tokens, by the names they were given by."""
+def limits_of(body: Body) -> Mapping[str, int]:
+    """Return the limits of the answer's tokens, by the names they were given by."""
     named = {name: body.get(name) for name in ("max_completion_tokens", "max_tokens")}
     return {name: limit for name, limit in named.items() if isinstance(limit, int)}
 
 
-def _most_tokens(endpoint: Endpoint, unknown: int) -> int:
+def most_tokens(endpoint: Endpoint, unknown: int) -> int:
+    """Return the most tokens that an endpoint can write, ``unknown`` where nobody says."""
     return endpoint.max_completion_tokens or endpoint.context_length or unknown

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from openrouter_opts.catalog import Endpoint, Model
-from openrouter_opts.lint.body import Body, listed, models_of, provider_of
+from openrouter_opts.lint.body import Body, has_preset, listed, models_of, provider_of
 from openrouter_opts.lint.endpoints import Serving
 from openrouter_opts.lint.finding import Finding
 
@@ -140,7 +140,7 @@ def about_parameters(body: Body, serving: Sequence[Serving]) -> Iterator[Finding
     if must and not nowhere and all(any(_lacks(each, need) for need in needs) for each in left):
         sent = listed(need.path for need in needs)
         yield Finding("provider.require_parameters", f"no endpoint of {name} supports all of {sent}")
-    if must or nowhere or _has_preset(body):
+    if must or nowhere or has_preset(body):  # a preset may require parameters where the request doesn't
         return
     for need, without in lacking:
         if need.matters and without:
@@ -168,8 +168,3 @@ def _outcome(need: _Need, *, must: bool) -> str:
     if need.path == "tools":
         return "so the request would be refused; choose another model"
     return "so OpenRouter drops it silently; leave it out, or choose another model"
-
-
-def _has_preset(body: Body) -> bool:
-    """Whether a preset is used: it may require parameters where the request doesn't."""
-    return bool(body.get("preset")) or any("@preset/" in name for name in models_of(body))

@@ -1,108 +1,62 @@
-"""Keeps count of what calls cost: one record per call, wherever it was made from.
+"""Keeps count of what calls cost: one record per request, wherever it was made from.
 
 The records are made by `OpenRouterClient`, so that everything built on it is counted, in any framework.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final, Literal, TypeAlias, get_args
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeVar
 
-from openrouter_opts.errors import (
-    BadResponse,
-    ConfigurationError,
-    ConnectionLost,
-    EdgeTimeout,
-    OpenRouterError,
-    TimedOut,
-)
-from openrouter_opts.money.cost import UNKNOWN_COST, Cost
-from openrouter_opts.protocol.completion import Abandoned, Completion, Usage
-from openrouter_opts.protocol.decode import text_of
+from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.money.cost import total_of
+from openrouter_opts.money.entry import Entry, entry_of
+from openrouter_opts.money.limits import LimitLike, SpendLimit
+from openrouter_opts.money.record import Record
+from openrouter_opts.money.report import Row, as_html, as_rich, as_text, row_of, rows_of
+from openrouter_opts.protocol.completion import Usage
 
-Key = Literal["model", "provider", "outcome"]
-_KEYS: Final = get_args(Key)
-Outcome = Literal["answered", "interrupted", "failed"]
-"""How a request ended: with its answer; in the middle, by an error or because the caller left, so that it may be billed; or with
-nothing."""
+if TYPE_CHECKING:
+    from rich.table import Table
 
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One call."""
-
-    model: str | None
-    """The model that answered, or was asked if none did."""
-    provider: str | None
-    generation_id: str | None
-    usage: Usage | None
-    outcome: Outcome = "answered"
-    attempts: int = 1
-    at: float = field(default_factory=time.time)
-    """Unix time, seconds."""
-
-    @property
-    def cost(self) -> Cost:
-        """What it cost; of source `unknown` where nobody said."""
-        return self.usage.cost if self.usage else UNKNOWN_COST
-
-    @classmethod
-    def of(cls, result: Completion | OpenRouterError | Abandoned, asked: str | None) -> Record:
-        """Make the record of a call that ended in `result`; `asked` is the model that was asked for."""
-        if isinstance(result, Completion):
-            return cls(
-                result.model or asked, result.provider, result.id, result.usage, "answered", result.attempts
-            )
-        if isinstance(result, Abandoned):
-            model, provider, generation_id = (
-                text_of(result.chunk.get(key)) for key in ("model", "provider", "id")
-            )
-            return cls(model or asked, provider, generation_id, None, "interrupted", result.attempts)
-        model = result.partial.model if result.partial else None
-        billed = result.partial is not None or _may_be_billed(result)
-        outcome: Outcome = "interrupted" if billed else "failed"
-        return cls(
-            model or asked, result.provider, result.generation_id, result.usage, outcome, result.attempts
-        )
-
-
-def _may_be_billed(error: OpenRouterError) -> bool:
-    """Tell whether a request reached a model that may have answered, as far as its error says.
-
-    OpenRouter's own refusals are free, and so is an answer without output (zero-completion insurance).
-    """
-    return error.delivered != "no" and isinstance(
-        error, ConnectionLost | TimedOut | EdgeTimeout | BadResponse
-    )
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 
 class Spend:
     """What was spent in a scope. Safe to read and to add to from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: SpendLimit | None = None, *, reconciles: bool = False) -> None:
         # No lock: appending is atomic, and a collected stream may add its record while this thread reads.
-        self._records: list[Record] = []
+        self._entries: list[Entry] = []
+        self.limit = limit
+        """The limit of the scope, if it has one."""
+        self.reconciles = reconciles
+        """Whether what is pending is looked up in the background."""
 
-    def add(self, record: Record) -> None:
-        """Count one call."""
-        self._records.append(record)
+    def add(self, record: Record | Entry) -> None:
+        """Count one request."""
+        self._entries.append(record if isinstance(record, Entry) else entry_of(record))
 
     @property
     def records(self) -> tuple[Record, ...]:
         """Every request, in the order in which they ended; one that was tried again has a record for each attempt."""
-        return tuple(self._records)
+        return tuple(entry.record for entry in tuple(self._entries))
+
+    @property
+    def pending(self) -> tuple[Record, ...]:
+        """The requests that may have cost something, and nobody has said what; `reconcile(spend, client)` asks."""
+        return tuple(record for record in self.records if record.pending)
 
     @property
     def total(self) -> Decimal:
-        """All known costs, in USD. Calls whose cost nobody said are in `unknown`, and not in here."""
-        return sum(
-            (record.cost.total for record in self.records if record.cost.total is not None), Decimal(0)
-        )
+        """All known costs, in USD. Requests whose cost nobody said are in `pending`, and not in here."""
+        return _total(self.records)
 
     @property
     def total_cost(self) -> Decimal:
@@ -111,8 +65,15 @@ class Spend:
 
     @property
     def unknown(self) -> int:
-        """How many requests may have cost something, and nobody said what: their ids are the keys for `GET /generation`."""
-        return sum(record.outcome != "failed" and record.cost.total is None for record in self.records)
+        """How many requests are in `pending`."""
+        return len(self.pending)
+
+    @property
+    def saved(self) -> Decimal:
+        """What answers from OpenRouter's response cache would have cost, as far as their first request was counted here."""
+        costs = {record.generation_id: record.cost.total for record in self.records}
+        repeated = (costs.get(record.repeats) for record in self.records if record.repeats)
+        return total_of(cost for cost in repeated if cost is not None)
 
     @property
     def successful_requests(self) -> int:
@@ -134,15 +95,58 @@ class Spend:
         """Tokens in and out."""
         return self._tokens(lambda usage: usage.total_tokens)
 
-    def by(self, key: Key) -> dict[str | None, Decimal]:
-        """Return the known costs summed over the records of equal `key`, dearest first; raises `ValueError` for another key."""
-        if key not in _KEYS:
-            raise ValueError(f"key: there is no {key!r}; there are {', '.join(_KEYS)}")
-        sums: dict[str | None, Decimal] = {}
-        for record in self.records:
-            name = getattr(record, key)
-            sums[name] = sums.get(name, Decimal(0)) + (record.cost.total or Decimal(0))
-        return dict(sorted(sums.items(), key=lambda pair: -pair[1]))
+    def by(self, key: str) -> dict[str | None, Decimal]:
+        """Return the known costs summed over the records of equal `key`, dearest first.
+
+        Args:
+            key: `"model"`, `"provider"`, `"outcome"`, `"kind"`, `"day"` (UTC), `"tag"`, or a label that was given. Under `"tag"` a record
+                counts with each of its tags.
+
+        Raises:
+            ValueError: No record has such a label.
+        """
+        records = self.records
+        groups = grouped(records, key)
+        return dict(
+            sorted(((name, _total(group)) for name, group in groups.items()), key=lambda pair: -pair[1])
+        )
+
+    def table(self, by: str = "model") -> str:
+        """Return the figures as a table, a line for each value of a key; the keys are those of `by`. `print(spend)` shows it too."""
+        return as_text(by, *self._rows(by))
+
+    def __str__(self) -> str:
+        return self.table()
+
+    def __rich__(self) -> Table:
+        return as_rich("model", *self._rows("model"))
+
+    def _repr_html_(self) -> str:
+        return as_html("model", *self._rows("model"))
+
+    def _rows(self, key: str) -> tuple[list[Row], Row]:
+        records = self.records
+        return rows_of(grouped(records, key)), row_of("all", records)
+
+    def wrap(self, function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+        """Return a function that is counted here, in whichever thread it runs: `executor.map(spend.wrap(ask), questions)`.
+
+        A thread doesn't know the scopes of the one that starts it; `asyncio.to_thread` and LangChain's executors tell it by themselves.
+        Tasks know them, so a coroutine function needs no wrapping.
+        """
+        scope = _scope.get()
+        if self not in scope.spends:
+            scope = scope._replace(spends=(*scope.spends, self), limits=_with(scope.limits, self.limit))
+
+        @wraps(function)
+        def counted(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+            token = _scope.set(scope)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                _scope.reset(token)
+
+        return counted
 
     def _tokens(self, count: Callable[[Usage], int | None]) -> int:
         return sum((record.usage and count(record.usage)) or 0 for record in self.records)
@@ -152,36 +156,116 @@ class Spend:
         return f"Spend(total=Decimal('{self.total}'), calls={len(records)}, unknown={self.unknown})"
 
 
-# Takes note of how a call ended, for the books.
-Settle: TypeAlias = Callable[[Completion | OpenRouterError | Abandoned], None]
+def _total(records: Iterable[Record]) -> Decimal:
+    return total_of(record.cost.total for record in records if record.cost.total is not None)
 
-_open_scopes: ContextVar[tuple[Spend, ...]] = ContextVar("openrouter_opts_spend", default=())
+
+def _day(record: Record) -> str:
+    return datetime.fromtimestamp(record.at, UTC).date().isoformat()
+
+
+_KEYS: Final[Mapping[str, Callable[[Record], tuple[str | None, ...]]]] = {
+    "model": lambda record: (record.model,),
+    "provider": lambda record: (record.provider,),
+    "outcome": lambda record: (record.outcome,),
+    "kind": lambda record: (record.kind,),
+    "day": lambda record: (_day(record),),
+    "tag": lambda record: record.tags or (None,),
+}
+
+
+def grouped(records: Iterable[Record], key: str) -> dict[str | None, list[Record]]:
+    """Return records by the value of a key, as `Spend.by` explains it."""
+    records = tuple(records)
+    names = _KEYS.get(key) or (lambda record: (record.labels.get(key),))
+    if records and key not in _KEYS and not any(key in record.labels for record in records):
+        labels = dict.fromkeys(label for record in records for label in record.labels)
+        raise ValueError(f"key: there is no {key!r}; there are {', '.join((*_KEYS, *labels))}")
+    groups: dict[str | None, list[Record]] = {}
+    for record in records:
+        for name in dict.fromkeys(names(record)):
+            groups.setdefault(name, []).append(record)
+    return groups
+
+
+# --- scopes ---
+
+
+class Scope(NamedTuple):
+    """What holds for a call that is made now."""
+
+    spends: tuple[Spend, ...] = ()
+    limits: tuple[SpendLimit, ...] = ()
+    tags: tuple[str, ...] = ()
+    labels: Mapping[str, str] = {}
+
+
+_NOWHERE: Final = Scope()
+_scope: ContextVar[Scope] = ContextVar("openrouter_opts_scope", default=_NOWHERE)
+
+
+def scope_now() -> Scope:
+    """Return the scopes that are open, with their limits and labels."""
+    return _scope.get()
 
 
 @contextmanager
-def track_costs() -> Iterator[Spend]:
+def track_costs(
+    *,
+    limit: LimitLike = None,
+    tags: Iterable[str] | Mapping[str, str] | None = None,
+    reconcile: bool = False,
+) -> Iterator[Spend]:
     """Count what everything called inside costs, in both frameworks, tasks and their threads included.
 
-    Scopes nest: the outer one counts what the inner one counts. A thread started by hand has to run in a copy of the context
-    (`contextvars.copy_context().run`) to be counted; `asyncio.to_thread` and LangChain's executors do that by themselves.
+    Scopes nest: the outer one counts what the inner one counts. A call belongs to the scopes in which it is made, wherever its stream is
+    read. A thread started by hand isn't inside, unless what it runs is wrapped: `Spend.wrap`.
+
+    Args:
+        limit: The most that the calls inside may cost together, USD, or a `SpendLimit`. A call that might cost more is refused before it
+            is sent, with `SpendLimitExceeded`.
+        tags: Tags, or a mapping of labels, for the records of the calls inside: `spend.by("tag")`, `spend.by("team")`.
+        reconcile: Whether the cost of what was cut, cancelled or lost is looked up in the background.
     """
-    spend = Spend()
-    token = _open_scopes.set((*_open_scopes.get(), spend))
+    spend = Spend(SpendLimit.of(limit), reconciles=reconcile)
+    scope = _labelled(_scope.get(), tags)
+    token = _scope.set(scope._replace(spends=(*scope.spends, spend), limits=_with(scope.limits, spend.limit)))
     try:
         yield spend
     finally:
-        _open_scopes.reset(token)
+        _scope.reset(token)
 
 
-def settling(asked: str | None) -> Settle:
-    """Return what takes the result of the call that begins now to the scopes that are open now."""
-    scopes = _open_scopes.get()
+@contextmanager
+def label_costs(*tags: str, **labels: str) -> Iterator[None]:
+    """Give the records of the calls inside tags and labels, beside those that hold already.
 
-    def settle(result: Completion | OpenRouterError | Abandoned) -> None:
-        if isinstance(result, ConfigurationError):
-            # Nothing was sent.
-            return
-        for scope in scopes:
-            scope.add(Record.of(result, asked))
+    `with label_costs("nightly", user="42"): …` makes `spend.by("tag")` and `spend.by("user")` tell them apart.
+    """
+    token = _scope.set(_labelled(_labelled(_scope.get(), tags), labels))
+    try:
+        yield
+    finally:
+        _scope.reset(token)
 
-    return settle
+
+def _labelled(scope: Scope, tags: Iterable[str] | Mapping[str, str] | None) -> Scope:
+    if not tags:
+        return scope
+    if isinstance(tags, Mapping):
+        taken = next((name for name in tags if name in _KEYS), None)
+        if taken is not None:
+            raise ConfigurationError(f"tags.{taken}: every record has a {taken} of its own; use another name")
+        return scope._replace(labels={**scope.labels, **{_text(k): _text(v) for k, v in tags.items()}})
+    given = (tags,) if isinstance(tags, str) else map(_text, tags)
+    return scope._replace(tags=tuple(dict.fromkeys((*scope.tags, *given))))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"tags: should be strings, or a mapping of strings, and {value!r} is none")
+    return value
+
+
+def _with(limits: tuple[SpendLimit, ...], limit: SpendLimit | None) -> tuple[SpendLimit, ...]:
+    return limits if limit is None or limit in limits else (*limits, limit)

@@ -206,3 +206,5 @@ class Abandoned(NamedTuple):
     chunk: Mapping[str, Any] = {}
     """The last chunk that had come, which names the generation."""
     attempts: int = 1
+    generation_id: str | None = None
+    """The id in the response's headers, which come before any chunk."""

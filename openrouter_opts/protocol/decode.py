@@ -8,12 +8,13 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Container, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from pydantic_core import from_json
 
 from openrouter_opts.errors import USEFUL_HEADERS, Malformed
-from openrouter_opts.money.cost import Cost
+from openrouter_opts.money.cost import CACHED, Cost
 from openrouter_opts.protocol.completion import Choice, Completion, ToolCall, Usage
 from openrouter_opts.protocol.failure import scrub
 from openrouter_opts.protocol.surrogates import mended
@@ -75,7 +76,6 @@ def completion(
         ended: Whether it came to its end; if not, its finish reason is taken literally.
     """
     headers = {name: value for name, value in (headers or {}).items() if name in USEFUL_HEADERS}
-    raw_usage = body.get("usage")
     generation_id = text_of(body.get("id")) or headers.get("x-generation-id")
     return Completion(
         id=generation_id,
@@ -85,7 +85,7 @@ def completion(
         choices=tuple(
             choice(raw, generation_id=generation_id, ended=ended) for raw in mappings(body.get("choices"))
         ),
-        usage=usage(raw_usage) if isinstance(raw_usage, dict) and raw_usage else None,
+        usage=usage_of(body, headers),
         service_tier=text_of(body.get("service_tier")),
         system_fingerprint=text_of(body.get("system_fingerprint")),
         headers=headers,
@@ -203,6 +203,16 @@ def usage(raw: Mapping[str, Any]) -> Usage:
         cost=Cost.from_usage(raw),
         raw=raw,
     )
+
+
+def usage_of(body: Mapping[str, Any], headers: Mapping[str, str]) -> Usage | None:
+    """Read the `usage` of an answer, if it has one; the headers say whether the answer came from OpenRouter's cache."""
+    raw = body.get("usage")
+    read = usage(raw) if isinstance(raw, dict) and raw else None
+    if headers.get("x-openrouter-cache-status") == "HIT" and (read is None or read.cost.total is None):
+        # A hit counts nothing, and need not say that it costs nothing.
+        return replace(read or Usage(), cost=CACHED)
+    return read
 
 
 def is_empty(answer: Choice) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -25,6 +25,12 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = field(default=None, repr=False)
     stream: bool = False
+    content: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What the body was written from."""
+
+    def with_content(self, content: Mapping[str, Any]) -> Request:
+        """Return the request with another body."""
+        return replace(self, body=encode(content), content=content)
 
 
 def chat_body(
@@ -61,7 +67,7 @@ def chat_body(
 
 def chat_request(body: Mapping[str, Any], headers: Mapping[str, str]) -> Request:
     """Return the request with a body from `chat_body`; raises `ConfigurationError`, with the path, for what JSON has no word for."""
-    return Request("POST", "/chat/completions", headers, encode(body), body.get("stream", False))
+    return Request("POST", "/chat/completions", headers, encode(body), body.get("stream", False), body)
 
 
 def get_request(*segments: str, **query: str) -> Request:

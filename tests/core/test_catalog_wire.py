@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openrouter_opts.catalog import Catalog, Endpoint, Model
+from openrouter_opts.catalog.rows import Override
 
 ROW = {
     "id": "anthropic/claude-sonnet-4.5",
@@ -187,8 +188,39 @@ def test_endpoints_of_the_api_are_read():
         context_length=32_000,
         supported_parameters=frozenset({"tools", "seed"}),
         pricing={"prompt": Decimal("0.000001"), "completion": Decimal("0.000004")},
+        list_pricing={"prompt": Decimal("0.000002"), "completion": Decimal("0.000004")},
+        overrides=(Override(0, {"prompt": Decimal("0.000001")}),),
     )
     assert cloud == Endpoint("Big Cloud", "big-cloud")
+    assert turbo.highest_pricing() == turbo.list_pricing
+    assert cloud.highest_pricing() is None
+
+
+@pytest.mark.parametrize(
+    ("prompt_tokens", "price"),
+    [
+        (None, "0.000009"),
+        (0, "0.000003"),
+        (200_000, "0.000003"),
+        (200_001, "0.000006"),
+        (900_000, "0.000009"),
+    ],
+)
+def test_long_prompts_have_prices_of_their_own(prompt_tokens: int | None, price: str):
+    overrides = [
+        {"min_prompt_tokens": 200_000, "prompt": "0.000006"},
+        {"min_prompt_tokens": 800_000, "prompt": "0.000009", "utc_start": 100, "utc_end": 500},
+        {"min_prompt_tokens": 5, "utc_days": ["monday"], "prompt": "0.000001"},
+        "odd",
+    ]
+    pricing = {"prompt": "0.000003", "completion": "0.000015", "overrides": overrides}
+    known = Model.from_wire({**ROW, "pricing": pricing})
+    endpoint = Endpoint.from_wire({**ENDPOINT, "pricing": pricing})
+    for each in (known, endpoint):
+        highest = each.highest_pricing(prompt_tokens)
+        assert highest == {"prompt": Decimal(price), "completion": Decimal("0.000015")}
+    assert (endpoint.pricing or {})["prompt"] == Decimal("0.000001")
+    assert (known.pricing or {})["prompt"] == Decimal("0.000003")
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
 
-from openrouter_opts.money.cost import UNKNOWN_COST, Cost, amount
+from openrouter_opts.money.cost import UNKNOWN_COST, Cost, amount, total_of
+from openrouter_opts.protocol.decode import completion
 
 D = Decimal
 
@@ -42,12 +43,52 @@ RECORDED = [
     pytest.param(
         usage(0.0052, 0.0052, byok=False, prompt=0.0001, out=0.0001),
         D("0.0052"),
-        D(0),
+        D("0.0050"),
         id="search in upstream",
     ),
     pytest.param(usage(0.00216775, 0.00016775, byok=False), D("0.00216775"), D("0.002"), id="a parsed file"),
     pytest.param(usage(0, 0, byok=False), D(0), D(0), id="free"),
     pytest.param({"cost": 0.1}, D("0.1"), None, id="cost alone"),
+    pytest.param({"cost": 0}, D(0), None, id="an int 0"),
+    pytest.param({"cost": "0.00014"}, D("0.00014"), None, id="a string"),
+    pytest.param(
+        usage(0.0033789, 0.0033789, byok=False, prompt=0.0031281, out=0.0002508),
+        D("0.0033789"),
+        D(0),
+        id="2026, with its parts",
+    ),
+    pytest.param(
+        usage(0.0000163, 0.0003253, byok=True, prompt=0.0003, out=0.0000253),
+        D("0.0003416"),
+        D("0.0000163"),
+        id="own key, a fee, and the parts",
+    ),
+    pytest.param(
+        usage(0.3, 0.30000000000000004, byok=False, prompt=0.1, out=0.2),
+        D("0.3"),
+        None,
+        id="an upstream cost above all that was billed",
+    ),
+    pytest.param(
+        usage(0.30000000000000004, 0.30000000000000004, byok=False, prompt=0.1, out=0.2),
+        D("0.30000000000000004"),
+        D(0),
+        id="parts that miss their sum by a float's rounding",
+    ),
+    pytest.param(
+        {
+            "cost": 0.0005,
+            "is_byok": False,
+            "cost_details": {
+                "upstream_inference_cost": None,
+                "upstream_inference_input_cost": 0.0003,
+                "upstream_inference_output_cost": 0.0001,
+            },
+        },
+        D("0.0005"),
+        D("0.0001"),
+        id="the names of the Responses API",
+    ),
 ]
 
 
@@ -68,6 +109,60 @@ def test_the_parts_are_kept():
         False,
     )
     assert cost.details is raw["cost_details"]
+
+
+def test_the_names_of_the_responses_api_are_read_too():
+    details = {"upstream_inference_input_cost": 0.0003, "upstream_inference_output_cost": 0}
+    cost = Cost.from_usage({"cost": 0.0003, "cost_details": details})
+    assert (cost.prompt, cost.completion) == (D("0.0003"), 0)
+
+
+# Records of `GET /generation`: what was billed in all, and beyond the tokens.
+GENERATIONS = [
+    pytest.param({"total_cost": 0.0015, "is_byok": False}, D("0.0015"), None, id="plain"),
+    pytest.param(
+        {"total_cost": 0.0015, "is_byok": False, "upstream_inference_cost": 0}, D("0.0015"), None, id="zero"
+    ),
+    pytest.param(
+        {"total_cost": 0.0001, "is_byok": True, "upstream_inference_cost": 0.002},
+        D("0.0021"),
+        D("0.0001"),
+        id="own key",
+    ),
+    pytest.param(
+        {"total_cost": 0, "is_byok": True, "upstream_inference_cost": None}, None, D(0), id="unsaid"
+    ),
+    pytest.param({"total_cost": None, "usage": 0.0015, "is_byok": False}, None, None, id="not yet"),
+]
+
+
+@pytest.mark.parametrize(("record", "total", "fees"), GENERATIONS)
+def test_what_a_generation_cost(record: dict[str, Any], total: Decimal | None, fees: Decimal | None):
+    cost = Cost.from_generation(record)
+    assert (cost.total, cost.fees) == (total, fees)
+    assert cost.source == ("unknown" if total is None else "reconciled")
+    assert (cost.upstream is None) is not (record.get("is_byok") and total is not None)
+
+
+HIT = {"x-openrouter-cache-status": "HIT"}
+
+
+@pytest.mark.parametrize(
+    "said", [None, {}, {"prompt_tokens": 0, "total_tokens": 0}, {"cost": None}, {"cost": 0}]
+)
+def test_an_answer_from_the_response_cache_costs_nothing(said: dict[str, Any] | None):
+    answer = completion({"usage": said}, headers=HIT)
+    assert (answer.cost.total, answer.cost.source) == (0, "reported")
+    missed = completion({"usage": said}, headers={"x-openrouter-cache-status": "MISS"})
+    assert (missed.cost.total == 0) is bool(said and said.get("cost") == 0)
+
+
+@pytest.mark.parametrize("precision", [3, 28])
+def test_sums_are_exact_whatever_the_precision_of_the_caller(precision: int):
+    with localcontext(prec=precision):
+        assert total_of([D("1000000.000000000001")] * 3) == D("3000000.000000000003")
+        paid = Cost.from_usage(usage(1000000.25, 0.000000000001, byok=True))
+    assert str(paid.total) == "1000000.250000000001"
 
 
 @pytest.mark.parametrize(

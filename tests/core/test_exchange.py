@@ -25,17 +25,19 @@ from openrouter_opts.errors import (
     ProviderFailed,
     RateLimited,
     ServerError,
+    SpendLimitExceeded,
     TimedOut,
 )
 from openrouter_opts.http.drive import drive
 from openrouter_opts.http.exchange import exchange
-from openrouter_opts.http.reading import read_json, read_stream
+from openrouter_opts.http.reading import Reader, read_completion, read_json, read_stream
 from openrouter_opts.http.retry import Retry
 from openrouter_opts.http.settings import Timeout
-from openrouter_opts.http.steps import Head, Open, Patience, Rest
+from openrouter_opts.http.steps import Head, Open, Patience, Rest, Sleep
+from openrouter_opts.money.account import UNCOUNTED
 from openrouter_opts.protocol.completion import Abandoned
 from openrouter_opts.protocol.request import Request
-from tests.fake_wire import JSON, SSE, FakeWire, call, whole_call
+from tests.fake_wire import JSON, SSE, FakeAccount, FakeWire, call, whole_call
 from tests.wire_bytes import COMPLETION, DONE, STREAM, USAGE, USAGE_CHUNK, delta, event
 
 ANSWER = json.dumps(COMPLETION).encode()
@@ -486,7 +488,7 @@ def test_the_time_a_consumer_takes_is_not_the_servers():
     wire = FakeWire([[SSE, *[1.0, COMMENT, 1.0, delta("x")] * 5, DONE]])
     flow = exchange(Request("POST", "/"), read_stream, Retry(), Patience(PATIENT, wire.clock))
     seen = 0
-    for _ in drive(flow, wire, lambda _: None):
+    for _ in drive(flow, wire, UNCOUNTED):
         wire.now += 1000
         seen += 1
     assert seen == 6
@@ -515,7 +517,7 @@ def test_closing_early_closes_the_wire_and_leaves_a_note_in_the_books():
     driven = drive(
         exchange(Request("POST", "/"), read_stream, Retry(), Patience(Timeout(), wire.clock)),
         wire,
-        settled.append,
+        FakeAccount(settled),
     )
     next(driven)
     driven.close()
@@ -523,6 +525,59 @@ def test_closing_early_closes_the_wire_and_leaves_a_note_in_the_books():
     assert wire.closed == 1
     assert isinstance(left, Abandoned)
     assert left.chunk["id"]
+
+
+@pytest.mark.parametrize("read", [read_stream, read_completion])
+def test_what_is_left_before_its_first_chunk_has_the_generation_of_its_headers(read: Reader):
+    class Left(FakeWire):
+        def _next(self, step: Any) -> Any:
+            if isinstance(step, Open):
+                return SSE
+            raise KeyboardInterrupt
+
+    wire = Left([[]])
+    settled: list[Any] = []
+    flow = exchange(Request("POST", "/"), read, Retry(), Patience(Timeout(), wire.clock))
+    with pytest.raises(KeyboardInterrupt):
+        list(drive(flow, wire, FakeAccount(settled)))
+    assert settled == [Abandoned({}, 1, "gen-1")]
+
+
+@pytest.mark.parametrize("problem", [ConnectionLost("reset"), 10.0**6])
+def test_a_stream_that_is_lost_before_its_first_chunk_has_the_generation_of_its_headers(problem: Any):
+    error = call([SSE, problem]).error
+    assert error is not None
+    assert (error.generation_id, error.delivered) == ("gen-1", "yes")
+
+
+def test_what_is_not_admitted_is_not_sent_and_is_not_in_the_books():
+    outcome = call([SSE, STREAM], admits=0)
+    assert outcome.failed(SpendLimitExceeded).attempts == 0
+    assert (outcome.wire.opened, outcome.settled) == (0, [])
+
+
+def test_each_attempt_has_to_be_admitted_and_the_first_error_is_not_hidden():
+    outcome = call([Head(503)], [SSE, STREAM], admits=1)
+    error = outcome.failed(NoProvider)
+    assert (error.attempts, outcome.wire.opened) == (1, 1)
+    assert error.__notes__ == ["It was not tried again: no money left"]
+    assert outcome.settled == [error]
+
+
+def test_a_request_that_there_is_no_time_left_for_is_not_in_the_books():
+    class Sleepy(FakeWire):
+        def perform(self, step: Any) -> Any:
+            if isinstance(step, Sleep):
+                self.now += 60
+            return super().perform(step)
+
+    wire = Sleepy([[Head(503)]])
+    settled: list[Any] = []
+    patience = Patience(Timeout(total=30), wire.clock)
+    flow = exchange(Request("POST", "/"), read_stream, Retry(), patience)
+    with pytest.raises(TimedOut):
+        list(drive(flow, wire, FakeAccount(settled)))
+    assert (wire.opened, [type(each) for each in settled]) == (1, [NoProvider])
 
 
 def test_what_is_no_error_of_ours_passes_through_and_closes_the_wire():
@@ -533,7 +588,7 @@ def test_what_is_no_error_of_ours_passes_through_and_closes_the_wire():
     wire = Broken([])
     flow = exchange(Request("POST", "/"), read_stream, Retry(), Patience(Timeout(), wire.clock))
     with pytest.raises(KeyboardInterrupt):
-        next(drive(flow, wire, lambda _: None))
+        next(drive(flow, wire, UNCOUNTED))
     assert wire.closed == 1
 
 

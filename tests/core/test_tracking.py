@@ -4,21 +4,49 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import pickle
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from openrouter_opts.errors import Interrupted, ServerError
+from openrouter_opts.errors import (
+    ConfigurationError,
+    Empty,
+    Interrupted,
+    OpenRouterError,
+    RateLimited,
+    ServerError,
+    TimedOut,
+)
+from openrouter_opts.money.account import UNCOUNTED, Account, account_of
 from openrouter_opts.money.cost import Cost
-from openrouter_opts.money.tracking import Record, settling, track_costs
+from openrouter_opts.money.record import Asking, Record
+from openrouter_opts.money.tracking import Spend, label_costs, track_costs
 from openrouter_opts.protocol.completion import Abandoned, Completion, Usage
+from openrouter_opts.protocol.request import Request
 
 
-def completion(cost: str | None, model: str | None = "m/x", provider: str = "Mock") -> Completion:
+def completion(
+    cost: str | None, model: str | None = "m/x", provider: str = "Mock", **more: Any
+) -> Completion:
     total = None if cost is None else Decimal(cost)
     usage = Usage(7, 2, 9, cost=Cost(total=total, source="unknown" if cost is None else "reported"))
-    return Completion(id="gen-1", model=model, provider=provider, usage=usage, attempts=2)
+    return Completion(**{"id": "gen-1", "attempts": 2} | more, model=model, provider=provider, usage=usage)
+
+
+def account(asked: str | None = "m/x", **options: Any) -> Account:
+    return account_of(Request("POST", "/", content={"model": asked, **options}), lambda _: None)
+
+
+def settling(asked: str | None = "m/x", **options: Any) -> Callable[[Any], None]:
+    """Return what takes the result of a request that is made now."""
+    counted = account(asked, **options)
+    counted.admit(Request("POST", "/"))
+    return counted.settle
 
 
 def test_a_scope_adds_up_exactly():
@@ -35,8 +63,11 @@ def test_a_record_says_what_was_called():
     with track_costs() as spend:
         settling("m/asked")(completion("0.1", model=None))
     (record,) = spend.records
-    assert (record.model, record.provider, record.generation_id) == ("m/asked", "Mock", "gen-1")
+    assert (record.model, record.asked, record.provider) == ("m/asked", "m/asked", "Mock")
+    assert (record.generation_id, record.kind) == ("gen-1", "chat")
     assert (record.outcome, record.attempts, record.cost.total) == ("answered", 2, Decimal("0.1"))
+    assert 0 < record.began <= record.at
+    assert pickle.loads(pickle.dumps(record)) == record
 
 
 def test_an_unknown_cost_is_counted_as_unknown_not_as_zero():
@@ -45,6 +76,7 @@ def test_an_unknown_cost_is_counted_as_unknown_not_as_zero():
         settling(None)(Completion())
         settling(None)(completion("0"))
     assert (spend.total, spend.unknown, spend.successful_requests) == (0, 2, 3)
+    assert spend.pending == spend.records[:2]
 
 
 def test_a_failed_call_is_recorded_with_what_it_cost_so_far():
@@ -55,22 +87,60 @@ def test_a_failed_call_is_recorded_with_what_it_cost_so_far():
     with track_costs() as spend:
         settling("m/x")(cut)
         settling("m/x")(ServerError("down", status=503))
-    assert [(record.model, record.outcome) for record in spend.records] == [
-        ("m/served", "interrupted"),
-        ("m/x", "failed"),
+    assert [(record.model, record.outcome, record.pending) for record in spend.records] == [
+        ("m/served", "interrupted", False),
+        ("m/x", "failed", False),
     ]
     assert (spend.total, spend.successful_requests, spend.unknown) == (Decimal("0.2"), 0, 0)
     assert spend.records[1].cost.source == "unknown"
 
 
+def test_what_is_wrong_before_it_is_sent_is_no_request():
+    with track_costs() as spend:
+        settling()(ConfigurationError("no key"))
+    assert spend.records == ()
+
+
+@pytest.mark.parametrize(
+    ("error", "options", "pending"),
+    [
+        (TimedOut("slow", delivered="maybe"), {}, True),
+        (TimedOut("slow", phase="connect"), {}, False),
+        (Empty("nothing", delivered="yes"), {}, True),
+        (ServerError("down", delivered="yes"), {}, False),
+        (ServerError("down", delivered="yes"), {"plugins": [{"id": "web"}]}, True),
+        (RateLimited("busy", delivered="yes"), {"tools": [{"type": "openrouter:web_search"}]}, True),
+        (RateLimited("busy", delivered="yes"), {"tools": [{"type": "function"}]}, False),
+    ],
+)
+def test_what_may_have_been_billed_is_pending(error: OpenRouterError, options: Any, pending: bool):
+    with track_costs() as spend:
+        settling(**options)(error)
+    (record,) = spend.records
+    assert record.pending is pending
+    assert record.outcome == ("interrupted" if pending else "failed")
+
+
 def test_a_call_that_the_caller_left_is_in_the_books_with_its_generation():
     with track_costs() as spend:
-        settling("m/x")(Abandoned({"id": "gen-7", "model": "m/served", "provider": "Mock"}))
+        settling("m/x")(Abandoned({"id": "gen-7", "model": "m/served", "provider": "Mock"}, 1, "gen-7"))
+        settling("m/x")(Abandoned({}, 1, "gen-8"))
         settling("m/x")(Abandoned())
-    known, early = spend.records
+    known, early, earliest = spend.records
     assert (known.generation_id, known.model, known.provider) == ("gen-7", "m/served", "Mock")
-    assert (early.generation_id, early.model, early.outcome) == (None, "m/x", "interrupted")
-    assert (spend.total, spend.unknown) == (0, 2)
+    assert (early.generation_id, early.model, early.outcome) == ("gen-8", "m/x", "interrupted")
+    assert (earliest.generation_id, earliest.outcome) == (None, "interrupted")
+    assert (spend.total, spend.unknown) == (0, 3)
+
+
+def test_an_answer_from_the_response_cache_says_what_it_saved():
+    with track_costs() as spend:
+        settling()(completion("0.25", id="gen-1"))
+        hit = {"x-openrouter-cache-source-id": "gen-1"}
+        settling()(completion("0", id="gen-2", headers=hit))
+        settling()(completion("0", id="gen-3", headers={"x-openrouter-cache-source-id": "gen-0"}))
+    assert (spend.total, spend.saved) == (Decimal("0.25"), Decimal("0.25"))
+    assert [record.repeats for record in spend.records] == [None, "gen-1", "gen-0"]
 
 
 def test_scopes_nest():
@@ -79,7 +149,7 @@ def test_scopes_nest():
         with track_costs() as inner:
             settling(None)(completion("2"))
         settling(None)(completion("4"))
-    settling(None)(completion("8"))
+    assert account() is UNCOUNTED
     assert (outer.total, inner.total) == (7, 2)
 
 
@@ -95,8 +165,11 @@ def test_a_scope_ends_with_an_exception_too():
         raise KeyError
     with track_costs() as spend:
         pass
-    settling(None)(completion("1"))
+    assert account() is UNCOUNTED
     assert spend.records == ()
+
+
+# --- by ---
 
 
 def test_costs_are_summed_by_model_and_by_provider():
@@ -107,6 +180,53 @@ def test_costs_are_summed_by_model_and_by_provider():
     assert list(spend.by("model").items()) == [("m/b", 3), ("m/a", 1), ("m/c", 0)]
     assert spend.by("provider") == {"P": 4, "Q": 0}
     assert spend.by("outcome") == {"answered": 4}
+    assert spend.by("kind") == {"chat": 4}
+
+
+def test_costs_are_summed_by_the_day_in_utc():
+    spend = Spend()
+    for at, cost in ((0.0, "1"), (86_399.0, "2"), (86_400.0, "4")):
+        usage = completion(cost).usage
+        assert usage is not None
+        spend.add(Record(None, None, None, usage, cost=usage.cost, at=at))
+    assert spend.by("day") == {"1970-01-01": 3, "1970-01-02": 4}
+
+
+def test_costs_are_summed_by_tags_and_labels():
+    with track_costs(tags={"team": "search"}) as spend:
+        settling()(completion("1"))
+        with label_costs("nightly", "slow", user="42"):
+            settling()(completion("2"))
+            with track_costs(tags=("slow", "more")) as inner, label_costs(user="43"):
+                settling()(completion("4"))
+    assert spend.by("tag") == {"slow": 6, "nightly": 6, "more": 4, None: 1}
+    assert spend.by("team") == {"search": 7}
+    assert spend.by("user") == {"43": 4, "42": 2, None: 1}
+    assert inner.records[0].tags == ("nightly", "slow", "more")
+    assert inner.records[0].labels == {"team": "search", "user": "43"}
+
+
+def test_a_single_tag_need_not_be_in_a_list():
+    with track_costs(tags="nightly") as spend:
+        settling()(completion("1"))
+    assert spend.by("tag") == {"nightly": 1}
+
+
+def test_a_key_that_no_record_has_is_named_with_those_that_there_are():
+    with track_costs(tags={"team": "search"}) as spend:
+        assert spend.by("modell") == {}
+        settling()(completion("1"))
+    with pytest.raises(ValueError, match=r"no 'modell'; there are model, .*, tag, team"):
+        spend.by("modell")
+
+
+@pytest.mark.parametrize("tags", [(1,), {"team": 1}, {1: "x"}, {"model": "x"}])
+def test_tags_are_strings_and_take_no_name_that_is_taken(tags: Any):
+    with pytest.raises(ConfigurationError, match="tags"), track_costs(tags=tags):
+        pass
+
+
+# --- threads and tasks ---
 
 
 async def test_tasks_and_their_threads_are_counted():
@@ -134,12 +254,28 @@ def test_a_thread_is_counted_when_it_runs_in_a_copy_of_the_context():
     assert spend.total == 2
 
 
+def test_what_is_wrapped_is_counted_in_any_thread_with_its_labels():
+    def ask(cost: str) -> str:
+        """Ask."""
+        settling()(completion(cost))
+        return cost
+
+    with track_costs(tags="mine") as spend, ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(spend.wrap(ask), ["1", "2", "4"])) == ["1", "2", "4"]
+        assert list(pool.map(ask, ["8"])) == ["8"]
+    assert spend.wrap(ask).__doc__ == "Ask."
+    assert spend.by("tag") == {"mine": 7}
+    spend.wrap(ask)("16")
+    assert spend.total == 23
+
+
 def test_many_threads_may_add_to_one_scope():
     with track_costs() as spend:
-        settle = settling(None)
+        settle = [settling(None) for _ in range(1600)]
+        chunks = [settle[start::8] for start in range(8)]
         threads = [
-            threading.Thread(target=lambda: [settle(completion("0.01")) for _ in range(200)])
-            for _ in range(8)
+            threading.Thread(target=lambda mine=mine: [each(completion("0.01")) for each in mine])
+            for mine in chunks
         ]
         for thread in threads:
             thread.start()
@@ -150,4 +286,4 @@ def test_many_threads_may_add_to_one_scope():
 
 
 def test_the_record_of_a_call_without_usage_costs_nobody_knows_what():
-    assert Record.of(Completion(), "m/x").cost.source == "unknown"
+    assert Record.of(Completion(), Asking("m/x")).cost.source == "unknown"

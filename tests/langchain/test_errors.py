@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -119,6 +120,22 @@ def test_what_a_failed_call_cost_is_counted(llm: ChatOpenRouter, sandbox: Sandbo
     with track_costs() as spend, pytest.raises(errors.ServerError):
         llm.invoke("hi")
     assert [record.outcome for record in spend.records] == ["failed"]
+
+
+@pytest.mark.parametrize("ask", [lambda llm: llm.invoke("hi"), lambda llm: list(llm.stream("hi"))])
+def test_a_limit_on_what_is_spent_holds_here_too(
+    ask: Callable[[ChatOpenRouter], Any], llm: ChatOpenRouter, sandbox: Sandbox
+) -> None:
+    with track_costs(limit="0.001") as spend, pytest.raises(errors.SpendLimitExceeded) as caught:
+        ask(llm)
+    assert isinstance(caught.value, core.ModelError)
+    assert (caught.value.is_retryable, caught.value.limit, caught.value.worst_case is None) == (
+        False,
+        Decimal("0.001"),
+        False,
+    )
+    assert "/chat/completions" not in [seen.path for seen in sandbox.requests]
+    assert spend.records == ()
 
 
 def test_every_error_has_a_class_of_both_families() -> None:

@@ -19,7 +19,13 @@ from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
 
 from llamaindex_openrouter_opts import OpenRouter
 from openrouter_opts import track_costs
-from openrouter_opts.errors import ConfigurationError, InsufficientCredits, Interrupted, RateLimited
+from openrouter_opts.errors import (
+    ConfigurationError,
+    InsufficientCredits,
+    Interrupted,
+    RateLimited,
+    SpendLimitExceeded,
+)
 from openrouter_opts.sandbox import Sandbox
 
 Answer = ChatResponse | CompletionResponse
@@ -86,6 +92,16 @@ async def test_every_way_answers_and_says_what_it_cost_and_who_answered(
     assert facts["native_finish_reason"] == "completed"
     assert facts["cost_details"]["upstream_inference_cost"] == facts["cost"]
     assert facts["prompt_tokens_details"]["cached_tokens"] == 0
+
+
+@every_way
+async def test_a_limit_on_what_is_spent_holds_in_every_way(
+    way: Way, llm: OpenRouter, sandbox: Sandbox
+) -> None:
+    with track_costs(limit="0.001") as spend, pytest.raises(SpendLimitExceeded):
+        await way(llm, {})
+    assert "/chat/completions" not in [seen.path for seen in sandbox.requests]
+    assert spend.records == ()
 
 
 @every_way

@@ -180,10 +180,24 @@ def test_usage_adds_up(call):
     assert details["upstream_inference_cost"] == usage["cost"]
 
 
-def test_a_search_is_paid_beside_the_inference(call):
-    usage = call.chat("cats", plugins=[{"id": "web", "max_results": 3}]).json["usage"]
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, "0.007"),
+        ({"max_results": 10}, "0.007"),
+        ({"max_results": 12}, "0.009"),
+        ({"engine": "exa", "mode": "deep-reasoning", "max_results": 11}, "0.016"),
+        ({"engine": "parallel", "mode": "turbo"}, "0.001"),
+        ({"engine": "parallel", "max_results": 11}, "0.006"),
+        ({"engine": "perplexity", "max_results": 20}, "0.005"),
+        ({"engine": "firecrawl", "max_results": 20}, "0"),
+        ({"engine": "native"}, "0.007"),
+    ],
+)
+def test_a_search_is_paid_beside_the_inference(call, settings, expected):
+    usage = call.chat("cats", plugins=[{"id": "web", **settings}]).json["usage"]
     fee = exact(usage["cost"]) - exact(usage["cost_details"]["upstream_inference_cost"])
-    assert fee == Decimal("0.012")
+    assert fee == Decimal(expected)
 
 
 def test_the_price_is_that_of_the_endpoint_that_answered(call):

@@ -15,6 +15,7 @@ from openrouter_opts import (
     Completion,
     Cost,
     Delta,
+    Estimate,
     Model,
     OpenRouterClient,
     OpenRouterError,
@@ -23,12 +24,17 @@ from openrouter_opts import (
     Reasoning,
     Record,
     Spend,
+    SpendLimit,
+    SpendLimitExceeded,
     Stream,
     Timeout,
     ToolCall,
     ToolCallDelta,
     Usage,
+    areconcile,
     errors,
+    label_costs,
+    reconcile,
     track_costs,
 )
 from openrouter_opts.options import MaxPrice, WebSearch
@@ -103,6 +109,35 @@ def count(client: OpenRouterClient) -> None:
     assert_type(spend.total, Decimal)
     assert_type(spend.records, tuple[Record, ...])
     assert_type(spend.by("provider"), dict[str | None, Decimal])
+    assert_type(spend.pending, tuple[Record, ...])
+    with track_costs(limit="0.5", tags={"team": "search"}, reconcile=True), label_costs("nightly", user="42"):
+        assert_type(spend.wrap(client.complete)(MESSAGES), Completion)
+    assert_type(reconcile(spend), tuple[Record, ...])
+    assert_type(reconcile(spend.records, client, wait=1), tuple[Record, ...])
+
+
+def limit(client: OpenRouterClient) -> None:
+    limited = SpendLimit("0.50", on_limit="fit", unknown_price=Decimal("0.01"), reconcile=True)
+    OpenRouterClient(spend_limit=limited)
+    OpenRouterClient(spend_limit="0.50")
+    client.complete(MESSAGES, spend_limit=0.02)
+    assert_type(limited.remaining, Decimal)
+    limited.amount = "1"
+    assert_type(limited.amount, Decimal)
+    limited.write_off(limited.pending_records[0], "0.01")
+    estimate = client.estimate_cost(MESSAGES, max_tokens=10)
+    assert_type(estimate, Estimate)
+    assert_type(estimate.high, Decimal | None)
+    try:
+        client.complete(MESSAGES)
+    except SpendLimitExceeded as error:
+        assert_type(error.worst_case, Decimal | None)
+        assert_type(error.remaining, Decimal)
+
+
+async def find_out(spend: Spend, limited: SpendLimit) -> None:
+    assert_type(await areconcile(spend), tuple[Record, ...])
+    assert_type(await areconcile(limited), tuple[Record, ...])
 
 
 def catch(client: OpenRouterClient) -> None:

@@ -14,9 +14,6 @@ from openrouter_opts.sandbox.routing.endpoints import Endpoint
 # Twelve places are exact in the double that a JSON number becomes, so what is reported is what is booked.
 _SMALLEST: Final = Decimal("1e-12")
 
-SEARCH_PRICE: Final = Decimal("0.004")
-"""USD per search result."""
-
 
 @dataclass(frozen=True, slots=True)
 class Counts:

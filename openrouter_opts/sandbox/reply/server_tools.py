@@ -11,12 +11,27 @@ from decimal import Decimal
 from typing import Any, Final
 
 from openrouter_opts.sandbox.check.options import SEARCH_SHORTHANDS
-from openrouter_opts.sandbox.money.bill import SEARCH_PRICE
 from openrouter_opts.sandbox.routing.names import is_online
 
 _SEARCH_TYPES: Final = frozenset({"openrouter:web_search", *SEARCH_SHORTHANDS})
 _DEFAULT_RESULTS: Final = 5
 _MOST_RESULTS: Final = 25
+_SEARCH_PRICES: Final[Mapping[str, Mapping[str | None, Decimal]]] = {
+    "exa": {
+        None: Decimal("0.007"),
+        "deep-lite": Decimal("0.012"),
+        "deep": Decimal("0.012"),
+        "deep-reasoning": Decimal("0.015"),
+    },
+    "parallel": {None: Decimal("0.005"), "turbo": Decimal("0.001"), "fast": Decimal("0.001")},
+    "perplexity": {None: Decimal("0.005")},
+    "firecrawl": {None: Decimal(0)},
+}
+"""USD per search by engine and mode, https://openrouter.ai/docs/guides/features/server-tools/web-search. Native search is Exa's here,
+and Firecrawl's is paid with a key of one's own."""
+_MORE_RESULTS_COST: Final = frozenset({"exa", "parallel"})
+_RESULTS_INCLUDED: Final = 10
+_RESULT_PRICE: Final = Decimal("0.001")
 _OCR_PRICE: Final = Decimal("0.002")
 """USD per page, https://openrouter.ai/docs/guides/overview/multimodal/pdfs."""
 
@@ -42,32 +57,38 @@ class Extras:
 def extras_of(body: Mapping[str, Any]) -> Extras:
     """Run the server tools and plugins that the request switches on."""
     files, file_fee = _files(body)
-    results = _results_wanted(body)
-    if results is None:
+    settings = _search_wanted(body)
+    if settings is None:
         return Extras(files, 0, file_fee)
+    results = min(settings.get("max_results") or _DEFAULT_RESULTS, _MOST_RESULTS)
     found = tuple(_citation(_question(body), rank) for rank in range(1, results + 1))
-    return Extras((*found, *files), 1, file_fee + results * SEARCH_PRICE)
+    return Extras((*found, *files), 1, file_fee + _search_price(settings, results))
 
 
-def _results_wanted(body: Mapping[str, Any]) -> int | None:
-    """How many search results; None for no search.
+def _search_price(settings: Mapping[str, Any], results: int) -> Decimal:
+    engine: str = settings["engine"] if settings.get("engine") in _SEARCH_PRICES else "exa"
+    prices = _SEARCH_PRICES[engine]
+    beyond = max(results - _RESULTS_INCLUDED, 0) if engine in _MORE_RESULTS_COST else 0
+    return prices.get(settings.get("mode"), prices[None]) + beyond * _RESULT_PRICE
+
+
+def _search_wanted(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The settings of the search; None for no search.
 
     The plugin searches with every request; the tool is used by the model, here once per question.
     """
     for plugin in body.get("plugins") or ():
         if plugin["id"] == "web" and plugin.get("enabled") is not False:
-            return _at_most(plugin)
+            return dict(plugin)
     if is_online(body):
-        return _DEFAULT_RESULTS
+        return {}
     for tool in body.get("tools") or ():
         if tool["type"] in _SEARCH_TYPES and body["messages"][-1]["role"] == "user":
-            return _at_most(tool if tool["type"] in SEARCH_SHORTHANDS else tool.get("parameters") or {})
+            settings: Mapping[str, Any] = (
+                tool if tool["type"] in SEARCH_SHORTHANDS else tool.get("parameters")
+            )
+            return settings or {}
     return None
-
-
-def _at_most(settings: Mapping[str, Any]) -> int:
-    wanted: int = settings.get("max_results") or _DEFAULT_RESULTS
-    return min(wanted, _MOST_RESULTS)
 
 
 def _question(body: Mapping[str, Any]) -> str:

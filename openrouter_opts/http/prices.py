@@ -1,0 +1,82 @@
+"""Who serves a model and at what price, asked of OpenRouter before the first request that a spend limit holds for.
+
+What comes with this package is a snapshot, and knows one price of a model, while its endpoints may differ by ten times. A limit that holds
+needs theirs, as they are now. They are kept for all clients of the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from time import monotonic
+from typing import Any, Final
+
+from openrouter_opts.catalog import Catalog, Model
+from openrouter_opts.catalog.catalog import ROUTERS
+from openrouter_opts.catalog.slugs import FREE, VIRTUAL, Slug
+from openrouter_opts.errors import OpenRouterError
+from openrouter_opts.http.exchange import exchange
+from openrouter_opts.http.reading import read_body
+from openrouter_opts.http.retry import Retry
+from openrouter_opts.http.settings import Timeout
+from openrouter_opts.http.steps import Flow, Head, Patience, Step
+from openrouter_opts.protocol.request import get_request
+
+_SECONDS_KEPT: Final = 3600.0
+_SECONDS_UNTIL_ASKED_AGAIN: Final = 60.0
+"""After an answer that was none."""
+_PATIENCE: Final = Timeout(first_byte=5.0, idle=5.0, total=10.0)
+
+
+class LivePrices:
+    """What OpenRouter has said about endpoints, by server and model. Safe to use from any thread."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        # No lock: each is put in its place in one step, and one that is asked for twice is the same.
+        self._known: dict[tuple[str, str], tuple[float, Model | None]] = {}
+
+    def get(self, server: str, slug: str) -> Model | None:
+        """Return what is known of a model with its endpoints; `None` if it wasn't asked for, or is too old."""
+        until, model = self._known.get((server, _listed(slug)), (0.0, None))
+        return model if self._clock() < until else None
+
+    def forget(self) -> None:
+        """Forget everything."""
+        self._known.clear()
+
+    def asking(self, server: str, slugs: Iterable[str]) -> Generator[Step, Any, None]:
+        """Ask for those that aren't known. Without an answer they stay unknown: that is for the limit to judge."""
+        for slug in dict.fromkeys(map(_listed, slugs)):
+            until, _ = self._known.get((server, slug), (0.0, None))
+            if self._clock() < until or not _has_endpoints(slug):
+                continue
+            try:
+                # Others may be asking for the same: a limit can't do with less until one of them knows.
+                yield from self._asked(server, slug)
+            except (OpenRouterError, ValueError):
+                # Refused, too late, or no such answer.
+                self._known[server, slug] = (self._clock() + _SECONDS_UNTIL_ASKED_AGAIN, None)
+
+    def _asked(self, server: str, slug: str) -> Flow:
+        def read(head: Head, attempt: int, patience: Patience) -> Flow:  # noqa: ARG001 - a reader's signature
+            answer = yield from read_body(head, patience)
+            model = Catalog.bundled().certain(slug) or Model(slug, slug)
+            model = model.with_endpoints(answer if isinstance(answer, dict) else {})
+            seconds = _SECONDS_KEPT if model.endpoints else _SECONDS_UNTIL_ASKED_AGAIN
+            self._known[server, slug] = (self._clock() + seconds, model if model.endpoints else None)
+
+        return exchange(get_request("models", slug, "endpoints"), read, Retry(0), Patience(_PATIENCE))
+
+
+LIVE: Final = LivePrices()
+
+
+def _listed(slug: str) -> str:
+    """The slug under which the endpoints are listed: without what only changes the routing."""
+    parsed = Slug.parse(slug)
+    return ":".join((parsed.base, *(each for each in parsed.variants if each not in VIRTUAL)))
+
+
+def _has_endpoints(slug: str) -> bool:
+    """Whether there are any to ask for: a router has none, and a free model has no price."""
+    return "/" in slug and slug not in ROUTERS and FREE not in Slug.parse(slug).variants

@@ -1,0 +1,153 @@
+"""Finds out what was billed where no answer said it: what was cancelled, cut or lost.
+
+`GET /generation` knows, a moment after the answer, and much later where a stream was interrupted: it answers 404 until then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping
+from itertools import chain, repeat
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from openrouter_opts.errors import (
+    AuthenticationError,
+    BadRequest,
+    ConfigurationError,
+    Forbidden,
+    OpenRouterError,
+)
+from openrouter_opts.money.entry import Entry, Lookup, entry_of
+from openrouter_opts.money.limits import SpendLimit
+from openrouter_opts.money.record import Record
+from openrouter_opts.money.tracking import Spend
+
+_DELAYS: Final = (0.5, 1.0, 2.0, 4.0)
+_LATER: Final = 8.0
+_MOST: Final = 60.0
+# What would be said again.
+_FINAL: Final = (AuthenticationError, BadRequest, ConfigurationError, Forbidden)
+
+
+class Ask(NamedTuple):
+    """Look a generation up; answer with its record, or with the error."""
+
+    lookup: Lookup
+    generation_id: str
+
+
+class Pause(NamedTuple):
+    """Wait before asking again."""
+
+    seconds: float
+
+
+Reconciling: TypeAlias = Generator[Ask | Pause, Any, None]
+
+
+def reconciling(
+    entries: Iterable[Entry], wait: float, clock: Callable[[], float] = time.monotonic
+) -> Reconciling:
+    """Ask for what is pending, in rounds, until all is settled or the next round would be too late."""
+    until = clock() + wait
+    left = [entry for entry in entries if entry.record.pending and entry.record.generation_id]
+    for delay in chain(_DELAYS, repeat(_LATER)):
+        again: list[Entry] = []
+        for entry in left:
+            wish = yield from _asked(entry)
+            if wish is not None:
+                again.append(entry)
+                delay = max(delay, min(wish, _MOST))  # noqa: PLW2901 - the server may want to be left alone for longer
+        left = again
+        if not left or clock() + delay > until:
+            return
+        yield Pause(delay)
+
+
+def _asked(entry: Entry) -> Generator[Ask, Any, float | None]:
+    """Ask once; return for how long not to ask again, `None` if that would be no use."""
+    record, lookup = entry.record, entry.lookup
+    if lookup is None or record.generation_id is None:
+        return None
+    answer = yield Ask(lookup, record.generation_id)
+    return taken(entry, answer)
+
+
+def taken(entry: Entry, answer: Mapping[str, Any] | OpenRouterError) -> float | None:
+    """Settle an entry by an answer; return the seconds for which not to ask again, `None` if that would be no use."""
+    if isinstance(answer, OpenRouterError):
+        return None if isinstance(answer, _FINAL) else answer.retry_after or 0.0
+    entry.settle(entry.record.reconciled(answer))
+    return 0.0 if entry.record.pending else None
+
+
+Reconcilable: TypeAlias = Spend | SpendLimit | Iterable[Record]
+
+
+def reconcile(what: Reconcilable, client: Lookup | None = None, *, wait: float = 30.0) -> tuple[Record, ...]:
+    """Ask OpenRouter what pending requests have cost, and settle them: in every scope that counts them, and in every limit.
+
+    A record that is settled has a cost of source `"reconciled"`. One that OpenRouter doesn't know of, or not yet, stays pending, and so
+    does one without a generation id; a lookup that fails raises nothing.
+
+    Args:
+        what: A `Spend`, a `SpendLimit`, or records.
+        client: Whom to ask; by default the client that made the call.
+        wait: For how many seconds to go on asking at most, with growing pauses.
+
+    Returns:
+        The records that were pending, as they are now.
+    """
+    entries = _entries(what, client)
+    flow = reconciling(entries, wait)
+    reply: Any = None
+    while (step := _next(flow, reply)) is not None:
+        reply = None
+        if isinstance(step, Pause):
+            time.sleep(step.seconds)
+        else:
+            try:
+                reply = step.lookup.generation(step.generation_id, patient=False)
+            except OpenRouterError as error:
+                reply = error
+    return tuple(entry.record for entry in entries)
+
+
+async def areconcile(
+    what: Reconcilable, client: Lookup | None = None, *, wait: float = 30.0
+) -> tuple[Record, ...]:
+    """Ask OpenRouter what pending requests have cost, and settle them. See `reconcile`."""
+    entries = _entries(what, client)
+    flow = reconciling(entries, wait)
+    reply: Any = None
+    while (step := _next(flow, reply)) is not None:
+        reply = None
+        if isinstance(step, Pause):
+            await asyncio.sleep(step.seconds)
+        else:
+            try:
+                reply = await step.lookup.ageneration(step.generation_id, patient=False)
+            except OpenRouterError as error:
+                reply = error
+    return tuple(entry.record for entry in entries)
+
+
+def _next(flow: Reconciling, reply: Any) -> Ask | Pause | None:
+    try:
+        return flow.send(reply)
+    except StopIteration:
+        return None
+
+
+def _entries(what: Reconcilable, client: Lookup | None) -> list[Entry]:
+    if isinstance(what, Spend):
+        records: Iterable[Record] = what.pending
+    elif isinstance(what, SpendLimit):
+        records = what.pending_records
+    else:
+        records = (record for record in what if record.pending)
+    entries = [entry_of(record) for record in records]
+    for entry in entries if client is not None else ():
+        entry.lookup = client
+    return entries

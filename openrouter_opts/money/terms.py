@@ -1,0 +1,173 @@
+"""At what price each endpoint that is left may serve a request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, Literal, TypeAlias
+
+from openrouter_opts.catalog import Endpoint, Model
+from openrouter_opts.catalog.slugs import FREE, Slug
+from openrouter_opts.lint.body import Body, has_preset, models_of, number_in, object_in, provider_of
+from openrouter_opts.lint.endpoints import BOUNDED, Excluded, judged, most_tokens
+from openrouter_opts.money.fees import NATIVE_SEARCH
+from openrouter_opts.money.prompt import PromptSize
+
+Facts: TypeAlias = Callable[[str], Model | None]
+"""What is known of a model, by its slug."""
+
+Source = Literal["endpoint", "model", "max_price", "free"]
+
+_NOTHING: Final = Decimal(0)
+_SEARCHES_ITSELF: Final = frozenset({"openai", "anthropic", "google", "x-ai", "perplexity"})
+"""Authors whose models have a search of their provider's; Perplexity's search with every request."""
+_LIMITS: Final = frozenset({"max_tokens", "max_completion_tokens"})
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an endpoint asks for, USD, at its dearest.
+
+    Attributes:
+        model: whose endpoint it is.
+        tag: the endpoint, where it is known.
+        source: what the prices are: the endpoint's own, the model's, which are those of one endpoint among others, the bounds that the
+            request sets, or nothing for a free model.
+        base: the prices that `provider.max_price` looks at.
+        prompt: per prompt token, whatever is done with it: cached for an hour, heard, seen.
+        cheapest_prompt: per prompt token that was cached before.
+        completion: per token of the answer, thought or said.
+        request: per request.
+        image: per image of the prompt, beside its tokens.
+        search: per search that the provider makes itself; None if it makes none.
+        window: tokens that prompt and answer may have together.
+        most: tokens that the answer may have; None where nobody says.
+        is_limited: whether it keeps to the limit that a request sets.
+    """
+
+    model: str
+    tag: str
+    source: Source
+    base: Mapping[str, Decimal]
+    prompt: Decimal
+    cheapest_prompt: Decimal
+    completion: Decimal
+    request: Decimal = _NOTHING
+    image: Decimal = _NOTHING
+    search: Decimal | None = None
+    window: int | None = None
+    most: int | None = None
+    is_limited: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Everyone who may serve a request.
+
+    Attributes:
+        terms: theirs.
+        unpriced: the models among them whose price nobody knows.
+    """
+
+    terms: tuple[Terms, ...]
+    unpriced: tuple[str, ...] = ()
+
+
+def offer_of(body: Body, facts: Facts, size: PromptSize) -> Offer:
+    """Return who may serve a request, and at what price."""
+    names = models_of(body)
+    if has_preset(body) or not names:
+        # Other models than those of the request, or none that is known.
+        return Offer(
+            (), (f"@preset/{body['preset']}",) if body.get("preset") else names or ("the default model",)
+        )
+    terms: list[Terms] = []
+    unpriced: list[str] = []
+    for name in names:
+        found = _terms_of(name, body, facts(name), size)
+        terms += found
+        if not found:
+            unpriced.append(name)
+    return Offer(tuple(terms), tuple(unpriced))
+
+
+def _terms_of(name: str, body: Body, model: Model | None, size: PromptSize) -> list[Terms]:
+    if FREE in Slug.parse(name).variants:
+        model = model or Model(name, name)
+        free = {"prompt": _NOTHING, "completion": _NOTHING}
+        whole = Endpoint("", "", None, model.context_length, model.max_completion_tokens, pricing=free)
+        return [_terms(whole, model, size, free, "free")]
+    bounds = _bounds(body)
+    if model is None or not model.endpoints:
+        # Any endpoint that the bounds leave, so they are its price; the model's own is that of one among others.
+        prices = {**(model.highest_pricing(size.high) or {} if model else {}), **bounds}
+        if not {"prompt", "completion"} <= prices.keys():
+            return []
+        model = model or Model(name, name)
+        whole = Endpoint("", "", None, model.context_length, model.max_completion_tokens, _supported(model))
+        is_bound = {"prompt", "completion"} <= bounds.keys()
+        return [_terms(whole, model, size, prices, "max_price" if is_bound else "model")]
+    left = judged(body, name, model)
+    # Where nothing is left OpenRouter refuses for free, unless what is known of the endpoints is out of date.
+    endpoints = model.endpoints if isinstance(left, Excluded) else left.endpoints
+    priced = [(each, each.highest_pricing(size.high)) for each in endpoints]
+    if any(prices is None or not {"prompt", "completion"} <= prices.keys() for _, prices in priced):
+        return []
+    return [_terms(each, model, size, prices or {}, "endpoint") for each, prices in priced]
+
+
+def _supported(model: Model) -> frozenset[str]:
+    """What all endpoints can be taken to support; nothing is known where these parameters aren't recorded."""
+    recorded = model.recorded_parameters is None or bool(_LIMITS & model.recorded_parameters)
+    return model.supported_parameters if recorded else frozenset()
+
+
+def _terms(
+    endpoint: Endpoint, model: Model, size: PromptSize, prices: Mapping[str, Decimal], source: Source
+) -> Terms:
+    author = Slug.parse(model.id).author
+    base = endpoint.pricing or prices
+    search = prices.get("web_search", NATIVE_SEARCH) if author in _SEARCHES_ITSELF else None
+    always = prices.get("web_search", _NOTHING) if author == "perplexity" else _NOTHING
+    supported = endpoint.supported_parameters
+    return Terms(
+        model=model.id,
+        tag=endpoint.tag,
+        source=source,
+        base={name: base[name] for name in BOUNDED if name in base},
+        prompt=_prompt_price(prices, size),
+        cheapest_prompt=min(prices["prompt"], prices.get("input_cache_read", prices["prompt"])),
+        completion=max(
+            prices[name]
+            for name in ("completion", "internal_reasoning", "image_output", "audio_output")
+            if name in prices
+        ),
+        request=prices.get("request", _NOTHING) + always,
+        image=prices.get("image", _NOTHING),
+        search=search,
+        window=endpoint.context_length or model.context_length,
+        most=most_tokens(endpoint, 0) or None,
+        is_limited=not supported or not supported.isdisjoint(_LIMITS),
+    )
+
+
+def _prompt_price(prices: Mapping[str, Decimal], size: PromptSize) -> Decimal:
+    names = ["prompt", "input_cache_write"]
+    names += ["image_token"] if size.images else []
+    names += ["audio"] if size.has_audio else []
+    price = max(prices[name] for name in names if name in prices)
+    if "input_cache_write" in prices and size.caches_for_an_hour:
+        # An hour costs twice the price of the prompt: https://openrouter.ai/docs/guides/best-practices/prompt-caching
+        price = max(price, prices.get("input_cache_write_1h", prices["prompt"] * 2))
+    return price
+
+
+def _bounds(body: Body) -> dict[str, Decimal]:
+    """`provider.max_price`, in USD per token."""
+    given = object_in(provider_of(body), "max_price")
+    return {
+        name: bound / scale
+        for name, scale in BOUNDED.items()
+        if (bound := number_in(given.get(name))) is not None
+    }

@@ -1,0 +1,492 @@
+"""What a call may cost, before it is made: never less than it does cost, and never a zero for what nobody knows."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openrouter_opts import Catalog, Endpoint, Estimate, Model, OpenRouterClient, track_costs
+from openrouter_opts.catalog.rows import Override
+from openrouter_opts.money.estimate import estimate
+from openrouter_opts.money.prompt import prompt_size
+from openrouter_opts.protocol.request import encode
+from openrouter_opts.sandbox import Sandbox
+from openrouter_opts.sandbox.money.prompt import blocks_of
+
+HI = [{"role": "user", "content": "hi"}]
+SEARCH = {"type": "openrouter:web_search", "parameters": {"engine": "exa"}}
+D = Decimal
+
+
+def priced(tag: str, prompt: str, completion: str, **facts: Any) -> Endpoint:
+    """Return an endpoint with prices in USD per million tokens."""
+    more = {name: D(price) / 10**6 for name, price in facts.pop("more", {}).items()}
+    pricing = {"prompt": D(prompt) / 10**6, "completion": D(completion) / 10**6, **more}
+    return Endpoint(
+        tag, tag, pricing=pricing, **{"max_completion_tokens": 1000, "context_length": 10_000} | facts
+    )
+
+
+CHEAP, DEAR = priced("cheap", "1", "4"), priced("dear", "2", "10")
+MODELS = {
+    "a/two": Model("a/two", "Two", endpoints=(CHEAP, DEAR)),
+    "a/alone": Model(
+        "a/alone",
+        "Alone",
+        context_length=10_000,
+        max_completion_tokens=1000,
+        pricing={"prompt": D("1e-6"), "completion": D("4e-6")},
+    ),
+    "a/endless": Model("a/endless", "Endless", pricing={"prompt": D("1e-6"), "completion": D("4e-6")}),
+    "a/unpriced": Model("a/unpriced", "Unpriced", context_length=10_000),
+}
+
+
+def estimated(model: str | None = "a/two", messages: Any = HI, **options: Any) -> Estimate:
+    body = {"model": model, "messages": messages, **options}
+    return estimate(body, encode(body), MODELS.get)
+
+
+def high(prompt_tokens: int, completion_tokens: int, prompt: str = "2", completion: str = "10") -> Decimal:
+    return (prompt_tokens * D(prompt) + completion_tokens * D(completion)) / 10**6
+
+
+def high_of(found: Estimate) -> Decimal:
+    assert found.high is not None
+    return found.high
+
+
+def most_tokens(found: Estimate) -> int:
+    most = found.prompt_tokens[1]
+    assert most is not None
+    return most
+
+
+# --- which endpoints ---
+
+
+def test_the_dearest_endpoint_that_is_left_writes_as_much_as_it_can():
+    found = estimated()
+    assert found.completion_tokens == 1000
+    assert found.high == high(most_tokens(found), 1000)
+    assert "a/two is served by cheap, dear" in found.assumptions
+
+
+@pytest.mark.parametrize(
+    ("preferences", "prompt", "completion"),
+    [
+        ({"only": ["cheap"]}, "1", "4"),
+        ({"ignore": ["dear"]}, "1", "4"),
+        ({"order": ["cheap"]}, "2", "10"),
+        ({"order": ["cheap"], "allow_fallbacks": False}, "1", "4"),
+        ({"max_price": {"completion": 5}}, "1", "4"),
+        ({"max_price": {"prompt": "1.5"}}, "1", "4"),
+        ({"only": ["nobody"]}, "2", "10"),
+    ],
+)
+def test_routing_preferences_leave_out_endpoints(preferences: Any, prompt: str, completion: str):
+    found = estimated(provider=preferences)
+    assert found.high == high(most_tokens(found), 1000, prompt, completion)
+
+
+def test_the_dearest_of_the_fallback_models_counts_and_not_their_sum():
+    found = estimated("a/alone", models=["a/two"], max_tokens=100)
+    assert found.high == high(most_tokens(found), 100)
+
+
+def test_a_model_without_known_endpoints_has_the_price_of_the_catalogue_and_says_so():
+    found = estimated("a/alone")
+    assert found.high == high(most_tokens(found), 1000, "1", "4")
+    assert any("price of the catalogue" in each for each in found.assumptions)
+
+
+def test_a_bound_on_prices_is_the_price_where_the_endpoints_are_not_known():
+    bounds = {"max_price": {"prompt": 3, "completion": "12"}}
+    for model in ("a/alone", "b/new", "openrouter/auto", "~a/two-latest"):
+        found = estimated(model, provider=bounds, max_tokens=50)
+        assert found.high == high(most_tokens(found), 50, "3", "12")
+
+
+# --- how many tokens ---
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_a_limit_of_the_answer_counts(name: str):
+    found = estimated(**{name: 7})
+    assert (found.completion_tokens, found.high) == (7, high(most_tokens(found), 7))
+
+
+def test_a_limit_that_the_endpoint_does_not_keep_to_is_none():
+    deaf = Model(
+        "a/deaf", "Deaf", endpoints=(priced("x", "2", "10", supported_parameters=frozenset({"seed"})),)
+    )
+    body = {"model": "a/deaf", "messages": HI, "max_tokens": 7}
+    found = estimate(body, encode(body), lambda _: deaf)
+    assert found.completion_tokens == 1000
+
+
+def test_several_answers_are_all_paid():
+    found = estimated(n=3, max_tokens=10)
+    assert found.high == high(most_tokens(found), 30)
+
+
+def test_a_prediction_may_be_rejected_and_is_paid_then():
+    found = estimated(max_tokens=10, prediction={"type": "content", "content": "abc"})
+    assert found.high == high(most_tokens(found), 13)
+
+
+def test_no_prompt_is_longer_than_the_window():
+    found = estimated(messages=[{"role": "user", "content": "x" * 50_000}], max_tokens=10)
+    assert found.high == high(10_000, 10)
+
+
+def test_thinking_counts_at_its_own_price():
+    thinker = Model("a/t", "T", endpoints=(priced("x", "1", "4", more={"internal_reasoning": "6"}),))
+    body = {"model": "a/t", "messages": HI, "max_tokens": 10}
+    found = estimate(body, encode(body), lambda _: thinker)
+    assert found.high == high(most_tokens(found), 10, "1", "6")
+
+
+@pytest.mark.parametrize(
+    ("content", "prompt"),
+    [
+        ("hi", "1.25"),
+        ([{"type": "text", "text": "hi", "cache_control": {"type": "ephemeral", "ttl": "5m"}}], "1.25"),
+        ([{"type": "text", "text": "hi", "cache_control": {"type": "ephemeral", "ttl": "1h"}}], "2"),
+    ],
+)
+def test_what_is_written_to_the_cache_counts_at_its_own_price(content: Any, prompt: str):
+    claude = Model("a/c", "C", endpoints=(priced("x", "1", "4", more={"input_cache_write": "1.25"}),))
+    body = {"model": "a/c", "messages": [{"role": "user", "content": content}], "max_tokens": 10}
+    found = estimate(body, encode(body), lambda _: claude)
+    assert found.high == high(most_tokens(found), 10, prompt, "4")
+
+
+def test_a_long_prompt_counts_at_the_price_of_long_prompts():
+    endpoint = priced("x", "1", "4", context_length=10**6, overrides=(Override(5000, {"prompt": D("3e-6")}),))
+    for length, prompt in ((100, "1"), (9000, "3")):
+        body = {"model": "a/l", "messages": [{"role": "user", "content": "x" * length}], "max_tokens": 10}
+        found = estimate(body, encode(body), lambda _: Model("a/l", "L", endpoints=(endpoint,)))
+        assert found.high == high(most_tokens(found), 10, prompt, "4")
+
+
+def test_images_and_requests_have_prices_of_their_own():
+    endpoint = priced("x", "1", "4", context_length=10**6, more={"image": "5000", "request": "100"})
+    part = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    body = {"model": "a/i", "messages": [{"role": "user", "content": [part, part]}], "max_tokens": 10}
+    found = estimate(body, encode(body), lambda _: Model("a/i", "I", endpoints=(endpoint,)))
+    assert found.high == high(most_tokens(found), 10, "1", "4") + D("0.0101")
+    assert most_tokens(found) > 10_000
+
+
+def test_figures_are_rounded_away_from_each_other():
+    tiny = Model("a/t", "T", endpoints=(priced("x", "0.0000001", "0.0000003"),))
+    body = {"model": "a/t", "messages": HI, "max_tokens": 1}
+    found = estimate(body, encode(body), lambda _: tiny)
+    exact = high(most_tokens(found), 1, "0.0000001", "0.0000003")
+    assert 0 < high_of(found) - exact < D("1e-12")
+    assert found.low == D("1e-12") < D("0.0000001") * found.prompt_tokens[0] + D("0.0000003")
+
+
+# --- unknown is not zero ---
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "why"),
+    [
+        (None, {}, "the price of the default model isn't known"),
+        ("b/new", {}, "the price of b/new isn't known"),
+        ("a/unpriced", {}, "the price of a/unpriced isn't known"),
+        ("openrouter/auto", {}, "the price of openrouter/auto isn't known"),
+        ("a/two", {"models": ["b/new"]}, "the price of b/new isn't known"),
+        ("a/two", {"preset": "mine"}, "the price of @preset/mine isn't known"),
+        ("a/two@preset/mine", {}, "the price of a/two@preset/mine isn't known"),
+        (
+            "a/two",
+            {"provider": {"max_price": {"prompt": 1}}, "models": ["b/new"]},
+            "the price of b/new isn't known",
+        ),
+        ("a/endless", {}, "how much a/endless writes at most isn't known; set max_tokens"),
+        ("a/two", {"plugins": [{"id": "fusion"}]}, "what fusion costs isn't published"),
+        (
+            "a/two",
+            {"tools": [{"type": "openrouter:advisor"}]},
+            "what openrouter:advisor costs isn't published",
+        ),
+        (
+            "a/two",
+            {"tools": [{"type": "web_search", "x_search": {}}]},
+            "what web_search costs isn't published",
+        ),
+        (
+            "a/two",
+            {"tools": [SEARCH], "stop_server_tools_when": [{"type": "has_tool_call", "tool_name": "x"}]},
+            "nothing ends the server tools: stop_server_tools_when has neither step_count_is nor max_cost",
+        ),
+    ],
+)
+def test_what_cannot_be_known_is_unknown_and_says_why(model: str | None, options: Any, why: str):
+    found = estimated(model, **options)
+    assert found.high is None
+    assert why in found.assumptions
+    assert str(found).startswith("unknown; ")
+
+
+def test_the_window_bounds_what_has_no_length():
+    video = [
+        {"role": "user", "content": [{"type": "video_url", "video_url": {"url": "https://x.com/a.mp4"}}]}
+    ]
+    assert estimated(messages=video, max_tokens=10).high == high(10_000, 10)
+    lost = estimated("a/endless", messages=video, max_tokens=10)
+    assert lost.high is None
+    assert "how long a prompt a/endless takes isn't known" in lost.assumptions
+
+
+def test_what_is_free_costs_nothing_and_what_is_paid_beside_it_does():
+    assert (estimated("a/two:free").low, estimated("a/two:free", max_tokens=10).high) == (0, 0)
+    assert estimated("new/one:free", max_tokens=10).high == 0
+    searched = estimated("a/two:free", max_tokens=10, plugins=[{"id": "web", "engine": "exa"}])
+    assert (searched.low, searched.high) == (D("0.007"), D("0.007"))
+
+
+# --- beside the tokens ---
+
+
+@pytest.mark.parametrize(
+    ("plugin", "low", "fee"),
+    [
+        ({"id": "web", "engine": "exa"}, "0.007", "0.007"),
+        ({"id": "web"}, "0", "0.007"),
+        ({"id": "web", "engine": "exa", "mode": "deep", "max_results": 13}, "0.015", "0.015"),
+        ({"id": "web", "engine": "parallel", "mode": "turbo"}, "0.001", "0.001"),
+        ({"id": "web", "engine": "firecrawl", "max_results": 25}, "0", "0"),
+        ({"id": "web", "enabled": False}, "0", "0"),
+        ({"id": "response-healing"}, "0", "0"),
+        ({"id": "web-fetch"}, "0", "0.002"),
+        ({"id": "web-fetch", "max_uses": 1}, "0", "0.001"),
+        ({"id": "web-fetch", "engine": "openrouter"}, "0", "0"),
+        ({"id": "file-parser"}, "0", "0"),
+    ],
+)
+def test_plugins_are_paid_with_each_request(plugin: Any, low: str, fee: str):
+    asked = [{"role": "user", "content": "http://a.com and https://b.com"}]
+    plain = estimated("a/two:free", messages=asked, max_tokens=10)
+    found = estimated("a/two:free", messages=asked, max_tokens=10, plugins=[plugin])
+    assert plain.low == plain.high == 0
+    assert (found.low, found.high) == (D(low), D(fee))
+    said = [each for each in found.assumptions if each.startswith("plugins cost ")]
+    assert said == ([f"plugins cost ${D(fee).normalize():f} at most"] if D(fee) else [])
+
+
+@pytest.mark.parametrize(
+    ("model", "endpoint_price", "fee"),
+    [("openai/m", None, "0.175"), ("openai/m", "10000", "0.05"), ("mistralai/m", None, "0.007")],
+)
+def test_a_search_of_the_provider_has_its_own_price(model: str, endpoint_price: str | None, fee: str):
+    more = {"web_search": endpoint_price} if endpoint_price else {}
+    free = Model(model, "M", endpoints=(priced("x", "0", "0", more=more),))
+    body = {"model": model, "messages": HI, "plugins": [{"id": "web"}]}
+    assert estimate(body, encode(body), lambda _: free).high == D(fee)
+
+
+def test_perplexity_searches_with_every_request():
+    sonar = Model("perplexity/sonar", "S", endpoints=(priced("x", "0", "0", more={"web_search": "5000"}),))
+    body = {"model": "perplexity/sonar", "messages": HI}
+    assert estimate(body, encode(body), lambda _: sonar).high == D("0.005")
+
+
+@pytest.mark.parametrize(
+    ("options", "calls"),
+    [
+        ({}, 30),
+        ({"max_tool_calls": 2}, 2),
+        ({"stop_server_tools_when": [{"type": "step_count_is", "step_count": 3}], "max_tool_calls": 1}, 3),
+    ],
+)
+def test_every_call_of_a_tool_is_paid_and_has_the_prompt_read_again(options: Any, calls: int):
+    found = estimated(tools=[SEARCH], max_tokens=10, **options)
+    assert found.high == (calls + 1) * high(10_000, 10) + calls * D("0.007")
+
+
+def test_a_tool_is_used_as_often_as_it_may_be():
+    free = {"model": "a/two:free", "messages": HI, "max_tokens": 10, "max_tool_calls": 5}
+    cheap = {"type": "openrouter:web_fetch"}
+    limited = {"type": "openrouter:web_search", "parameters": {"engine": "exa", "max_uses": 2}}
+    body = {**free, "tools": [cheap, limited, {"type": "openrouter:datetime"}, {"type": "function"}]}
+    assert estimate(body, encode(body), MODELS.get).high == 2 * D("0.007") + 3 * D("0.001")
+
+
+def test_a_bound_on_what_tools_cost_is_a_bound_on_all():
+    stop = [{"type": "max_cost", "max_cost_in_dollars": 0.5}, {"type": "max_cost", "max_cost_in_dollars": 2}]
+    found = estimated(tools=[SEARCH], max_tokens=10, stop_server_tools_when=stop)
+    assert found.high is not None
+    assert D("0.5") < found.high <= D("0.5") + 2 * high(10_000, 10) + 4 * D("0.007")
+
+
+def pdf(pages: int = 3) -> str:
+    return (
+        "data:application/pdf;base64," + base64.b64encode(b"/Type /Pages " + b"/Type/Page " * pages).decode()
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "pages"),
+    [
+        (pdf(3), 3),
+        ("data:application/pdf;base64," + base64.b64encode(b"x" * 4500).decode(), 5),
+        ("https://example.com/a.pdf", 1000),
+        ("data:application/pdf;base64,é", 1000),
+    ],
+)
+def test_parsed_pages_are_paid(data: str, pages: int):
+    part = {"type": "file", "file": {"filename": "a.pdf", "file_data": data}}
+    ocr = {"id": "file-parser", "pdf": {"engine": "mistral-ocr"}}
+    body = {"model": "a/two:free", "messages": [{"role": "user", "content": [part]}], "plugins": [ocr]}
+    model = Model("a/two:free", "F", context_length=10_000)
+    assert estimate(body, encode(body), lambda _: model).high == pages * D("0.002")
+
+
+# --- the prompt ---
+
+TEXT = (
+    st.text() | st.text(alphabet='!,. \n"\\é日😀\u200d', min_size=20) | st.text(alphabet="ab ", min_size=50)
+)
+MESSAGES = st.lists(
+    st.fixed_dictionaries({"role": st.sampled_from(["user", "system", "assistant"]), "content": TEXT}),
+    min_size=1,
+    max_size=5,
+)
+
+
+@given(messages=MESSAGES)
+def test_a_prompt_never_has_more_tokens_than_its_bound(messages: list[Mapping[str, Any]]):
+    body = {
+        "model": "m/x",
+        "messages": messages,
+        "tools": [{"type": "function", "function": {"name": "f\n"}}],
+    }
+    size = prompt_size(body, encode(body))
+    assert size.high is not None
+    assert size.low <= size.high
+    assert sum(block.tokens for block in blocks_of(body)) <= size.high
+
+
+@pytest.mark.parametrize(
+    ("part", "least", "most"),
+    [
+        ({"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 10**6}}, 258, 6_000),
+        ({"type": "input_audio", "input_audio": {"data": "A" * 400_000, "format": "mp3"}}, 10_000, 11_000),
+        ({"type": "input_audio", "input_audio": {"data": "A" * 300_000, "format": "wav"}}, 1_000, 2_000),
+        ({"type": "file", "file": {"file_data": pdf()}}, 100, 6_000),
+        ({"type": "text", "text": "A" * 1000}, 1000, 1_200),
+        ({"type": "new", "thing": "A" * 1000}, 1000, 1_200),
+    ],
+)
+def test_media_are_counted_as_what_they_are(part: Any, least: int, most: int):
+    body = {"model": "m/x", "messages": [{"role": "user", "content": [part]}]}
+    size = prompt_size(body, encode(body))
+    assert size.high is not None
+    assert least <= size.high <= most
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "video_url", "video_url": {"url": "data:video/mp4;base64," + "A" * 10_000}},
+        {"type": "file", "file": {"file_data": "https://example.com/a.pdf"}},
+        {"type": "file", "file": {"file_id": "file-1"}},
+    ],
+)
+def test_what_is_not_in_the_request_has_no_bound_of_its_own(part: Any):
+    body = {"model": "m/x", "messages": [{"role": "user", "content": [part]}]}
+    size = prompt_size(body, encode(body))
+    assert (size.high, size.low < 100) == (None, True)
+
+
+def test_an_image_may_count_for_much_more_at_some_models():
+    part = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    body = {"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": [part]}]}
+    assert (prompt_size(body, encode(body)).high or 0) > 50_000
+
+
+# --- against an account ---
+
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+AUDIO = {"type": "input_audio", "input_audio": {"data": "AAAA" * 5_000, "format": "wav"}}
+FILE = {"type": "file", "file": {"filename": "a.pdf", "file_data": pdf(1)}}
+LONG = "The quick brown fox jumps over the lazy dog. " * 20
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "multiply",
+        "parameters": {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}},
+    },
+}
+
+
+def user(*parts: Any) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": [*parts, {"type": "text", "text": "What is this?"}]}]
+
+
+def marked(ttl: str) -> Any:
+    return {"type": "text", "text": LONG, "cache_control": {"type": "ephemeral", "ttl": ttl}}
+
+
+@pytest.mark.filterwarnings("ignore:the plugin web is deprecated")
+@pytest.mark.parametrize(
+    ("model", "messages", "options"),
+    [
+        ("openai/gpt-5-mini", HI, {}),
+        ("openai/gpt-5-mini", HI, {"service_tier": "priority"}),
+        ("openai/gpt-5-mini", HI, {"reasoning": {"effort": "high"}, "max_tokens": 500}),
+        ("openai/gpt-5-mini", HI, {"plugins": [{"id": "web", "engine": "exa", "max_results": 12}]}),
+        ("openai/gpt-5-mini", HI, {"plugins": [{"id": "web"}]}),
+        ("openai/gpt-5-mini", HI, {"tools": [{"type": "openrouter:web_search"}], "max_tokens": 100}),
+        ("openai/gpt-5-mini", [{"role": "user", "content": "What is 3 times 4?"}], {"tools": [TOOL]}),
+        ("meta-llama/llama-3.3-70b-instruct", HI, {"provider": {"sort": "throughput"}}),
+        ("meta-llama/llama-3.3-70b-instruct", HI, {"provider": {"order": ["fireworks"]}}),
+        ("meta-llama/llama-3.3-70b-instruct:free", HI, {}),
+        ("meta-llama/llama-3.3-70b-instruct", HI, {"models": ["anthropic/claude-sonnet-4.6"]}),
+        ("anthropic/claude-sonnet-4.6", user(marked("5m")), {"max_tokens": 50}),
+        ("anthropic/claude-sonnet-4.6", user(marked("1h")), {"max_tokens": 50}),
+        ("anthropic/claude-sonnet-4.6", user(IMAGE, IMAGE), {"max_tokens": 50}),
+        ("google/gemini-2.5-flash", user(AUDIO), {"max_tokens": 50}),
+        (
+            "google/gemini-2.5-flash",
+            user(FILE),
+            {"plugins": [{"id": "file-parser", "pdf": {"engine": "mistral-ocr"}}]},
+        ),
+        ("google/gemini-2.5-flash-image", HI, {"modalities": ["image", "text"]}),
+    ],
+)
+def test_what_is_billed_is_within_the_estimate(
+    model: str, messages: Any, options: Any, openrouter_sandbox: Sandbox
+):
+    client = OpenRouterClient(check="off")
+    catalog = Catalog.bundled()
+    for name in (model, *options.get("models", ())):
+        catalog = catalog.with_endpoints(client.endpoints(name))
+    client = OpenRouterClient(check="off", catalog=catalog)
+    found = client.estimate_cost(messages, model=model, **options)
+    with track_costs() as spend:
+        client.complete(messages, model=model, **options)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low <= spend.total <= found.high, (str(found), spend.total)
+    assert spend.total == openrouter_sandbox.credits_used
+    assert spend.prompt_tokens <= (found.prompt_tokens[1] or 10**7)
+    assert spend.completion_tokens <= (found.completion_tokens or 10**7)
+
+
+def test_an_estimate_sends_nothing_and_reads_well(openrouter_sandbox: Sandbox):
+    found = OpenRouterClient(model="openai/gpt-5-mini").estimate_cost(HI, max_tokens=100, timeout=3)
+    assert openrouter_sandbox.requests == []
+    assert str(found).startswith("$0.00000")
+    assert json.loads(json.dumps(found.assumptions)) == list(found.assumptions)

@@ -1,0 +1,261 @@
+"""A request made to cost no more than there is: by as little as possible, never looser than the user's own, and never of no use."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openrouter_opts import Endpoint, Model
+from openrouter_opts.money.estimate import Priced
+from openrouter_opts.money.fit import PLENTY_OF_TOKENS, USEFUL_TOKENS, fit
+from openrouter_opts.protocol.request import encode
+
+D = Decimal
+HI = [{"role": "user", "content": "hi"}]
+SEARCH = {"type": "openrouter:web_search", "parameters": {"engine": "exa"}}
+
+
+def endpoint(tag: str, completion: str, most: int = 100_000, prompt: str = "1", **facts: Any) -> Endpoint:
+    """Return an endpoint with prices in USD per million tokens."""
+    pricing = {"prompt": D(prompt) / 10**6, "completion": D(completion) / 10**6}
+    return Endpoint(tag, tag, None, 200_000, most, pricing=pricing, **facts)
+
+
+CHEAP, MIDDLE, DEAR = endpoint("cheap", "1"), endpoint("middle", "4"), endpoint("dear", "100")
+MODELS = {
+    "a/one": Model("a/one", "One", endpoints=(MIDDLE,)),
+    "a/three": Model("a/three", "Three", endpoints=(DEAR, MIDDLE, CHEAP)),
+    "a/uneven": Model("a/uneven", "Uneven", endpoints=(MIDDLE, endpoint("small", "4", most=5_000))),
+    "a/deaf": Model(
+        "a/deaf", "Deaf", endpoints=(endpoint("deaf", "1", supported_parameters=frozenset({"seed"})),)
+    ),
+    "a/bare": Model(
+        "a/bare",
+        "Bare",
+        context_length=200_000,
+        max_completion_tokens=100_000,
+        pricing={"prompt": D("1e-6"), "completion": D("4e-6")},
+    ),
+    "a/endless": Model("a/endless", "Endless", pricing={"prompt": D("1e-6"), "completion": D("4e-6")}),
+}
+
+
+def asked(model: str = "a/one", **options: Any) -> Priced:
+    body = {"model": model, "messages": HI, **options}
+    return Priced.of(body, encode(body), MODELS.get)
+
+
+def fitted(money: str, model: str = "a/one", **options: Any) -> dict[str, Any] | None:
+    """Return what the request has beside its model and messages, once it is fitted."""
+    request = asked(model, **options)
+    found = fit(request, D(money))
+    if found is None:
+        return None
+    high = found.high()
+    assert high is not None
+    assert high <= D(money)
+    assert Priced.of(found.body, encode(found.body), MODELS.get).high() is not None
+    return {name: value for name, value in found.body.items() if name not in ("model", "messages")}
+
+
+def test_what_fits_is_left_as_it_is():
+    request = asked(temperature=1)
+    assert fit(request, D("0.5")) is request
+
+
+# --- the limit of the answer ---
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_a_limit_of_the_answer_gets_lower_under_its_own_name(name: str):
+    found = fitted("0.2", **{name: 90_000})
+    assert found is not None
+    assert list(found) == [name]
+    assert 49_000 < found[name] < 50_000
+
+
+def test_both_names_get_lower_where_both_are_given():
+    found = fitted("0.2", max_tokens=90_000, max_completion_tokens=80_000)
+    assert found is not None
+    assert found["max_tokens"] == found["max_completion_tokens"] < 50_000
+
+
+def test_a_limit_that_is_low_enough_is_not_raised():
+    assert fitted("0.2", max_tokens=40_000) == {"max_tokens": 40_000}
+
+
+def test_an_answer_without_a_limit_gets_one_and_leaves_half_to_others():
+    found = fitted("0.2")
+    assert found is not None
+    assert 24_000 < found["max_tokens"] < 25_000
+    little = fitted("0.02")
+    assert little is not None
+    assert PLENTY_OF_TOKENS < little["max_tokens"] < 5_000
+
+
+def test_no_endpoint_is_asked_for_more_than_it_can_write():
+    assert fitted("0.2", "a/uneven") == {"max_tokens": 5_000}
+
+
+def test_an_endpoint_that_may_write_without_end_is_given_one():
+    found = fitted("0.2", "a/endless")
+    assert found is not None
+    assert 24_000 < found["max_tokens"] < 25_000
+    assert found["provider"] == {"max_price": {"prompt": "1.000001", "completion": "4.000004"}}
+
+
+def test_a_limit_is_no_use_where_nobody_keeps_to_it():
+    assert fitted("0.05", "a/deaf") is None
+    assert fitted("0.05", "a/deaf", max_tokens=1000) is None
+
+
+def test_an_answer_that_would_be_of_no_use_is_none():
+    assert fitted("0.0008") is None
+    found = fitted("0.0013")
+    assert found is not None
+    assert USEFUL_TOKENS <= found["max_tokens"] < 320
+    assert fitted("0.0008", max_tokens=100) == {"max_tokens": 100}
+    assert fitted("0.0004", max_tokens=100) is None
+
+
+def test_thinking_has_room_for_its_budget():
+    thinking = {"reasoning": {"max_tokens": 2_000}}
+    assert fitted("0.008", **thinking) is None
+    found = fitted("0.0095", **thinking)
+    assert found is not None
+    assert found["max_tokens"] >= 2_000 + USEFUL_TOKENS
+
+
+# --- prices ---
+
+
+def test_dear_endpoints_are_left_out_rather_than_the_answer_that_was_asked_for_shortened():
+    assert fitted("0.5", "a/three", max_tokens=50_000) == {
+        "max_tokens": 50_000,
+        "provider": {"max_price": {"prompt": "1.000001", "completion": "4.000004"}},
+    }
+
+
+def test_an_answer_that_nobody_limited_is_shortened_first():
+    found = fitted("0.9", "a/three")
+    assert found is not None
+    assert list(found) == ["max_tokens"]
+    assert PLENTY_OF_TOKENS <= found["max_tokens"] < 5_000
+
+
+def test_then_dear_endpoints_are_left_out():
+    found = fitted("0.1", "a/three")
+    assert found is not None
+    assert found["provider"] == {"max_price": {"prompt": "1.000001", "completion": "4.000004"}}
+    assert 12_000 < found["max_tokens"] < 12_500
+
+
+def test_then_the_cheapest_has_to_do_with_as_much_as_there_is():
+    found = fitted("0.001", "a/three")
+    assert found is not None
+    assert found["provider"] == {"max_price": {"prompt": "1.000001", "completion": "1.000001"}}
+    assert USEFUL_TOKENS <= found["max_tokens"] < 1_000
+
+
+def test_the_users_own_preferences_stay_and_their_bounds_are_never_raised():
+    own = {"sort": "price", "max_price": {"completion": 5, "prompt": "1.0", "image": 3}}
+    assert fitted("0.1", "a/three", max_tokens=50_000, provider=own) == {
+        "max_tokens": 50_000,
+        "provider": {
+            "sort": "price",
+            "max_price": {"completion": "1.000001", "prompt": "1.0", "image": 3},
+        },
+    }
+
+
+def test_where_nobody_knows_the_endpoints_the_price_is_kept_to():
+    pin = {"max_price": {"prompt": "1.000001", "completion": "4.000004"}}
+    assert fitted("9", "a/bare") == {"provider": pin}
+    assert fitted("9", "a/bare", provider={"max_price": {"prompt": 9, "completion": 9}}) == {
+        "provider": {"max_price": {"prompt": 9, "completion": 9}}
+    }
+    assert fitted("9", "a/one", models=["a/bare"]) == {"models": ["a/bare"], "provider": pin}
+
+
+def test_a_price_that_nobody_knows_fits_nothing():
+    assert fitted("9", "b/new") is None
+    assert fitted("9", "a/one", models=["b/new"]) is None
+    assert fitted("9", tools=[{"type": "openrouter:advisor"}]) is None
+
+
+# --- server tools ---
+
+
+def test_server_tools_get_what_the_answers_leave():
+    found = fitted("1", tools=[SEARCH], max_tokens=1_000)
+    assert found is not None
+    steps, cost = found["stop_server_tools_when"]
+    assert steps == {"type": "step_count_is", "step_count": 30}
+    assert cost["type"] == "max_cost"
+    assert 0.2 <= cost["max_cost_in_dollars"] < 1
+    assert found["max_tokens"] == 1_000
+
+
+def test_the_users_own_conditions_stay():
+    own = [{"type": "has_tool_call", "tool_name": "x"}, {"type": "max_cost", "max_cost_in_dollars": 5}]
+    found = fitted("1", tools=[SEARCH], max_tokens=1_000, stop_server_tools_when=own)
+    assert found is not None
+    assert found["stop_server_tools_when"][:2] == own
+    assert found["stop_server_tools_when"][2]["max_cost_in_dollars"] < 1
+    low = [{"type": "max_cost", "max_cost_in_dollars": 0.01}]
+    assert fitted("1", tools=[SEARCH], max_tokens=1_000, stop_server_tools_when=low) == {
+        "tools": [SEARCH],
+        "max_tokens": 1_000,
+        "stop_server_tools_when": low,
+    }
+
+
+def test_the_number_of_calls_that_was_asked_for_holds_beside_the_bound():
+    found = fitted("0.4", tools=[SEARCH], max_tokens=1_000, max_tool_calls=7)
+    assert found is not None
+    assert found["stop_server_tools_when"][0] == {"type": "step_count_is", "step_count": 7}
+
+
+def test_tools_that_fit_as_they_are_are_left_alone():
+    options = {"tools": [SEARCH], "max_tokens": 100, "max_tool_calls": 1}
+    assert fitted("1", **options) == options
+
+
+# --- whatever is asked ---
+
+
+@given(
+    model=st.sampled_from(sorted(MODELS)),
+    fallback=st.sampled_from([*sorted(MODELS), None]),
+    money=st.decimals("0.0001", 2, places=4),
+    limit=st.none() | st.integers(1, 200_000),
+    bound=st.none() | st.integers(1, 200),
+    tools=st.booleans(),
+)
+def test_what_is_fitted_fits_and_nothing_got_looser(
+    model: str, fallback: str | None, money: Decimal, limit: int | None, bound: int | None, tools: bool
+):
+    options: dict[str, Any] = {} if fallback is None else {"models": [fallback]}
+    if limit is not None:
+        options["max_tokens"] = limit
+    if bound is not None:
+        options["provider"] = {"max_price": {"completion": bound}}
+    if tools:
+        options["tools"] = [SEARCH]
+    request = asked(model, **options)
+    found = fit(request, money)
+    if found is None:
+        return
+    again = Priced.of(found.body, encode(request.body), MODELS.get)
+    high = again.high()
+    assert high is not None
+    assert high <= money
+    assert again.offer.terms
+    if limit is not None:
+        assert found.body["max_tokens"] <= limit
+    if bound is not None:
+        assert D(str(found.body["provider"]["max_price"]["completion"])) <= bound
