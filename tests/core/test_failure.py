@@ -163,9 +163,9 @@ def test_openrouters_own_type_counts_more_than_a_providers_word():
 def test_a_status_counts_more_than_a_word_that_means_less():
     said = {"code": 413, "type": "invalid_request_error", "message": "no"}
     assert type(from_error(said)) is PayloadTooLarge
-    assert type(from_error({"code": "context_length_exceeded", "message": "no"}, status=400)) is (
-        ContextLengthExceeded
-    )
+    for status in (400, 413, 422):
+        overflow = from_error({"code": "context_length_exceeded", "message": "no"}, status=status)
+        assert type(overflow) is ContextLengthExceeded
 
 
 @pytest.mark.parametrize("code", [True, None, [], 42, "", "99999", 200])
