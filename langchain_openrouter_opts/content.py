@@ -63,8 +63,8 @@ def parts_of(block: str | Block, where: str) -> list[Part]:
 
 
 def is_known(block: Block) -> bool:
-    """Tell whether a block is of a type that is known here."""
-    return block.get("type") in {*_PARTS, "non_standard"}
+    """Tell whether a block is of a type that is known here, or a cache point."""
+    return block.get("type") in {*_PARTS, "non_standard"} or "cachePoint" in block
 
 
 def marked(before: list[Part], control: Any, where: str) -> list[Part]:

@@ -278,8 +278,10 @@ def test_a_document_of_blocks_is_what_it_holds() -> None:
 
 def test_a_cache_point_of_bedrock_is_a_mark_on_what_comes_before() -> None:
     point = {"cachePoint": {"type": "default", "ttl": "1h"}}
-    (message,) = wire_messages([HumanMessage([text("long"), point, text("short")])])
-    assert message["content"] == [text("long", cache_control=MARK), text("short")]
+    content = [text("long"), point, text("short")]
+    messages = (HumanMessage(content), AIMessage(content), ToolMessage(content, tool_call_id="c1"))
+    for message in wire_messages(messages):
+        assert message["content"] == [text("long", cache_control=MARK), text("short")]
 
 
 def test_what_is_not_known_here_is_for_openrouter_to_judge() -> None:
