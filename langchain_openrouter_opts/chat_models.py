@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
@@ -11,7 +10,6 @@ from langchain_core.language_models import LangSmithParams, LanguageModelInput, 
 from langchain_core.load import dumpd
 from langchain_core.load.serializable import SerializedConstructor, SerializedNotImplemented
 from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, Generation, LLMResult
 from langchain_core.runnables import Runnable
 from pydantic import ConfigDict, Field, PlainSerializer, PrivateAttr, SecretStr, SkipValidation
@@ -20,6 +18,7 @@ from typing_extensions import override
 from langchain_openrouter_opts import arguments, blocks, structured
 from langchain_openrouter_opts.binding import BindingModel
 from langchain_openrouter_opts.chunks import Chunks
+from langchain_openrouter_opts.counting import tokens_of_prompt, tokens_of_text
 from langchain_openrouter_opts.errors import ModelErrors
 from langchain_openrouter_opts.events import Events, Steps, message_id
 from langchain_openrouter_opts.messages import wire_messages
@@ -107,6 +106,13 @@ class ChatOpenRouter(ModelOptions, BindingModel):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with fields replaced, by any of their names; raises `ConfigurationError` for what is no field."""
         return super().model_copy(update=arguments.of_update(self, update) if update else None, deep=deep)
+
+    @override
+    def __setattr__(self, name: str, value: Any) -> None:
+        # The profile is that of the model, unless another was given.
+        follows = name in {"model_name", "catalog"}
+        for field, new in (arguments.of_update(self, {name: value}) if follows else {name: value}).items():
+            super().__setattr__(field, new)
 
     @property
     def client(self) -> OpenRouterClient:
@@ -279,7 +285,7 @@ class ChatOpenRouter(ModelOptions, BindingModel):
     @override
     def get_num_tokens(self, text: str) -> int:
         """Return about how many tokens a text has, if there is no `custom_get_token_ids`; exact counts come with each answer."""
-        return math.ceil(len(text) / 4) if self.custom_get_token_ids is None else super().get_num_tokens(text)
+        return tokens_of_text(text) if self.custom_get_token_ids is None else super().get_num_tokens(text)
 
     @override
     def get_num_tokens_from_messages(
@@ -288,7 +294,7 @@ class ChatOpenRouter(ModelOptions, BindingModel):
         """Return about how many tokens messages and tools have; nothing is downloaded for it."""
         if self.custom_get_token_ids is not None:
             return super().get_num_tokens_from_messages(messages, tools)
-        return count_tokens_approximately(messages, tools=list(tools) if tools else None)
+        return tokens_of_prompt(messages, tools)
 
     @property
     @override

@@ -113,9 +113,13 @@ def _function(message: FunctionMessage, place: Place) -> list[WireMessage]:
     return [{"role": "tool", "tool_call_id": message.name, "content": output}]
 
 
+# LangChain's names for them.
+_ROLES: Final = {"human": "user", "ai": "assistant"}
+
+
 def _chat(message: ChatMessage, place: Place) -> list[WireMessage]:
     """A message of any role is what that role's own class would be."""
-    role, extra = message.role, message.additional_kwargs
+    role, extra = _ROLES.get(message.role, message.role), message.additional_kwargs
     if role in {"system", "developer"}:
         return [_instructions(role, message, place)]
     if role == "assistant":

@@ -159,7 +159,7 @@ def _money(completion: Completion) -> dict[str, Any]:
 
 
 def _output(completion: Completion) -> dict[str, Any]:
-    output: dict[str, Any] = {"model_name": completion.model}
+    output: dict[str, Any] = {} if completion.model is None else {"model_name": completion.model}
     usage = completion.usage
     if usage is not None:
         output["token_usage"] = _token_usage(usage)

@@ -59,6 +59,8 @@ def sent(*messages: BaseMessage) -> list[dict[str, Any]]:
         (AIMessage("hello", name="amy"), {"role": "assistant", "content": "hello", "name": "amy"}),
         (AIMessage(["a", text("b")]), {"role": "assistant", "content": [text("a"), text("b")]}),
         (ChatMessage("hi", role="developer"), {"role": "developer", "content": "hi"}),
+        (ChatMessage("hi", role="human"), {"role": "user", "content": "hi"}),
+        (ChatMessage("hi", role="ai"), {"role": "assistant", "content": "hi"}),
         (
             ChatMessage("hi", role="assistant", additional_kwargs={"reasoning_details": []}),
             {"role": "assistant", "content": "hi", "reasoning_details": []},

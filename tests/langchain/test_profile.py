@@ -140,6 +140,18 @@ def test_the_profile_follows_the_model_of_a_copy(make_llm: Made) -> None:
     assert llm.model_copy(update={"model_name": GEMINI, "profile": given}).profile == given
 
 
+def test_the_profile_follows_the_model_that_is_assigned(make_llm: Made) -> None:
+    llm = make_llm("openai/gpt-4o-mini")
+    llm.model_name = GEMINI
+    assert llm.profile == make_llm(GEMINI).profile
+    llm.catalog = Catalog.from_wire([])
+    assert llm.profile is None
+    given = ModelProfile(max_input_tokens=7)
+    named = make_llm(profile=given)
+    named.model_name = GEMINI
+    assert named.profile == given
+
+
 def test_agents_read_the_profile_of_a_catalogue_of_ones_own(make_llm: Made, sandbox: Sandbox) -> None:
     structured = {**ROW, "id": GEMINI, "supported_parameters": ["tools", "structured_outputs"]}
     for row, native in ((structured, True), ({**ROW, "id": GEMINI}, False)):

@@ -243,6 +243,24 @@ def test_tokens_are_counted_without_a_tokenizer(llm: ChatOpenRouter) -> None:
     assert llm.get_num_tokens_from_messages([HumanMessage("hello there")], tools=[tool(look_up)]) > plain
 
 
+def test_letters_of_other_scripts_are_about_one_token_each(llm: ChatOpenRouter) -> None:
+    assert 6 <= llm.get_num_tokens("日本語のテキスト") <= 10
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "image", "base64": "A" * 100_000, "mime_type": "image/png"},
+        {"type": "audio", "base64": "A" * 100_000, "mime_type": "audio/wav"},
+        {"type": "file", "base64": "A" * 100_000, "mime_type": "application/pdf"},
+        {"type": "video", "base64": "A" * 100_000, "mime_type": "video/mp4"},
+    ],
+    ids=lambda block: block["type"],
+)
+def test_media_are_not_counted_as_text(llm: ChatOpenRouter, block: dict[str, Any]) -> None:
+    assert 100 < llm.get_num_tokens_from_messages([HumanMessage([block])]) < 4_000
+
+
 def test_the_client_underneath_is_at_hand(llm: ChatOpenRouter) -> None:
     message = llm.invoke("hi")
     assert isinstance(llm.client, OpenRouterClient)
