@@ -20,7 +20,8 @@ def profile(model: str, catalog: Catalog | None = None) -> ModelProfile | None:
         model: Its slug; a variant such as `:nitro` has the profile of its model.
         catalog: What is known of models; by default the facts that come with this package.
     """
-    facts = (catalog or Catalog.bundled()).get(model)
+    known = Catalog.bundled() if catalog is None else catalog
+    facts = known.get(model)
     if facts is None:
         return None
     found = {**_known_of_all(facts), **_known_of_some(facts)}
