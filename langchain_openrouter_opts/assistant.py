@@ -11,11 +11,12 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from langchain_core.messages import AIMessage
 
-from langchain_openrouter_opts.content import Part, add, parts_of
+from langchain_openrouter_opts.content import add, parts_of
 from langchain_openrouter_opts.media import Block
 from langchain_openrouter_opts.reasoning import own_details, replayed
 from langchain_openrouter_opts.results import MODEL_PROVIDER
 from langchain_openrouter_opts.server_tools import notes, of_openrouter
+from openrouter_opts.protocol.parts import Part
 from openrouter_opts.protocol.replay import other_output, tool_call
 
 WireMessage: TypeAlias = dict[str, Any]

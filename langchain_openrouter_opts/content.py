@@ -11,10 +11,9 @@ import mimetypes
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
-from langchain_openrouter_opts.media import Block, Source, Unsendable, fetchable, file_name, source_of
+from langchain_openrouter_opts.media import Block, Source, Unsendable, fetchable, source_of
 from openrouter_opts.errors import ConfigurationError
-
-Part: TypeAlias = dict[str, Any]
+from openrouter_opts.protocol.parts import Part, file_name, file_name_in, marked
 
 # LangChain's own notes on a block, and what other providers leave on a text: not for the wire.
 _NOTES: Final = frozenset({"annotations", "citations", "extras", "id", "index", "metadata", "phase"})
@@ -65,20 +64,6 @@ def parts_of(block: str | Block, where: str) -> list[Part]:
 def is_known(block: Block) -> bool:
     """Tell whether a block is of a type that is known here, or a cache point."""
     return block.get("type") in {*_PARTS, "non_standard"} or "cachePoint" in block
-
-
-def marked(before: list[Part], control: Any, where: str) -> list[Part]:
-    """Return parts with a cache breakpoint: on the last text, since it is typed there alone, or else on the last part.
-
-    Raises:
-        ConfigurationError: There is no part to put it on.
-    """
-    if not before:
-        raise ConfigurationError(
-            f"{where}: a cache breakpoint needs a text or another part to stand on; put it on the message before or after"
-        )
-    last = max(range(len(before)), key=lambda index: (before[index].get("type") == "text", index))
-    return [*before[:last], {"cache_control": control, **before[last]}, *before[last + 1 :]]
 
 
 def _control_of(point: Any) -> dict[str, Any]:
@@ -183,7 +168,8 @@ def _file(block: Block) -> Part:
 
 def _file_part(block: Block, source: Source) -> Part:
     held = {"file_id": source.file_id} if source.file_id else {"file_data": source.address()}
-    name = _name(block) or (file_name(source.mime_type) if source.base64 else None)
+    named = _name(block) or (file_name_in(source.url) if source.url else None)
+    name = named or (file_name(source.mime_type) if source.base64 else None)
     file = {"filename": name, **held} if name else held
     return {"type": "file", "file": file, **_breakpoint(block)}
 

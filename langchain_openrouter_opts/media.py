@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
-from urllib.parse import urlsplit
+
+from openrouter_opts.protocol.parts import format_of_sound, is_fetchable
 
 Block: TypeAlias = Mapping[str, Any]
 
@@ -34,22 +34,6 @@ _MAGIC_OF_SOUND: Final = {
     "ZkxhQw": "audio/flac",
     "T2dnUw": "audio/ogg",
 }
-_FORMATS_OF_SOUND: Final = {
-    "mpeg": "mp3",
-    "mp4": "m4a",
-    "x-m4a": "m4a",
-    "x-wav": "wav",
-    "wave": "wav",
-    "vnd.wave": "wav",
-    "x-flac": "flac",
-    "x-aiff": "aiff",
-    "x-aac": "aac",
-    "opus": "ogg",
-    "l16": "pcm16",
-    "pcm": "pcm16",
-    "l24": "pcm24",
-}
-"""Names of `input_audio.format` that are not the subtype of the MIME type."""
 
 
 class Unsendable(ValueError):
@@ -139,18 +123,11 @@ def source_of(block: Block) -> Source:
 
 def fetchable(url: Any) -> str:
     """Return an address that OpenRouter can fetch; raises `Unsendable` for one that it can't."""
-    scheme = urlsplit(url).scheme if isinstance(url, str) else None
-    if scheme not in {"http", "https", "data"}:
+    if not is_fetchable(url):
         raise Unsendable(
             f"url: {url!r:.60} can't be fetched by OpenRouter; give an http(s) URL, or the data as base64"
         )
     return str(url)
-
-
-def format_of_sound(mime_type: str) -> str:
-    """Return what `input_audio.format` calls a MIME type or a format."""
-    subtype = mime_type.partition(";")[0].rpartition("/")[2].lower()
-    return _FORMATS_OF_SOUND.get(subtype, subtype)
 
 
 def mime_type_of_sound(data: str) -> str:
@@ -160,11 +137,6 @@ def mime_type_of_sound(data: str) -> str:
     https://openrouter.ai/docs/guides/overview/multimodal/audio
     """
     return _guessed(data, _MAGIC_OF_SOUND) or "audio/pcm"
-
-
-def file_name(mime_type: str | None) -> str:
-    """Return a name for a file that has none: some providers require one, and tell files apart by its ending."""
-    return f"document{mimetypes.guess_extension(mime_type or '') or ''}"
 
 
 def _guessed(data: str, by: Mapping[str, str]) -> str | None:

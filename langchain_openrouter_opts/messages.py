@@ -20,8 +20,9 @@ from langchain_core.messages import (
 )
 
 from langchain_openrouter_opts.assistant import Place, WireMessage, assistant_message
-from langchain_openrouter_opts.content import Part, add, is_known, marked, parts
+from langchain_openrouter_opts.content import add, is_known, parts
 from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.protocol.parts import Part, marked
 from openrouter_opts.protocol.replay import json_text, name_calls, once_each
 
 

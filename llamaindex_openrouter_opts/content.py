@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import base64
 import mimetypes
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from io import IOBase
 from pathlib import Path, PurePosixPath
-from typing import Any, Final, TypeAlias
-from urllib.parse import urlsplit
+from typing import Any, Final
 
 import filetype  # type: ignore[import-untyped]
 from llama_index.core.base.llms.types import (
@@ -30,34 +29,39 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.utils import resolve_binary
 
 from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.protocol.parts import Part, file_name, file_name_in, format_of_sound, is_fetchable
 
-Part: TypeAlias = dict[str, Any]
+_BLANK: Final[Part] = {"type": "text", "text": ""}
 _DEFAULT_TTL: Final = "5m"
 _UNTITLED: Final = "input_document"  # what LlamaIndex calls a document without a title
 
 
-def parts_of(blocks: Sequence[Any], where: str) -> list[Part]:
-    """Convert blocks; `where` is the path that errors name.
+def parts_of(blocks: Iterable[tuple[int, Any]], where: str) -> list[Part]:
+    """Convert blocks, each with its place in the message; `where` is the path that errors name.
 
-    Tool calls, thinking and citations have other places in a message than its content, and give no part.
+    Providers refuse a blank text beside something else, so one is kept only if it is all there is.
     """
     parts: list[Part] = []
-    for index, block in enumerate(blocks):
+    is_blank = False
+    for index, block in blocks:
         place = f"{where}.blocks[{index}]"
         if isinstance(block, CachePoint):
             _mark(parts, block, place)
-        else:
-            parts += _converter(block, place)(block, place)
-    return parts
+            continue
+        for part in _converter(block, place)(block, place):
+            is_blank = is_blank or part == _BLANK
+            parts += [] if part == _BLANK else [part]
+    return parts or ([dict(_BLANK)] if is_blank else [])
 
 
 def _mark(parts: list[Part], point: CachePoint, where: str) -> None:
     """Let the prompt cache end with the last part."""
     if not parts:
         raise ConfigurationError(
-            f"{where}: a cache point follows what is to be cached, and nothing comes before it"
+            f"{where}: a cache point follows what is to be cached, and nothing that can bear a mark comes before it "
+            "(tool calls and blank texts can't); put it after a text, in this message or in the one before"
         )
-    parts[-1]["cache_control"] = cache_control_of(point)
+    parts[-1] = {**parts[-1], "cache_control": cache_control_of(point)}
 
 
 def cache_control_of(point: CachePoint) -> dict[str, str]:
@@ -87,7 +91,7 @@ def _video(block: VideoBlock, where: str) -> list[Part]:
 
 def _audio(block: AudioBlock, where: str) -> list[Part]:
     url = str(block.url) if block.url else None
-    if url and not url.startswith("data:") and block.audio is None and block.path is None:
+    if url and not url.startswith("data:") and not block.audio and block.path is None:
         raise ConfigurationError(
             f"{where}.url: OpenRouter takes audio as data only; download {url} and pass `audio`"
         )
@@ -98,15 +102,16 @@ def _audio(block: AudioBlock, where: str) -> list[Part]:
         raise ConfigurationError(
             f"{where}.format: cannot tell it from the data; set it, to `wav` or `mp3` say"
         )
-    return [{"type": "input_audio", "input_audio": {"data": _base64(data), "format": format_}}]
+    sound = {"data": _base64(data), "format": format_of_sound(format_)}
+    return [{"type": "input_audio", "input_audio": sound}]
 
 
 def _document(block: DocumentBlock, where: str) -> list[Part]:
     named = block.title if block.title != _UNTITLED else None
     if block.url and not block.data and not block.path:
-        filename = named or PurePosixPath(urlsplit(block.url).path).name
-        file = {"filename": filename, "file_data": block.url} if filename else {"file_data": block.url}
-        return [{"type": "file", "file": file}]
+        address = {"file_data": _fetchable(block.url, where)}
+        filename = named or file_name_in(block.url)
+        return [{"type": "file", "file": {"filename": filename, **address} if filename else address}]
     data = _read(block.data, block.path, where, block.url)
     mimetype = block.document_mimetype or _guess(data)
     text = _plain_text(data, mimetype)
@@ -114,17 +119,26 @@ def _document(block: DocumentBlock, where: str) -> list[Part]:
         return [{"type": "text", "text": f"{named}\n\n{text}" if named else text}]
     if not mimetype:
         raise ConfigurationError(f"{where}.document_mimetype: cannot tell it from the data; set it")
-    filename = _filename(named or (Path(block.path).name if block.path else _UNTITLED), mimetype)
+    name = named or (Path(block.path).name if block.path else None)
+    filename = _with_ending(name, mimetype) if name else file_name(mimetype)
     return [{"type": "file", "file": {"filename": filename, "file_data": _data_url(data, mimetype)}}]
 
 
 def _citable(block: CitableBlock, where: str) -> list[Part]:
     heading = {"type": "text", "text": f"{block.title} ({block.source})"}
-    return [heading, *parts_of(block.content, where)]
+    return [heading, *parts_of(enumerate(block.content), f"{where}.content")]
 
 
-def _no_part(_block: Any, _where: str) -> list[Part]:
-    return []
+def _citation(block: CitationBlock, where: str) -> list[Part]:
+    heading = {"type": "text", "text": f"{block.title} ({block.source})"}
+    return [heading, *parts_of([(0, block.cited_content)], f"{where}.cited_content")]
+
+
+def _said_by_the_model(block: Any, where: str) -> list[Part]:
+    kind = type(block).__name__
+    raise ConfigurationError(
+        f"{where}: a {kind} is something that a model said; take it out, or give the message the role `assistant`"
+    )
 
 
 _CONVERTERS: Final[Mapping[type, Callable[[Any, str], list[Part]]]] = {
@@ -134,9 +148,9 @@ _CONVERTERS: Final[Mapping[type, Callable[[Any, str], list[Part]]]] = {
     VideoBlock: _video,
     DocumentBlock: _document,
     CitableBlock: _citable,
-    CitationBlock: _no_part,
-    ThinkingBlock: _no_part,
-    ToolCallBlock: _no_part,
+    CitationBlock: _citation,
+    ThinkingBlock: _said_by_the_model,
+    ToolCallBlock: _said_by_the_model,
 }
 
 
@@ -151,13 +165,21 @@ def _converter(block: Any, where: str) -> Callable[[Any, str], list[Part]]:
 def _url(
     url: object, data: bytes | IOBase | None, path: Path | None, mimetype: str | None, where: str, field: str
 ) -> str:
-    if url and data is None and path is None:
-        return str(url)
+    if url and not data and path is None:
+        return _fetchable(str(url), where)
     content = _read(data, path, where, str(url) if url else None)
     mimetype = mimetype or _guess(content)
     if not mimetype:
         raise ConfigurationError(f"{where}.{field}: cannot tell it from the data; set it")
     return _data_url(content, mimetype)
+
+
+def _fetchable(url: str, where: str) -> str:
+    if not is_fetchable(url):
+        raise ConfigurationError(
+            f"{where}.url: {url:.60} can't be fetched by OpenRouter; give an http(s) URL, the data, or a path"
+        )
+    return url
 
 
 def _read(data: bytes | IOBase | None, path: str | Path | None, where: str, url: str | None) -> bytes:
@@ -189,7 +211,7 @@ def _guess(data: bytes) -> str | None:
     return str(kind.mime) if kind else None
 
 
-def _filename(name: str, mimetype: str) -> str:
+def _with_ending(name: str, mimetype: str) -> str:
     # Files are told apart by their endings: https://openrouter.ai/docs/guides/overview/multimodal/pdfs
     return name if PurePosixPath(name).suffix else name + (mimetypes.guess_extension(mimetype) or "")
 

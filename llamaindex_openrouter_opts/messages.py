@@ -5,12 +5,13 @@ Source: https://openrouter.ai/docs/api_reference/overview
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from llama_index.core.base.llms.types import (
     AudioBlock,
     ChatMessage,
+    CitationBlock,
     ImageBlock,
     MessageRole,
     TextBlock,
@@ -18,14 +19,20 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
-from llamaindex_openrouter_opts.content import Part, parts_of
+from llamaindex_openrouter_opts.content import parts_of
 from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.protocol.parts import Part, marked
 from openrouter_opts.protocol.replay import name_calls, once_each, other_output, sendable, tool_call
 
 WireMessage: TypeAlias = dict[str, Any]
 
 DETAILS: Final = "reasoning_details"
 """Where a `ThinkingBlock` keeps, in `additional_information`, what the next request has to send back."""
+FILES: Final = "annotations"
+"""Where it keeps the files that OpenRouter has parsed, which go back too: LlamaIndex's memory doesn't count them there."""
+
+# These have places of their own in an answer; a citation is of what the model has said, and goes nowhere.
+_BESIDE: Final = (CitationBlock, ImageBlock, ThinkingBlock, ToolCallBlock)
 
 
 def wire_messages(messages: Sequence[ChatMessage]) -> list[WireMessage]:
@@ -42,7 +49,8 @@ def wire_messages(messages: Sequence[ChatMessage]) -> list[WireMessage]:
 
 def _as_role(role: str) -> Callable[[ChatMessage, str], WireMessage]:
     def write(message: ChatMessage, where: str) -> WireMessage:
-        return _finished({"role": role, "content": _content(message.blocks, where)}, message)
+        content = _content(enumerate(message.blocks), where)
+        return _finished({"role": role, "content": content}, message, where)
 
     return write
 
@@ -51,19 +59,28 @@ def _assistant(message: ChatMessage, where: str) -> WireMessage:
     blocks, extra = message.blocks, message.additional_kwargs
     if len(blocks) == 1 and type(blocks[0]) is TextBlock and not extra:
         return {"role": "assistant", "content": blocks[0].text}
-    said = [block for block in blocks if not isinstance(block, ImageBlock | AudioBlock)]
-    wire: WireMessage = {"role": "assistant", "content": _content(said, where)}
+    audio = extra.get("audio") or {}
+    # A model hears its own recording by its id, and for another model there is what was said.
+    beside = (*_BESIDE, AudioBlock) if audio.get("id") or audio.get("transcript") else _BESIDE
+    content = _content(
+        ((at, block) for at, block in enumerate(blocks) if not isinstance(block, beside)), where
+    )
+    heard = audio.get("id") and content == audio.get("transcript")
+    wire: WireMessage = {"role": "assistant", "content": "" if heard else content}
     if calls := _tool_calls(message):
         wire["tool_calls"] = calls
-    details = sendable(_details(blocks))
+    details = sendable(_kept(blocks, DETAILS))
     if details is not None:
         wire[DETAILS] = details
-    images = parts_of([block for block in message.blocks if isinstance(block, ImageBlock)], where)
-    wire.update(other_output(message.additional_kwargs, images=images))
+    images = parts_of(
+        [(at, block) for at, block in enumerate(blocks) if isinstance(block, ImageBlock)], where
+    )
+    files = _kept(blocks, FILES) or extra.get("annotations")
+    wire.update(other_output({**extra, "annotations": files}, images=images))
     if not wire["content"] and len(wire) > 2:
         # Amazon Nova refuses a blank text beside tool calls.
         wire["content"] = None
-    return _finished(wire, message)
+    return _finished(wire, message, where)
 
 
 def _tool(message: ChatMessage, where: str) -> WireMessage:
@@ -73,7 +90,8 @@ def _tool(message: ChatMessage, where: str) -> WireMessage:
             f"{where}.additional_kwargs.tool_call_id: a tool's result needs the id of the call that it answers"
         )
     # The API knows no name here: the call with this id has it.
-    return {"role": "tool", "tool_call_id": call_id, "content": _content(message.blocks, where)}
+    content = _content(enumerate(message.blocks), where)
+    return _marked({"role": "tool", "tool_call_id": call_id, "content": content}, message, where)
 
 
 _WRITERS: Final[Mapping[MessageRole, Callable[[ChatMessage, str], WireMessage]]] = {
@@ -88,26 +106,25 @@ _WRITERS: Final[Mapping[MessageRole, Callable[[ChatMessage, str], WireMessage]]]
 }
 
 
-def _content(blocks: Sequence[Any], where: str) -> str | list[Part]:
-    if len(blocks) == 1 and type(blocks[0]) is TextBlock:
-        return blocks[0].text
+def _content(blocks: Iterable[tuple[int, Any]], where: str) -> str | list[Part]:
     parts = parts_of(blocks, where)
-    if len(parts) > 1:
-        # Providers refuse a blank text beside something else.
-        parts = [part for part in parts if part != {"type": "text", "text": ""}]
     if len(parts) == 1 and parts[0].keys() == {"type", "text"}:
         return str(parts[0]["text"])
     return parts or ""
 
 
-def _finished(wire: WireMessage, message: ChatMessage) -> WireMessage:
+def _finished(wire: WireMessage, message: ChatMessage, where: str) -> WireMessage:
     """Add what a message of any role may carry. Other `additional_kwargs` are other people's notes, and stay here."""
-    extra = message.additional_kwargs
-    if name := extra.get("name"):
+    if name := message.additional_kwargs.get("name"):
         wire["name"] = name
-    if (mark := extra.get("cache_control")) and (content := wire["content"]):
+    return _marked(wire, message, where)
+
+
+def _marked(wire: WireMessage, message: ChatMessage, where: str) -> WireMessage:
+    if mark := message.additional_kwargs.get("cache_control"):
+        content = wire["content"] or []
         parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        wire["content"] = [*parts[:-1], {**parts[-1], "cache_control": mark}]
+        wire["content"] = marked(parts, mark, f"{where}.additional_kwargs.cache_control")
     return wire
 
 
@@ -128,13 +145,14 @@ def legacy_call(call: Any) -> tuple[str | None, str, Any]:
     return call_id, _get(function, "name") or "", _get(function, "arguments")
 
 
-def _details(blocks: Sequence[Any]) -> list[Any] | None:
+def _kept(blocks: Sequence[Any], name: str) -> list[Any] | None:
+    """Return what the thinking blocks keep under a name, `None` if none has it."""
     lists = [
-        block.additional_information[DETAILS]
+        block.additional_information[name]
         for block in blocks
-        if isinstance(block, ThinkingBlock) and DETAILS in block.additional_information
+        if isinstance(block, ThinkingBlock) and name in block.additional_information
     ]
-    return [entry for details in lists for entry in details] if lists else None
+    return [entry for entries in lists for entry in entries] if lists else None
 
 
 def _get(source: Any, name: str) -> Any:

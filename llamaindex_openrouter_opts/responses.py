@@ -20,7 +20,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
-from llamaindex_openrouter_opts.messages import DETAILS
+from llamaindex_openrouter_opts.messages import DETAILS, FILES
 from openrouter_opts.protocol.completion import Choice, Completion, Delta, ToolCall, ToolCallDelta, Usage
 
 
@@ -51,6 +51,7 @@ class Growing:
 
     def __init__(self) -> None:
         self._text = ""
+        self._transcript = ""
         self._thinking = ""
         self._refusal = ""
         self._calls: dict[int, ToolCall] = {}
@@ -58,6 +59,7 @@ class Growing:
     def grow(self, delta: Delta) -> ChatResponse:
         """Return the answer so far, with what this delta adds in `delta`."""
         self._text += delta.text
+        self._transcript += delta.transcript
         self._thinking += delta.reasoning
         self._refusal += delta.refusal
         for piece in delta.tool_calls:
@@ -65,8 +67,9 @@ class Growing:
         blocks: list[ContentBlock] = []
         if self._thinking:
             blocks.append(ThinkingBlock(content=self._thinking))
-        if self._text:
-            blocks.append(TextBlock(text=self._text))
+        # As in the whole answer, what is spoken is the text where nothing is written.
+        if text := self._text or self._transcript:
+            blocks.append(TextBlock(text=text))
         kwargs: dict[str, Any] = {"refusal": self._refusal} if self._refusal else {}
         if self._calls:
             calls = tuple(self._calls.values())
@@ -75,7 +78,7 @@ class Growing:
         return ChatResponse(
             message=ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=kwargs),
             raw=delta.chunk,
-            delta=delta.text,
+            delta=delta.text if self._text else delta.transcript,
             additional_kwargs={"thinking_delta": delta.reasoning} if delta.reasoning else {},
         )
 
@@ -95,17 +98,16 @@ def _message(choice: Choice, usage: Usage | None) -> ChatMessage:
 
 
 def _blocks(choice: Choice, usage: Usage | None) -> Iterator[ContentBlock]:
-    if choice.reasoning or choice.reasoning_details is not None:
-        yield _thinking(choice, usage)
-    said = choice.text
-    if said is None and choice.audio:
-        said = choice.audio.get("transcript")
+    files = [each for each in choice.annotations if each.get("type") == "file"]
+    if choice.reasoning or choice.reasoning_details is not None or files:
+        yield _thinking(choice, usage, files)
+    said = choice.text or (choice.audio or {}).get("transcript") or choice.text
     if said is not None and (said or not choice.tool_calls):
         yield TextBlock(text=said)
     for image in choice.images:
         yield _image(image)
     if choice.audio and choice.audio.get("data"):
-        yield AudioBlock(audio=choice.audio["data"].encode())
+        yield _audio(choice.audio["data"])
     for annotation in choice.annotations:
         if citation := _citation(annotation):
             yield citation
@@ -115,13 +117,15 @@ def _blocks(choice: Choice, usage: Usage | None) -> Iterator[ContentBlock]:
         yield _call_block(call, call.arguments if arguments is None else arguments)
 
 
-def _thinking(choice: Choice, usage: Usage | None) -> ThinkingBlock:
+def _thinking(choice: Choice, usage: Usage | None, files: list[Mapping[str, Any]]) -> ThinkingBlock:
     # Kept here and not in the message's `additional_kwargs`, which LlamaIndex's memory counts as text.
-    details = choice.reasoning_details
+    kept: dict[str, Any] = (
+        {} if choice.reasoning_details is None else {DETAILS: list(choice.reasoning_details)}
+    )
     return ThinkingBlock(
         content=choice.reasoning,
         num_tokens=usage.reasoning_tokens if usage else None,
-        additional_information={} if details is None else {DETAILS: list(details)},
+        additional_information={**kept, FILES: files} if files else kept,
     )
 
 
@@ -139,13 +143,21 @@ def _image(image: Mapping[str, Any]) -> ImageBlock:
     return ImageBlock(url=url)
 
 
+def _audio(data: str) -> AudioBlock:
+    block = AudioBlock(audio=data.encode())
+    # Of the formats that there are (wav, mp3, flac, opus and pcm16), only the last has no head.
+    # https://openrouter.ai/docs/guides/overview/multimodal/audio
+    block.format = block.format or "pcm16"
+    return block
+
+
 def _citation(annotation: Mapping[str, Any]) -> CitationBlock | None:
-    source = annotation.get("url_citation")
+    source = annotation.get("url_citation") or annotation.get("web_search_citation")
     if not isinstance(source, Mapping):
         return None
     places = {key: source[key] for key in ("start_index", "end_index") if isinstance(source.get(key), int)}
     return CitationBlock(
-        cited_content=TextBlock(text=source.get("content") or ""),
+        cited_content=TextBlock(text=source.get("content") or source.get("cited_text") or ""),
         source=source.get("url") or "",
         title=source.get("title") or "",
         additional_location_info=places,
@@ -159,8 +171,6 @@ def _kwargs(choice: Choice) -> dict[str, Any]:
         kwargs["tool_calls"] = _plain_calls(choice.tool_calls)
     if choice.refusal:
         kwargs["refusal"] = choice.refusal
-    if choice.annotations:
-        kwargs["annotations"] = list(choice.annotations)
     if choice.audio:
         kwargs["audio"] = {key: value for key, value in choice.audio.items() if key != "data"}
     return kwargs
@@ -187,6 +197,8 @@ def _facts(completion: Completion) -> dict[str, Any]:
         "finish_reason": choice.finish_reason,
         "native_finish_reason": choice.native_finish_reason,
         "service_tier": completion.service_tier,
+        # Of the response, since memories count those of the message.
+        "annotations": list(choice.annotations) or None,
     }
     return {name: value for name, value in facts.items() if value is not None}
 

@@ -54,8 +54,8 @@ LAYERS = (
     {"openrouter_opts.options"},
     # what would go wrong, said before sending
     {"openrouter_opts.preflight"},
-    # the server's word on what went wrong
-    {"openrouter_opts.protocol.failure"},
+    # what content parts are; the server's word on what went wrong
+    {"openrouter_opts.protocol.parts", "openrouter_opts.protocol.failure"},
     # values from JSON; JSON from values
     {"openrouter_opts.protocol.decode", "openrouter_opts.protocol.request"},
     # chunks to an answer; an answer to what the next request sends back

@@ -123,20 +123,21 @@ class _ChoicePieces:
         reasoning = self._reasoning.take(reasoning_text(delta))
         refusal = self._refusal.take(text_of(delta.get("refusal")) or "")
         calls = self._calls.feed(delta["tool_calls"], chunk.get("id")) if delta.get("tool_calls") else ()
-        rare = not delta.keys() <= _COMMON and self._take_rare(delta)
+        spoken, rare = ("", False) if delta.keys() <= _COMMON else self._take_rare(delta)
         if not (text or reasoning or calls or refusal or rare):
             return None
-        return Delta(text or "", reasoning, calls, refusal, self._index, chunk)
+        return Delta(text or "", reasoning, calls, refusal, self._index, chunk, spoken)
 
     def rest(self) -> Delta | None:
         text = self._content.rest() if self._content else ""
         reasoning, refusal, calls = self._reasoning.rest(), self._refusal.rest(), self._calls.rest()
-        if not (text or reasoning or calls or refusal):
+        spoken = self._transcript.rest()
+        if not (text or reasoning or calls or refusal or spoken):
             return None
-        return Delta(text, reasoning, calls, refusal, self._index)
+        return Delta(text, reasoning, calls, refusal, self._index, transcript=spoken)
 
-    def _take_rare(self, delta: Mapping[str, Any]) -> bool:
-        """Take what few deltas have; return whether there was something of an answer in it."""
+    def _take_rare(self, delta: Mapping[str, Any]) -> tuple[str, bool]:
+        """Take what few deltas have; return what is spoken in it, and whether there was anything of an answer."""
         details = delta.get("reasoning_details")
         if isinstance(details, list):
             self._details = self._details or ReasoningPieces()
@@ -147,18 +148,19 @@ class _ChoicePieces:
                 if key == "annotations" or item not in kept:
                     kept.append(item)
         audio = delta.get("audio")
-        if isinstance(audio, dict):
-            self._take_audio(audio)
-        return bool(delta.get("images") or delta.get("annotations") or audio)
+        spoken = self._take_audio(audio) if isinstance(audio, dict) else ""
+        return spoken, bool(delta.get("images") or delta.get("annotations") or audio)
 
-    def _take_audio(self, audio: Mapping[str, Any]) -> None:
+    def _take_audio(self, audio: Mapping[str, Any]) -> str:
+        spoken = ""
         for key, value in audio.items():
             if key == "data":
                 self._audio_data.append(text_of(value) or "")
             elif key == "transcript":
-                self._transcript.take(text_of(value) or "")
+                spoken = self._transcript.take(text_of(value) or "")
             elif value is not None:
                 self._audio[key] = value
+        return spoken
 
     def _take_logprobs(self, logprobs: Mapping[str, Any]) -> None:
         for key, values in logprobs.items():

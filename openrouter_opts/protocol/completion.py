@@ -198,6 +198,8 @@ class Delta(NamedTuple):
     """Which choice it belongs to; anything but 0 only with `n` > 1."""
     chunk: Mapping[str, Any] = {}
     """The chunk as it came."""
+    transcript: str = ""
+    """What the model says in the audio that it makes: it has no `text` then."""
 
 
 class Abandoned(NamedTuple):

@@ -80,7 +80,8 @@ def other_output(extra: Mapping[str, Any], *, images: Sequence[Any] = ()) -> dic
     if refusal := extra.get("refusal"):
         wire["refusal"] = refusal
     if images := extra.get("images") or images:
-        wire["images"] = images
+        # Its place in the answer is no field of an image that goes back.
+        wire["images"] = [{key: value for key, value in each.items() if key != "index"} for each in images]
     # A parsed file that goes back isn't parsed, and paid for, again.
     if files := [each for each in extra.get("annotations") or () if each.get("type") == "file"]:
         wire["annotations"] = files

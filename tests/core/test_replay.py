@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from openrouter_opts.protocol.replay import name_calls, once_each, sendable, tool_call
+from openrouter_opts.protocol.replay import name_calls, once_each, other_output, sendable, tool_call
 
 SIGNED = {"type": "reasoning.text", "text": "Hm.", "signature": "s", "format": "anthropic-claude-v1"}
 UNSIGNED = {"type": "reasoning.text", "text": "Hm.", "format": "anthropic-claude-v1"}
@@ -83,3 +83,9 @@ def test_calls_without_an_id_get_one_that_is_free_and_their_results_find_them() 
 )
 def test_arguments_go_back_as_the_model_wrote_them_if_they_are_json(arguments, sent) -> None:
     assert tool_call("c1", "f", arguments)["function"]["arguments"] == sent
+
+
+def test_an_image_goes_back_without_its_place_in_the_answer() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+
+    assert other_output({"images": [{**image, "index": 0}]}) == {"images": [image]}

@@ -18,7 +18,9 @@ from llama_index.core.base.llms.types import (
 )
 
 from llamaindex_openrouter_opts import OpenRouter
+from llamaindex_openrouter_opts.messages import wire_messages
 from llamaindex_openrouter_opts.responses import Growing, chat_response
+from openrouter_opts.protocol.assemble import Assembler
 from openrouter_opts.protocol.completion import Delta, ToolCallDelta
 from openrouter_opts.protocol.decode import completion
 from openrouter_opts.sandbox import Sandbox
@@ -104,19 +106,47 @@ def test_citations_are_citation_blocks() -> None:
     }
     annotations = [
         {"type": "url_citation", "url_citation": citation},
-        {"type": "file", "file": {"hash": "h"}},
+        {
+            "type": "web_search_citation",
+            "web_search_citation": {"url": "https://c.d", "title": None, "cited_text": "by Ida Holm"},
+        },
     ]
-    message = answer({"content": "It was built in 1872.", "annotations": annotations}).message
+    response = answer({"content": "It was built in 1872.", "annotations": annotations})
 
-    assert message.blocks[1:] == [
+    assert response.message.blocks[1:] == [
         CitationBlock(
             cited_content="built in 1872",
             source="https://a.b",
             title="A",
             additional_location_info={"start_index": 0, "end_index": 5},
-        )
+        ),
+        CitationBlock(
+            cited_content="by Ida Holm", source="https://c.d", title="", additional_location_info={}
+        ),
     ]
-    assert message.additional_kwargs["annotations"] == annotations
+    assert response.additional_kwargs["annotations"] == annotations
+    assert response.message.additional_kwargs == {}
+
+
+def test_a_parsed_file_is_kept_where_memories_do_not_count_it() -> None:
+    annotation = {"type": "file", "file": {"hash": "h", "content": [{"type": "text", "text": "x"}]}}
+    message = answer({"content": "It says x.", "annotations": [annotation]}).message
+
+    assert message.blocks == [
+        ThinkingBlock(additional_information={"annotations": [annotation]}),
+        TextBlock(text="It says x."),
+    ]
+    assert message.additional_kwargs == {}
+
+
+@pytest.mark.parametrize("content", [None, ""])
+def test_raw_sound_is_said_to_be_pcm16(content: str | None) -> None:
+    audio = {"id": "a1", "data": base64.b64encode(bytes(8)).decode(), "transcript": "hello"}
+    text, block = answer({"content": content, "audio": audio}).message.blocks
+
+    assert text == TextBlock(text="hello")
+    assert isinstance(block, AudioBlock)
+    assert block.format == "pcm16"
 
 
 def test_a_refusal_shows() -> None:
@@ -189,6 +219,38 @@ def test_each_step_of_a_stream_keeps_its_own_state() -> None:
         for step in steps
     ]
     assert written == plain == [[""], ['{"a"'], ['{"a":1}', "{}"]]
+
+
+def test_speech_streams_as_its_words_and_ends_with_its_sound() -> None:
+    sound = [base64.b64encode(half).decode() for half in (WAV[:13], WAV[13:])]
+    deltas: list[dict[str, Any]] = [
+        {"role": "assistant", "content": "", "audio": {"id": "a1", "transcript": "hel"}},
+        {"audio": {"transcript": "lo", "data": sound[0]}},
+        {"audio": {"data": sound[1]}},
+        {"content": "", "audio": {"expires_at": 9}},
+    ]
+    assembler, growing = Assembler(), Growing()
+    steps = [
+        growing.grow(delta)
+        for each in deltas
+        for delta in assembler.feed({"id": "gen-1", "choices": [{"index": 0, "delta": each}]})
+    ]
+    message = chat_response(completion(assembler.body())).message
+
+    assert [step.delta for step in steps] == ["hel", "lo", "", ""]
+    assert [step.message.content for step in steps] == ["hel", "hello", "hello", "hello"]
+    text, block = message.blocks
+    assert text == TextBlock(text="hello")
+    assert isinstance(block, AudioBlock)
+    assert (block.format, block.resolve_audio().read()) == ("wav", WAV)
+    assert wire_messages([message]) == [{"role": "assistant", "content": None, "audio": {"id": "a1"}}]
+
+
+def test_a_refusal_streams() -> None:
+    growing = Growing()
+    steps = [growing.grow(Delta(refusal=piece)) for piece in ("I ", "won't.")]
+
+    assert [step.message.additional_kwargs["refusal"] for step in steps] == ["I ", "I won't."]
 
 
 def test_other_choices_do_not_mix_into_the_first(scripted: Any, question: Any) -> None:

@@ -145,7 +145,7 @@ def test_several_texts_stay_apart() -> None:
             DocumentBlock(data=BytesIO(PDF), document_mimetype="application/pdf"),
             {
                 "type": "file",
-                "file": {"filename": "input_document.pdf", "file_data": data_url("application/pdf", PDF)},
+                "file": {"filename": "document.pdf", "file_data": data_url("application/pdf", PDF)},
             },
         ),
     ],
