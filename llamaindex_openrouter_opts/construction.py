@@ -24,14 +24,49 @@ _WITHOUT_EFFECT: Final = frozenset(
 _CLIENTS: Final = frozenset({"async_http_client", "async_openai_client", "http_client", "openai_client"})
 
 
+_ROUTING: Final = ("order", "allow_fallbacks")
+
+
 def accepted(given: Mapping[str, Any], fields: Collection[str]) -> dict[str, Any]:
     """Return the values of the fields; raises `ConfigurationError`, as `sorted_out` does."""
-    for name in _CLIENTS & given.keys():
+    meant = {
+        name: value for name, value in given.items() if name not in _WITHOUT_EFFECT and value is not None
+    }
+    for name in _CLIENTS & meant.keys():
         raise ConfigurationError(
             f"{name}: requests go through this library's own transport, which takes no client; leave it out"
         )
-    meant = {name: value for name, value in given.items() if name not in _WITHOUT_EFFECT}
-    return sorted_out(meant, fields=fields, renamed=_RENAMED)
+    if not meant.get("logprobs") and meant.get("top_logprobs") == 0:
+        # LlamaIndex's default, which it heeds only where `logprobs` are asked for.
+        del meant["top_logprobs"]
+    unset = {name: None for name in given if name not in meant and name not in _WITHOUT_EFFECT | _CLIENTS}
+    return sorted_out({**unset, **_without_calls(meant)}, fields=fields, renamed=_RENAMED)
+
+
+def _without_calls(meant: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments with what the `additional_kwargs` of LlamaIndex's class say to its client where it belongs here."""
+    extra = meant.get("additional_kwargs")
+    if not isinstance(extra, Mapping):
+        return dict(meant)
+    if extra.get("extra_query"):
+        raise ConfigurationError(
+            "additional_kwargs.extra_query: OpenRouter takes no query with a chat; say it in extra_body or extra_headers"
+        )
+    rest = {name: value for name, value in extra.items() if name not in {"timeout", "extra_query"}}
+    if extra.get("extra_body"):
+        rest["extra_body"] = _routed_by(meant, extra["extra_body"])
+    # Its client takes the timeout of a call before its own.
+    timeout = {"timeout": extra["timeout"]} if extra.get("timeout") is not None else {}
+    return {**meant, "additional_kwargs": rest, **timeout}
+
+
+def _routed_by(meant: Mapping[str, Any], body: Any) -> Any:
+    """Return an `extra_body` without what `order` and `allow_fallbacks` say: they win over it there."""
+    named = {name for name in _ROUTING if name in meant}
+    provider = body.get("provider") if isinstance(body, Mapping) else None
+    if not isinstance(provider, Mapping) or named.isdisjoint(provider):
+        return body
+    return {**body, "provider": {name: value for name, value in provider.items() if name not in named}}
 
 
 def secret(key: Any) -> Any:

@@ -32,6 +32,7 @@ from pydantic import (
     SecretStr,
     SkipValidation,
 )
+from pydantic.json_schema import SkipJsonSchema
 
 from llamaindex_openrouter_opts import tools as tool
 from llamaindex_openrouter_opts.construction import accepted, dumped_timeout, secret
@@ -98,7 +99,7 @@ class OpenRouter(ModelOptions, PromptMethods):
         default="warn",
         description="What to do, before sending, about a request that would certainly go wrong: `off`, `warn` once, or `error`.",
     )
-    catalog: SkipValidation[Catalog | None] = Field(
+    catalog: SkipJsonSchema[SkipValidation[Catalog | None]] = Field(
         default=None,
         description="What `check` knows of models; by default the facts that come with this package.",
         exclude=True,
@@ -142,13 +143,38 @@ class OpenRouter(ModelOptions, PromptMethods):
 
     if not TYPE_CHECKING:  # type checkers take the signature from the fields
 
-        def __init__(self, model: str | None = None, **given: Any) -> None:
-            super().__init__(
-                **accepted(
-                    {"model": DEFAULT_MODEL if model is None else model, **given}, type(self).model_fields
-                )
-            )
+        def __init__(
+            self,
+            model: str | None = None,
+            temperature: float | None = None,
+            max_tokens: int | None = None,
+            additional_kwargs: dict[str, Any] | None = None,
+            max_retries: int | None = None,
+            api_base: str | None = None,
+            api_key: Any = None,
+            order: list[str] | None = None,
+            allow_fallbacks: bool | None = None,
+            **given: Any,
+        ) -> None:
+            # In the order of LlamaIndex's own class.
+            given = {
+                "model": DEFAULT_MODEL if model is None else model,
+                "temperature": temperature,
+                "max_tokens": max_tokens,
+                "additional_kwargs": additional_kwargs,
+                "max_retries": max_retries,
+                "api_base": api_base,
+                "api_key": api_key,
+                "order": order,
+                "allow_fallbacks": allow_fallbacks,
+                **given,
+            }
+            super().__init__(**accepted(given, type(self).model_fields))
             self._build()
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Return a copy with mappings of its own. An SSL context can't be copied, and is shared."""
+        return super().__deepcopy__({**(memo or {}), id(self.verify): self.verify})
 
     def __getstate__(self) -> dict[Any, Any]:
         """Return what is pickled: everything but keys; the environment gives OpenRouter's again where it is unpickled."""
@@ -196,6 +222,7 @@ class OpenRouter(ModelOptions, PromptMethods):
             **dict(metadata),
             "model": self.model,
             "max_retries": self.max_retries,
+            "timeout": dumped_timeout(self.timeout),
             **deepcopy({name: body[name] for name in shown if name in body}),
         }
 

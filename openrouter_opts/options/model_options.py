@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any, Final, TypeAlias
 
-from pydantic import Field, PlainSerializer, SkipValidation, field_serializer
+from pydantic import Field, PlainSerializer, SkipValidation, WithJsonSchema, field_serializer
 
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.options.keyword_fields import OptionFields
@@ -18,6 +18,7 @@ from openrouter_opts.options.table import SPELLINGS
 OptionsLike: TypeAlias = ProviderOptions | Mapping[str, Any] | None
 """Options as they are given: ready ones, or any of their names with a value."""
 
+_PLAIN: Final = WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "null"}]})
 _MAPPINGS: Final = ("additional_kwargs", "model_kwargs")
 _OWN: Final = OptionFields.model_fields.keys()
 
@@ -30,11 +31,11 @@ def stored(options: OptionsLike) -> dict[str, Any] | None:
 class ModelOptions(OptionFields):
     """The options of a model: the common ones have fields of their own. Whatever shows or stores a model leaves secrets out."""
 
-    provider_options: Annotated[SkipValidation[OptionsLike], PlainSerializer(stored)] = Field(
+    provider_options: Annotated[SkipValidation[OptionsLike], PlainSerializer(stored), _PLAIN] = Field(
         default=None,
         description="Any options: a `ProviderOptions`, or a mapping of their names. Has to agree with those given by name.",
     )
-    named_options: Annotated[SkipValidation[OptionsLike], PlainSerializer(stored)] = Field(
+    named_options: Annotated[SkipValidation[OptionsLike], PlainSerializer(stored), _PLAIN] = Field(
         default=None, description="Options that were given by name and have no field of their own."
     )
 
