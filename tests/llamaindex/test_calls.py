@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from llama_index.core import Settings
-from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse, MessageRole
+from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.callbacks import CallbackManager, LlamaDebugHandler, TokenCountingHandler
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
@@ -27,51 +27,7 @@ from openrouter_opts.errors import (
     SpendLimitExceeded,
 )
 from openrouter_opts.sandbox import Sandbox
-
-Answer = ChatResponse | CompletionResponse
-Way = Callable[[OpenRouter, dict[str, Any]], Awaitable[Answer]]
-MESSAGES = [ChatMessage(role="user", content="What is 12 * 7?")]
-PROMPT = "What is 12 * 7?"
-
-
-async def _chat(llm: OpenRouter, call: dict[str, Any]) -> Answer:
-    return llm.chat(MESSAGES, **call)
-
-
-async def _achat(llm: OpenRouter, call: dict[str, Any]) -> Answer:
-    return await llm.achat(MESSAGES, **call)
-
-
-async def _stream_chat(llm: OpenRouter, call: dict[str, Any]) -> Answer:
-    return list(llm.stream_chat(MESSAGES, **call))[-1]
-
-
-async def _astream_chat(llm: OpenRouter, call: dict[str, Any]) -> Answer:
-    return [response async for response in await llm.astream_chat(MESSAGES, **call)][-1]
-
-
-async def _complete(llm: OpenRouter, call: dict[str, Any]) -> Answer:
-    return llm.complete(PROMPT, **call)
-
-
-async def _acomplete(llm: OpenRouter, call: dict[str, Any]) -> Answer:
-    return await llm.acomplete(PROMPT, **call)
-
-
-async def _stream_complete(llm: OpenRouter, call: dict[str, Any]) -> Answer:
-    return list(llm.stream_complete(PROMPT, **call))[-1]
-
-
-async def _astream_complete(llm: OpenRouter, call: dict[str, Any]) -> Answer:
-    return [response async for response in await llm.astream_complete(PROMPT, **call)][-1]
-
-
-CHATS = [_chat, _achat, _stream_chat, _astream_chat]
-COMPLETIONS = [_complete, _acomplete, _stream_complete, _astream_complete]
-WAYS = [*CHATS, *COMPLETIONS]
-every_way = pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__.strip("_"))
-STREAMS = [_stream_chat, _astream_chat, _stream_complete, _astream_complete]
-every_stream = pytest.mark.parametrize("way", STREAMS, ids=lambda way: way.__name__.strip("_"))
+from tests.llamaindex.ways import CHATS, PROMPT, Way, every_stream, every_way
 
 
 @every_way
@@ -357,7 +313,12 @@ def listening() -> Iterator[tuple[list[str], SimpleSpanHandler]]:
 
 
 @every_way
-async def test_a_call_is_one_span_that_starts_once_and_ends_once(way: Way, llm: OpenRouter) -> None:
+@pytest.mark.parametrize("retries", [0, 1])
+async def test_a_call_is_one_span_that_starts_once_and_ends_once(
+    way: Way, retries: int, llm: OpenRouter, sandbox: Sandbox
+) -> None:
+    if retries:
+        sandbox.fail_next(429, times=retries, retry_after=0)
     with listening() as (events, spans):
         await way(llm, {})
 
