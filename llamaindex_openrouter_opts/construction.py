@@ -22,8 +22,6 @@ _WITHOUT_EFFECT: Final = frozenset(
     }
 )
 _CLIENTS: Final = frozenset({"async_http_client", "async_openai_client", "http_client", "openai_client"})
-
-
 _ROUTING: Final = ("order", "allow_fallbacks")
 
 
@@ -40,11 +38,11 @@ def accepted(given: Mapping[str, Any], fields: Collection[str]) -> dict[str, Any
         # LlamaIndex's default, which it heeds only where `logprobs` are asked for.
         del meant["top_logprobs"]
     unset = {name: None for name in given if name not in meant and name not in _WITHOUT_EFFECT | _CLIENTS}
-    return sorted_out({**unset, **_without_calls(meant)}, fields=fields, renamed=_RENAMED)
+    return sorted_out({**unset, **_with_call_settings(meant)}, fields=fields, renamed=_RENAMED)
 
 
-def _without_calls(meant: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments with what the `additional_kwargs` of LlamaIndex's class say to its client where it belongs here."""
+def _with_call_settings(meant: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments with what `additional_kwargs` say to the client of LlamaIndex's own class in its place here."""
     extra = meant.get("additional_kwargs")
     if not isinstance(extra, Mapping):
         return dict(meant)
