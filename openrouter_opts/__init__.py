@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from openrouter_opts.money.tracking import Spend, label_costs, track_costs
     from openrouter_opts.options import CacheControl, ProviderOptions, ProviderPreferences, Reasoning
     from openrouter_opts.protocol.completion import Choice, Completion, Delta, ToolCall, ToolCallDelta, Usage
+    from openrouter_opts.protocol.embeddings import Embeddings
     from openrouter_opts.stream import AsyncStream, Stream
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "ConfigurationError",
     "Cost",
     "Delta",
+    "Embeddings",
     "Endpoint",
     "Estimate",
     "Model",
@@ -71,6 +73,7 @@ _HOMES = {
     "money.tracking": ("Spend", "label_costs", "track_costs"),
     "options": ("CacheControl", "ProviderOptions", "ProviderPreferences", "Reasoning"),
     "protocol.completion": ("Choice", "Completion", "Delta", "ToolCall", "ToolCallDelta", "Usage"),
+    "protocol.embeddings": ("Embeddings",),
     "stream": ("AsyncStream", "Stream"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -11,7 +11,7 @@ from openrouter_opts.errors import ConfigurationError, Malformed
 from openrouter_opts.http.drive import adrive, drive
 from openrouter_opts.http.exchange import exchange
 from openrouter_opts.http.prices import LIVE
-from openrouter_opts.http.reading import Reader, read_completion, read_json, read_stream
+from openrouter_opts.http.reading import Reader, read_completion, read_embeddings, read_json, read_stream
 from openrouter_opts.http.retry import Retry
 from openrouter_opts.http.secret import KeySource, Secret
 from openrouter_opts.http.settings import Settings, Timeout, TimeoutLike
@@ -23,8 +23,16 @@ from openrouter_opts.money.estimate import Estimate, estimate
 from openrouter_opts.money.limits import LimitLike, SpendLimit
 from openrouter_opts.options import ProviderOptions, warn_if_online
 from openrouter_opts.options.environment import from_environment
+from openrouter_opts.options.for_embeddings import embedding_options, shared_options
 from openrouter_opts.preflight import Check, check_of, preflight
 from openrouter_opts.protocol.completion import Completion
+from openrouter_opts.protocol.embeddings import (
+    EmbeddingInput,
+    Embeddings,
+    EncodingFormat,
+    count_of_inputs,
+    embedding_request,
+)
 from openrouter_opts.protocol.request import Request, chat_body, chat_request, get_request
 from openrouter_opts.protocol.wire import Messages
 from openrouter_opts.stream import AsyncStream, Stream
@@ -36,7 +44,7 @@ _ONCE: Final = Retry(0)
 
 
 class OpenRouterClient:
-    """Chat completions and the smaller endpoints, sync and async.
+    """Chat completions, embeddings and the smaller endpoints, sync and async.
 
     Cheap to make: connections belong to the process and are shared. Everything it raises is an `OpenRouterError`.
 
@@ -125,6 +133,59 @@ class OpenRouterClient:
         """Return an `AsyncStream` of deltas; the request leaves when it is first read. See `stream`."""
         chat = self._chat(messages, call, stream=True)
         return AsyncStream(adrive(chat.flow(read_stream), chat.transport.async_wire(), chat.account))
+
+    def embed(
+        self,
+        inputs: EmbeddingInput,
+        *,
+        dimensions: int | None = None,
+        encoding_format: EncodingFormat | None = None,
+        input_type: str | None = None,
+        **call: Any,
+    ) -> Embeddings:
+        """Return a vector for each input, in their order, from one request (`POST /embeddings`).
+
+        Args:
+            inputs: A text, a list of texts, or what else `EmbeddingInput` says.
+            dimensions: The length of the vectors, for models that can shorten them.
+            encoding_format: How vectors travel; by default `base64`, which is smaller and faster than `float`, and as exact as models are.
+            input_type: What the inputs are, for models that tell apart: `search_query`, `search_document`, …
+            **call: `model`, `provider_options`, `timeout`, `max_retries`, and the options that embeddings take: `provider`, `user`,
+                `session_id`, `trace`, `extra_body` and those that are headers. They lie over the same ones of the constructor; its others
+                are for chats.
+
+        Raises:
+            ConfigurationError: A text is empty, or an option is none for embeddings.
+            Malformed: There are more or fewer vectors than inputs; `usage` has what they cost.
+        """
+        how = {"dimensions": dimensions, "encoding_format": encoding_format, "input_type": input_type}
+        asked = self._embedding(inputs, how, call)
+        read = read_embeddings(count_of_inputs(inputs))
+        return _embeddings(list(drive(asked.flow(read), asked.transport.wire(), asked.account)))
+
+    async def aembed(
+        self,
+        inputs: EmbeddingInput,
+        *,
+        dimensions: int | None = None,
+        encoding_format: EncodingFormat | None = None,
+        input_type: str | None = None,
+        **call: Any,
+    ) -> Embeddings:
+        """Return a vector for each input, in their order, from one request (`POST /embeddings`). See `embed`."""
+        how = {"dimensions": dimensions, "encoding_format": encoding_format, "input_type": input_type}
+        asked = self._embedding(inputs, how, call)
+        read = read_embeddings(count_of_inputs(inputs))
+        driven = adrive(asked.flow(read), asked.transport.async_wire(), asked.account)
+        return _embeddings([item async for item in driven])
+
+    def embedding_models(self) -> tuple[Model, ...]:
+        """Return every model that makes vectors (`GET /embeddings/models`); `models` doesn't list them."""
+        return _models(self._fetch(get_request("embeddings", "models")))
+
+    async def aembedding_models(self) -> tuple[Model, ...]:
+        """Return every model that makes vectors (`GET /embeddings/models`); `models` doesn't list them."""
+        return _models(await self._afetch(get_request("embeddings", "models")))
 
     def models(self) -> tuple[Model, ...]:
         """Return every model that OpenRouter lists for text (`GET /models`)."""
@@ -231,6 +292,17 @@ class OpenRouterClient:
             return self._catalog.certain(slug)
         return LIVE.get(self._settings.base_url, slug) or Catalog.bundled().certain(slug)
 
+    def _embedding(self, inputs: EmbeddingInput, how: Mapping[str, Any], call: dict[str, Any]) -> _Call:
+        given_model = call.pop("model", None)
+        model = self._model if given_model is None else _checked_model(given_model)
+        settings, transport = self._for_call(call)
+        limits = self._limit, SpendLimit.of(call.pop("spend_limit", None))
+        given = call.pop("provider_options", None)
+        options = shared_options(self._options).merged(embedding_options(ProviderOptions.of(given, **call)))
+        request = embedding_request(inputs, model=model, options=options, **how)
+        account = account_of(request, self._facts, kind="embedding", limits=limits, lookup=self)
+        return _Call(request, transport, settings, _retry(settings), account)
+
     def _for_call(self, call: dict[str, Any]) -> tuple[Settings, Transport]:
         timeout, max_retries = call.pop("timeout", None), call.pop("max_retries", None)
         if timeout is None and max_retries is None:
@@ -279,6 +351,12 @@ def _retry(settings: Settings, also: frozenset[int] = frozenset()) -> Retry:
 def _completion(items: list[Item]) -> Completion:
     (item,) = items
     assert isinstance(item, Completion)
+    return item
+
+
+def _embeddings(items: list[Item]) -> Embeddings:
+    (item,) = items
+    assert isinstance(item, Embeddings)
     return item
 
 

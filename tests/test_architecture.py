@@ -58,8 +58,12 @@ LAYERS = (
     {"openrouter_opts.protocol.parts", "openrouter_opts.protocol.failure"},
     # values from JSON; JSON from values
     {"openrouter_opts.protocol.decode", "openrouter_opts.protocol.request"},
-    # chunks to an answer; an answer to what the next request sends back
-    {"openrouter_opts.protocol.assemble", "openrouter_opts.protocol.replay"},
+    # chunks to an answer; an answer to what the next request sends back; vectors, asked for and read
+    {
+        "openrouter_opts.protocol.assemble",
+        "openrouter_opts.protocol.embeddings",
+        "openrouter_opts.protocol.replay",
+    },
     # the books: a request, as it becomes known; limits; scopes, and who is admitted; what is found out later; the account of a call
     {"openrouter_opts.money.record"},
     {"openrouter_opts.money.entry", "openrouter_opts.money.report"},
@@ -254,7 +258,7 @@ class Plain(ast.NodeTransformer):
     TWINS = frozenset(
         {
             *("complete", "stream", "models", "endpoints", "zdr_endpoints"),
-            *("providers", "key", "credits", "generation"),
+            *("embed", "embedding_models", "providers", "key", "credits", "generation"),
         }
     )
     FUNCTIONS = frozenset({"reconcile"})

@@ -10,6 +10,7 @@ from openrouter_opts.errors import OpenRouterError
 from openrouter_opts.http.steps import Data, Flow, Head, Item, Open, Read, Rest, Sleep
 from openrouter_opts.money.account import Account
 from openrouter_opts.protocol.completion import Abandoned, Completion, Delta
+from openrouter_opts.protocol.embeddings import Embeddings
 
 _TO_PERFORM = (Open, Read, Rest, Sleep)
 
@@ -66,7 +67,7 @@ class _Tally:
     def saw(self, step: object) -> None:
         if isinstance(step, Delta):
             self._chunk = step.chunk
-        elif self._chunk is not None and isinstance(step, Completion | Data | OpenRouterError):
+        elif self._chunk is not None and isinstance(step, Completion | Embeddings | Data | OpenRouterError):
             self._chunk = None
             self._account.settle(step)
 

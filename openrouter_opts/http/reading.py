@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from openrouter_opts.errors import (
@@ -17,7 +18,7 @@ from openrouter_opts.errors import (
 )
 from openrouter_opts.http.steps import Data, Flow, Head, Patience, Rest, Step
 from openrouter_opts.options.caller import stack_level
-from openrouter_opts.protocol import decode, failure
+from openrouter_opts.protocol import decode, embeddings, failure
 from openrouter_opts.protocol.assemble import Assembler
 from openrouter_opts.protocol.completion import Completion
 from openrouter_opts.protocol.sse import Event, EventDecoder, EventTooLarge
@@ -55,6 +56,29 @@ def read_body(head: Head, patience: Patience) -> Generator[Step, Any, Any]:
     return body
 
 
+def read_embeddings(count: int) -> Reader:
+    """Return what reads `count` vectors."""
+
+    def read(head: Head, attempt: int, patience: Patience) -> Flow:
+        try:
+            yield _vectors((yield from _read_all(patience, MAX_ANSWER_BYTES)), head, attempt, count)
+        except OpenRouterError as error:
+            raise _with_facts(error, head) from None
+
+    return read
+
+
+def _vectors(data: bytes, head: Head, attempt: int, count: int) -> embeddings.Embeddings:
+    body = _object(data, head)
+    facts = embeddings.facts(body, headers=head.headers, attempts=attempt)
+    try:
+        if said := decode.error_in(body):
+            raise failure.from_error(said, headers=head.headers, body=data)
+        return replace(facts, vectors=embeddings.vectors(body, count))
+    except OpenRouterError as error:
+        raise _that_cost(error, facts) from None
+
+
 def read_completion(head: Head, attempt: int, patience: Patience) -> Flow:
     """Read a chat answer that comes whole."""
     try:
@@ -66,12 +90,7 @@ def read_completion(head: Head, attempt: int, patience: Patience) -> Flow:
 
 def whole(data: bytes, head: Head, attempt: int) -> Completion:
     """Judge a body with status 200: a completion, or the error it holds."""
-    if not data.strip():
-        raise Empty("the answer has an empty body", status=head.status, delivered="yes")
-    body = decode.parse(data)
-    if not isinstance(body, dict):
-        raise Malformed(f"the answer is a JSON {type(body).__name__}, not an object", delivered="yes")
-    body = decode.unnest(body)
+    body = decode.unnest(_object(data, head))
     completion = decode.completion(body, headers=head.headers, attempts=attempt)
     if said := decode.error_in(body):
         raise _failed_midway(failure.from_error(said, headers=head.headers, body=data), completion)
@@ -79,6 +98,15 @@ def whole(data: bytes, head: Head, attempt: int) -> Completion:
         return _checked(completion)
     except Empty as error:
         raise _failed_midway(error, completion) from None
+
+
+def _object(data: bytes, head: Head) -> dict[str, Any]:
+    if not data.strip():
+        raise Empty("the answer has an empty body", status=head.status, delivered="yes")
+    body = decode.parse(data)
+    if not isinstance(body, dict):
+        raise Malformed(f"the answer is a JSON {type(body).__name__}, not an object", delivered="yes")
+    return body
 
 
 def _checked(completion: Completion) -> Completion:
@@ -233,9 +261,13 @@ def _failed_midway(error: OpenRouterError, partial: Completion) -> OpenRouterErr
     answered = any(not decode.is_empty(choice) for choice in partial.choices)
     if answered and error.partial is None:
         error.partial = partial
-    error.usage = error.usage or partial.usage
-    error.generation_id = error.generation_id or partial.id
-    error.provider = error.provider or partial.provider
+    return _that_cost(error, partial)
+
+
+def _that_cost(error: OpenRouterError, answer: Completion | embeddings.Embeddings) -> OpenRouterError:
+    error.usage = error.usage or answer.usage
+    error.generation_id = error.generation_id or answer.id
+    error.provider = error.provider or answer.provider
     return error
 
 

@@ -11,6 +11,7 @@ from openrouter_opts.errors import OpenRouterError, Phase, TimedOut
 from openrouter_opts.http.settings import Timeout
 from openrouter_opts.protocol.completion import Completion, Delta, Usage
 from openrouter_opts.protocol.decode import text_of, usage_of
+from openrouter_opts.protocol.embeddings import Embeddings
 from openrouter_opts.protocol.request import Request
 
 _IDLE: Final[Phase] = "idle"
@@ -83,7 +84,7 @@ class Data:
         return self.body.get(key) if isinstance(self.body, dict) else None
 
 
-Item: TypeAlias = Delta | Completion | Data
+Item: TypeAlias = Delta | Completion | Embeddings | Data
 """What the caller gets."""
 Step: TypeAlias = Open | Read | Rest | Sleep | Item | OpenRouterError
 """What a flow yields; an error is an attempt that failed and is not the last one, for the books."""
