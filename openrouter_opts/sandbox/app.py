@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from openrouter_opts.sandbox import listing
+from openrouter_opts.sandbox import embedding, listing
 from openrouter_opts.sandbox.answering import Answering
 from openrouter_opts.sandbox.check.request import check
 from openrouter_opts.sandbox.faults import Failure
@@ -28,7 +28,8 @@ from openrouter_opts.sandbox.seen import Headers, SeenRequest
 from openrouter_opts.sandbox.service import Service, new_generation_id
 
 BASE: Final = "/api/v1"
-_OPEN: Final = ("/models", "/model/", "/providers")
+_OPEN: Final = ("/models", "/model/", "/embeddings/models", "/providers")
+_PAID: Final = ("/chat/completions", "/embeddings")
 _OWN_MODELS: Final = "/models/user"
 _METADATA_HEADERS: Final = ("X-OpenRouter-Metadata", "X-OpenRouter-Experimental-Metadata")
 
@@ -54,6 +55,8 @@ class Desk:
         self._app: ASGIApp = Starlette(
             routes=[
                 Route(f"{BASE}/chat/completions", self._chat, methods=["POST"]),
+                Route(f"{BASE}/embeddings", self._embed, methods=["POST"]),
+                Route(f"{BASE}/embeddings/models", self._embedding_models),
                 Route(f"{BASE}/models", self._models),
                 Route(f"{BASE}/models/count", self._count),
                 Route(f"{BASE}/models/user", self._models),
@@ -102,7 +105,7 @@ class Desk:
             return Refusal(
                 403, "Only management keys can fetch credits: this needs the account's management key."
             )
-        if path == "/chat/completions" and key != self._key:
+        if path in _PAID and key != self._key:
             return Refusal(403, "Management keys cannot be used for completions: this needs an API key.")
         return None
 
@@ -143,6 +146,19 @@ class Desk:
         told = {**headers, **self._responses.headers(wish, seen.raw, served)}
         release = partial(service.books.release, served.reserved)
         return Answering(served, service.faults.mischief(), told, settle, release)
+
+    async def _embed(self, request: Request) -> Response:
+        began = time.monotonic()
+        seen: SeenRequest = request.state.seen
+        generation_id = new_generation_id()
+        headers = {"X-Generation-Id": generation_id}
+        if seen.body is None:
+            return _refused(Refusal(400, "The body is not valid JSON"), headers)
+        found = embedding.serve(seen.body, generation_id, self._service.books, seen.headers, began)
+        return _answered_or_refused(found, headers)
+
+    async def _embedding_models(self, _request: Request) -> Response:
+        return _answered(embedding.listing())
 
     async def _models(self, request: Request) -> Response:
         return _answered_or_refused(listing.models(request.query_params))
@@ -226,8 +242,10 @@ def _refused(refusal: Refusal, headers: Mapping[str, str] | None = None) -> Resp
     return _answered(refusal.body(), refusal.status, {**refusal.headers, **(headers or {})})
 
 
-def _answered_or_refused(found: Mapping[str, Any] | Refusal) -> Response:
-    return _refused(found) if isinstance(found, Refusal) else _answered(found)
+def _answered_or_refused(
+    found: Mapping[str, Any] | Refusal, headers: Mapping[str, str] | None = None
+) -> Response:
+    return _refused(found, headers) if isinstance(found, Refusal) else _answered(found, headers=headers)
 
 
 def _failed(failure: Failure) -> Response:

@@ -100,7 +100,8 @@ _PARTS: Final[dict[str, Shape]] = {
 }
 
 _TEXT: Final = either(array(tagged("type", {"text": _TEXT_PART}, "content part type of this role")), string())
-_CONTENT: Final = either(array(tagged("type", _PARTS, "content part type")), string())
+PART: Final = tagged("type", _PARTS, "content part type")
+_CONTENT: Final = either(array(PART), string())
 
 _TOOL_CALL: Final = record(
     {

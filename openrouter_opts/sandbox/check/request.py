@@ -66,6 +66,9 @@ _TOOL_SEARCH: Final = tagged(
     "tool search",
 )
 
+TRACE: Final = record(
+    dict.fromkeys(("trace_id", "trace_name", "span_name", "generation_name", "parent_span_id"), string())
+)
 _FIELDS: Final[dict[str, Shape]] = {
     "messages": MESSAGES,
     "prompt": string(least=1),
@@ -129,9 +132,7 @@ _FIELDS: Final[dict[str, Shape]] = {
     "session_id": string(most=256),
     "user": string(),
     "metadata": entries(string(most=512), key=string(most=64), most=16),
-    "trace": record(
-        dict.fromkeys(("trace_id", "trace_name", "span_name", "generation_name", "parent_span_id"), string())
-    ),
+    "trace": TRACE,
     "debug": record({"echo_upstream_body": boolean}),
     "web_search_options": record({"search_context_size": one_of("low", "medium", "high")}),
     "x_search_filter": record(),

@@ -18,6 +18,7 @@ class Generation:
         usage: the answer's `usage` object.
         latency: seconds until the first token, and `duration` until the last.
         cancelled: whether the stream was broken off.
+        api_type: `completions` or `embeddings`.
         attempts: the providers that were tried, the one that answered last.
         source: the generation that was repeated from the response cache.
     """
@@ -39,6 +40,7 @@ class Generation:
     user_agent: str | None = None
     attempts: Sequence[Mapping[str, Any]] = ()
     source: str | None = None
+    api_type: str = "completions"
 
     def wire(self) -> dict[str, Any]:
         """The object below ``data``."""
@@ -62,7 +64,7 @@ class Generation:
             "app_id": None,
             "external_user": self.request.get("user"),
             "preset_id": None,
-            "api_type": "completions",
+            "api_type": self.api_type,
             "data_region": "global",
             "service_tier": self.request.get("service_tier"),
         }
@@ -84,9 +86,9 @@ class Generation:
 
     def _amounts(self) -> dict[str, Any]:
         """What it took and cost."""
-        prompt, completion = self.usage["prompt_tokens"], self.usage["completion_tokens"]
-        read = self.usage["prompt_tokens_details"] or {}
-        made = self.usage["completion_tokens_details"] or {}
+        prompt, completion = self.usage["prompt_tokens"], self.usage.get("completion_tokens", 0)
+        read = self.usage.get("prompt_tokens_details") or {}
+        made = self.usage.get("completion_tokens_details") or {}
         searches = (self.usage.get("server_tool_use_details") or {}).get("web_search_requests")
         return {
             "tokens_prompt": prompt,
