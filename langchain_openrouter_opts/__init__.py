@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from langchain_openrouter_opts.chat_models import ChatOpenRouter
+from langchain_openrouter_opts.embeddings import OpenRouterEmbeddings
 from langchain_openrouter_opts.errors import InvalidOutput, Refused, Truncated
 from langchain_openrouter_opts.registry import register
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ChatOpenRouter",
     "InvalidOutput",
+    "OpenRouterEmbeddings",
     "PromptCachingMiddleware",
     "Refused",
     "Truncated",

@@ -92,13 +92,15 @@ def embedding_request(
     return Request("POST", "/embeddings", options.headers, encode(body), content=body)
 
 
-def check_settings(dimensions: object, encoding_format: object, input_type: object) -> None:
+def check_settings(dimensions: object, encoding_format: object, *input_types: object) -> None:
     """Raise `ConfigurationError` for what isn't a setting of embeddings; `None` is for what isn't set."""
     if dimensions is not None and not (type(dimensions) is int and dimensions >= 1):
         raise ConfigurationError(f"dimensions: should be a whole number from 1, not {dimensions!r}")
     if encoding_format is not None and encoding_format not in get_args(EncodingFormat):
         raise ConfigurationError(f"encoding_format: should be 'float' or 'base64', not {encoding_format!r}")
-    if input_type is not None and not (isinstance(input_type, str) and input_type):
+    for input_type in input_types:
+        if input_type is None or (isinstance(input_type, str) and input_type):
+            continue
         raise ConfigurationError(f"input_type: should be a string such as 'search_query', not {input_type!r}")
 
 
