@@ -57,7 +57,7 @@ class OpenRouterEmbedding(BaseEmbedding):
     Calls raise `openrouter_opts.errors.OpenRouterError`s.
 
     Example:
-        >>> embedding = OpenRouterEmbedding(model="openai/text-embedding-3-small", provider={"zdr": True})
+        >>> embedding = OpenRouterEmbedding(model_name="openai/text-embedding-3-small", provider={"zdr": True})
         >>> embedding.get_query_embedding("Who built the lighthouse?")  # doctest: +SKIP
     """
 

@@ -15,6 +15,7 @@ from openrouter_opts import (
     Completion,
     Cost,
     Delta,
+    Embeddings,
     Estimate,
     Model,
     OpenRouterClient,
@@ -91,6 +92,17 @@ async def await_all(client: OpenRouterClient) -> None:
             assert_type(delta, Delta)
     assert_type(answer.completion, Completion)
     assert_type(await client.amodels(), tuple[Model, ...])
+
+
+async def embed(client: OpenRouterClient) -> None:
+    found = client.embed(["a", "b"], model="openai/text-embedding-3-small", dimensions=256, user="u")
+    assert_type(found, Embeddings)
+    assert_type(found.vectors, tuple[list[float], ...])
+    assert_type(found.cost, Cost)
+    assert_type(await client.aembed([1, 2], encoding_format="float"), Embeddings)
+    client.embed([[1], [2]], input_type="search_query")
+    client.embed([{"content": [{"type": "text", "text": "a"}]}])
+    assert_type(client.embedding_models(), tuple[Model, ...])
 
 
 def look_up(client: OpenRouterClient) -> None:
