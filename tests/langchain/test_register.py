@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from langchain.agents import create_agent
 from langchain.chat_models import base, init_chat_model
+from langchain.embeddings import base as embeddings_base
+from langchain.embeddings import init_embeddings
 from langchain_core.messages import HumanMessage
 
-from langchain_openrouter_opts import ChatOpenRouter, register
+from langchain_openrouter_opts import ChatOpenRouter, OpenRouterEmbeddings, register
 from openrouter_opts.sandbox import Sandbox
 
 CLAUDE = "anthropic/claude-sonnet-4.6"
@@ -19,7 +21,9 @@ CLAUDE = "anthropic/claude-sonnet-4.6"
 
 @pytest.fixture(autouse=True)
 def own_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A table of providers that is put back after the test."""
+    """Tables of providers that are put back after the test."""
+    monkeypatch.setattr(embeddings_base, "_BUILTIN_PROVIDERS", dict(embeddings_base._BUILTIN_PROVIDERS))
+    embeddings_base._get_embeddings_class_creator.cache_clear()
     monkeypatch.setattr(base, "_BUILTIN_PROVIDERS", dict(base._BUILTIN_PROVIDERS))
     base._get_chat_model_creator.cache_clear()
 
@@ -88,6 +92,22 @@ def test_an_agent_is_made_with_a_name(sandbox: Sandbox, monkeypatch: pytest.Monk
     agent: Any = create_agent(f"openrouter_opts:{CLAUDE}", [])
     answer = agent.invoke({"messages": [HumanMessage("hi")]})["messages"][-1]
     assert answer.response_metadata["model_name"] == CLAUDE
+
+
+def test_embeddings_are_made_by_their_name(where: dict[str, Any]) -> None:
+    register()
+    embeddings = init_embeddings("openrouter_opts:openai/text-embedding-3-small", dimensions=8, **where)
+    assert type(embeddings) is OpenRouterEmbeddings
+    assert len(embeddings.embed_query("hi")) == 8
+
+
+def test_an_embeddings_table_that_has_moved_leaves_everything_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(embeddings_base, "_BUILTIN_PROVIDERS", None)
+    with pytest.raises(ImportError, match=r"make an `OpenRouterEmbeddings\(model=…\)` instead of a name"):
+        register()
+    assert "openrouter_opts" not in base._BUILTIN_PROVIDERS
 
 
 def test_it_may_be_called_again() -> None:
