@@ -33,6 +33,7 @@ from openrouter_opts.sandbox.check.shapes import (
     record,
     string,
 )
+from openrouter_opts.sandbox.listing import full_row
 from openrouter_opts.sandbox.money.books import Books
 from openrouter_opts.sandbox.money.generation import Generation
 from openrouter_opts.sandbox.money.tokens import count
@@ -70,14 +71,15 @@ def _listed(slug: str, name: str, price: str) -> Model:
     return Model(
         slug,
         name,
+        released="2026-01-01",
         context_length=8192,
         output_modalities=("embeddings",),
         pricing={"prompt": Decimal(price), "completion": Decimal(0)},
     )
 
 
-# The first is a real model's slug, that of the examples in OpenRouter's reference; the second is made up. The prices, the context length
-# and the lengths of the vectors are the sandbox's own for both.
+# The first is a real model's slug, that of the examples in OpenRouter's reference; the second is made up. The prices, the day, the context
+# length and the lengths of the vectors are the sandbox's own for both.
 _MODELS: Final = (
     EmbeddingModel(
         _listed("openai/text-embedding-3-small", "OpenAI: Text Embedding 3 Small", "0.00000002"),
@@ -152,7 +154,8 @@ def serve(
 
 def listing() -> dict[str, Any]:
     """The answer of ``GET /embeddings/models``."""
-    return {"data": [each.model.wire() for each in _MODELS]}
+    rows = [full_row(each.model) for each in _MODELS]
+    return {"data": rows, "links": {"next": None}, "total_count": len(rows)}
 
 
 def _model_of(body: Mapping[str, Any]) -> EmbeddingModel | Refusal:

@@ -97,9 +97,15 @@ def _row(found: Model) -> dict[str, Any]:
     """The catalogue's row; its parameters are those of all endpoints together."""
     served = endpoints_of(found.id)
     supported = frozenset[str]().union(*(endpoint.supported_parameters for endpoint in served))
-    row = _UNKNOWN | found.wire()
+    row = full_row(found)
     row["supported_parameters"] = sorted(supported)
     row["pricing"] = row["pricing"] or served[0].prices()
+    return row
+
+
+def full_row(found: Model) -> dict[str, Any]:
+    """A model's row with every key that rows have."""
+    row = _UNKNOWN | found.wire()
     row["top_provider"] = {"is_moderated": False} | row["top_provider"]
     row["links"] = {"details": f"/api/v1/models/{found.id}/endpoints"}
     return row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import struct
 from collections.abc import Callable, Mapping
@@ -225,3 +226,18 @@ def test_embedding_models_are_listed(scripted: Servers, caller: Callers):
     server = scripted([answer({"data": [{"id": "m/vectors", "name": "Vectors"}]})])
     assert [model.id for model in caller(server).embedding_models()] == ["m/vectors"]
     assert server.deliveries[0].path == "/api/v1/embeddings/models"
+
+
+def test_a_call_that_is_cancelled_is_in_the_books(scripted: Servers):
+    client = OpenRouterClient(api_key="k", base_url=scripted(["HANG"]).base_url, model="m/x")
+
+    async def leave() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.aembed("a"), 0.3)
+
+    with track_costs() as spend:
+        asyncio.run(leave())
+    assert [(each.kind, each.model, each.outcome) for each in spend.records] == [
+        ("embedding", "m/x", "interrupted")
+    ]
+    assert spend.unknown == 1

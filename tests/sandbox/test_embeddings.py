@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from openrouter import OpenRouter as OfficialClient
 
 from openrouter_opts.sandbox import Sandbox
 from openrouter_opts.sandbox.embedding import vector_of
@@ -125,3 +126,10 @@ def test_embedding_models_are_listed_apart(call: Caller):
     assert listed[OWN]["architecture"]["output_modalities"] == ["embeddings"]
     assert Decimal(listed[OWN]["pricing"]["prompt"]) == Decimal("1e-8")
     assert not listed.keys() & {row["id"] for row in call.get("/models").json["data"]}
+
+
+def test_the_official_client_can_read_it(sandbox: Sandbox):
+    official = OfficialClient(api_key=sandbox.api_key, server_url=sandbox.base_url)
+    found: Any = official.embeddings.generate(model=OWN, input=["a", "b"], dimensions=4)
+    assert [len(row.embedding) for row in found.data] == [4, 4]
+    assert [model.id for model in official.embeddings.list_models().result.data] == [SMALL, OWN]
