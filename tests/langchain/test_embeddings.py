@@ -175,7 +175,11 @@ def test_fewer_vectors_than_texts_is_an_error(make: Make, sandbox: Sandbox):
 
 
 def test_the_key_is_read_late_and_is_in_no_pickle_or_repr(make: Make, monkeypatch: pytest.MonkeyPatch):
-    with_key = make(api_key="sk-or-nobody-sees-this", extra_headers={"X-Key": "sk-nobody-either"})
+    with_key = make(
+        api_key="sk-or-nobody-sees-this",
+        extra_headers={"X-Key": "sk-nobody-either"},
+        provider_api_keys={"openai": "sk-nobody"},
+    )
     for shown in (repr(with_key), str(with_key.model_dump()), str(pickle.dumps(with_key))):
         assert "sk-or-nobody" not in shown
         assert "sk-nobody" not in shown

@@ -147,7 +147,12 @@ def test_a_class_is_known_by_its_name():
 
 
 def test_it_is_written_and_loaded_without_its_key(make: Make, monkeypatch: pytest.MonkeyPatch):
-    embedding = make(api_key="sk-or-nobody-sees-this", extra_headers={"X-Key": "sk-nobody-either"}, user="u")
+    embedding = make(
+        api_key="sk-or-nobody-sees-this",
+        extra_headers={"X-Key": "sk-nobody-either"},
+        provider_api_keys={"openai": "sk-nobody"},
+        user="u",
+    )
     saved = embedding.to_dict()
     for shown in (json.dumps(saved), repr(embedding), str(pickle.dumps(embedding))):
         assert "sk-or-nobody" not in shown
