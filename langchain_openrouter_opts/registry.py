@@ -33,7 +33,8 @@ _MOVED: Final = "{module} keeps its providers otherwise than this version of ope
 def register(*, replace: bool = False) -> None:
     """Make `init_chat_model` and `create_agent` know this package: ``"openrouter_opts:anthropic/claude-sonnet-4.6"``.
 
-    `init_embeddings` knows it too: ``"openrouter_opts:openai/text-embedding-3-small"``. Works with keyword arguments and with configurable fields, and may be called again.
+    `init_embeddings` knows it too: ``"openrouter_opts:openai/text-embedding-3-small"``. Works with keyword arguments and with configurable
+    fields, and may be called again.
 
     Args:
         replace: Whether `openrouter:` means this package as well, in this process, instead of `langchain-openrouter`. Only an application

@@ -21,10 +21,13 @@ CLAUDE = "anthropic/claude-sonnet-4.6"
 
 @pytest.fixture(autouse=True)
 def own_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tables of providers that are put back after the test."""
-    monkeypatch.setattr(embeddings_base, "_BUILTIN_PROVIDERS", dict(embeddings_base._BUILTIN_PROVIDERS))
+    """Tables of providers that nobody has written into, and that are put back after the test."""
+    for module in (base, embeddings_base):
+        table = {
+            name: entry for name, entry in module._BUILTIN_PROVIDERS.items() if name != "openrouter_opts"
+        }
+        monkeypatch.setattr(module, "_BUILTIN_PROVIDERS", table)
     embeddings_base._get_embeddings_class_creator.cache_clear()
-    monkeypatch.setattr(base, "_BUILTIN_PROVIDERS", dict(base._BUILTIN_PROVIDERS))
     base._get_chat_model_creator.cache_clear()
 
 
