@@ -19,29 +19,19 @@ from pydantic_core import to_json
 from typing_extensions import is_typeddict, override
 
 from openrouter_opts.errors import ConfigurationError
-from openrouter_opts.json_schema import (
-    DEFINITIONS,
-    JsonSchema,
-    NotStrictError,
-    inlined,
-    referred,
-    strict_schema,
-)
+from openrouter_opts.json_schema import JsonSchema, NotStrictError, as_object, inlined, strict_schema
 
 Schema: TypeAlias = Mapping[str, Any] | type | Callable[..., Any]
 """A pydantic class, another type that pydantic reads, a `TypedDict`, a JSON Schema, or OpenAI's form of a tool or a response format."""
 
 _DEFAULT_NAME: Final = "Output"
-_KEY: Final = "value"
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _NOT_IN_A_NAME: Final = re.compile(r"[^a-zA-Z0-9_-]")
 # Where a mapping that gives a schema a name holds it.
 _HOLDERS: Final = ("schema", "parameters", "input_schema")
 _ABOUT: Final = frozenset({"type", "name", "description", "strict", *_HOLDERS})
 _TYPES: Final = ("object", "array", "string", "number", "integer", "boolean", "null")
-# Most providers refuse them at the top.
-_ALTERNATIVES: Final = frozenset({"anyOf", "oneOf", "allOf"})
-_OF_A_SCHEMA: Final = frozenset({"properties", "$ref", "enum", "const", *_ALTERNATIVES})
+_OF_A_SCHEMA: Final = frozenset({"properties", "$ref", "enum", "const", "anyOf", "oneOf", "allOf"})
 _FORMS: Final = "give a pydantic class or another type, a TypedDict, a JSON Schema, or OpenAI's form of a tool or a response format"
 
 
@@ -92,7 +82,7 @@ class AnswerSchema:
         said = spelled.strict if strict is None else strict
         if spelled.strict is not None and spelled.strict is not said:
             raise ConfigurationError(f"strict: the schema says {spelled.strict}, and the argument {strict}")
-        schema, key = _as_object(spelled.schema)
+        schema, key = as_object(spelled.schema)
         if said:
             schema = _strictly(schema, "schema")
         return replace(spelled, schema=schema, key=key, strict=said)
@@ -239,15 +229,3 @@ def _is_function(given: Any) -> bool:
 
 def _as_name(title: Any) -> str:
     return _NOT_IN_A_NAME.sub("_", str(title or _DEFAULT_NAME))[:64]
-
-
-def _as_object(schema: JsonSchema) -> tuple[JsonSchema, str | None]:
-    """Return a schema of an object, and the key under which it holds what is asked for, if that is none."""
-    if (target := referred(schema.get("$ref"), schema)) is not None:
-        schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
-    kind = schema.get("type", "object" if "properties" in schema else None)
-    if kind == "object" and not _ALTERNATIVES & schema.keys():
-        return {"type": kind, **schema}, None
-    definitions = {key: schema[key] for key in DEFINITIONS if key in schema}
-    inner = {key: value for key, value in schema.items() if key not in DEFINITIONS}
-    return {"type": "object", "properties": {_KEY: inner}, "required": [_KEY], **definitions}, _KEY

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic_core import from_json
 
 from openrouter_opts.protocol.completion import Choice, ToolCall
 
+# What models write where a tool has no parameters.
+_NOTHING: Final = frozenset({"null", '""'})
+
 
 def parsed(text: str, finish_reason: str | None = None) -> dict[str, Any] | None:
-    """Return whole arguments; `None` for what is no JSON object, or was cut off. No text at all means no arguments."""
+    """Return whole arguments; `None` for what is no JSON object, or was cut off. No text at all means no arguments, and so does `null`."""
+    if text.strip() in _NOTHING:
+        return {}
     return Choice(finish_reason=finish_reason).args_of(ToolCall("", "", text))
 
 

@@ -17,7 +17,6 @@ from llama_index.core.base.llms.types import (
     LLMMetadata,
 )
 from llama_index.core.constants import DEFAULT_NUM_OUTPUTS
-from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.program.utils import get_program_for_llm
 from llama_index.core.prompts import BasePromptTemplate
@@ -34,7 +33,6 @@ from pydantic import (
 )
 from pydantic.json_schema import SkipJsonSchema
 
-from llamaindex_openrouter_opts import tools as tool
 from llamaindex_openrouter_opts.construction import accepted, dumped_timeout, secret
 from llamaindex_openrouter_opts.events import aannounced, announced, chat_events, completion_events
 from llamaindex_openrouter_opts.messages import wire_messages
@@ -42,6 +40,7 @@ from llamaindex_openrouter_opts.prompts import BESIDE_OPTIONS, PromptMethods
 from llamaindex_openrouter_opts.responses import chat_response, completion_response
 from llamaindex_openrouter_opts.streams import acompletions_of, aresponses_of, completions_of, responses_of
 from llamaindex_openrouter_opts.structured import ObjectProgram, Way
+from llamaindex_openrouter_opts.tools import ToolMethods
 from openrouter_opts.built import Built
 from openrouter_opts.catalog import Catalog
 from openrouter_opts.catalog import Model as Facts
@@ -50,14 +49,13 @@ from openrouter_opts.http.settings import TimeoutLike
 from openrouter_opts.options import ProviderOptions
 from openrouter_opts.options.model_options import ModelOptions, parted, storable, stored
 from openrouter_opts.options.table import resolve
-from openrouter_opts.options.toolbox import ToolChoice
 from openrouter_opts.preflight import Check
 
 DEFAULT_MODEL: Final = "openrouter/auto"
 """Whichever model OpenRouter finds best for the prompt."""
 
 
-class OpenRouter(ModelOptions, PromptMethods):
+class OpenRouter(ModelOptions, ToolMethods, PromptMethods):
     """A model served by OpenRouter, for LlamaIndex: query engines, chat engines, agents, structured prediction.
 
     Every option of OpenRouter can be set here and in each call, by name or in `provider_options`; what a call says wins. Options
@@ -127,7 +125,8 @@ class OpenRouter(ModelOptions, PromptMethods):
         description="Whether objects are asked for by `response_format` (true) or by a tool (false); by default what the catalogue says.",
     )
     strict: bool | None = Field(
-        default=None, description="Whether tools are sent as strict or as not strict."
+        default=None,
+        description="Whether tools are sent as strict or as not strict; those that strict mode has no form of are never strict.",
     )
 
     proxy: str | None = Field(default=None, description="The URL of a proxy.", exclude=True, repr=False)
@@ -195,13 +194,13 @@ class OpenRouter(ModelOptions, PromptMethods):
     @property
     def metadata(self) -> LLMMetadata:
         """What LlamaIndex needs to know of the model; from the catalogue, unless it was set. Never asks the network."""
-        facts = self._facts
+        facts, body = self._facts, self._options.body
         calls_tools = self.is_function_calling_model
         return LLMMetadata(
             context_window=self.context_window or facts.context_length or LLMMetadata().context_window,
             num_output=self.num_output
-            or self.max_completion_tokens
-            or self.max_tokens
+            or body.get("max_completion_tokens")
+            or body.get("max_tokens")
             or DEFAULT_NUM_OUTPUTS,
             is_chat_model=self.is_chat_model,
             is_function_calling_model=facts.calls_tools if calls_tools is None else calls_tools,
@@ -299,63 +298,27 @@ class OpenRouter(ModelOptions, PromptMethods):
         copy._build()  # noqa: SLF001 - what is wrong is said at once
         return copy
 
-    def get_tool_calls_from_response(
-        self, response: ChatResponse, error_on_no_tool_call: bool = True, **_kwargs: Any
-    ) -> list[ToolSelection]:
-        """Return the tools that a response calls. See `llamaindex_openrouter_opts.tools.selections`."""
-        return tool.selections(response, error_on_no_tool_call=error_on_no_tool_call)
-
-    def _prepare_chat_with_tools(
-        self,
-        tools: Sequence[tool.Tool],
-        user_msg: str | ChatMessage | None = None,
-        chat_history: list[ChatMessage] | None = None,
-        verbose: bool = False,  # noqa: ARG002 - LlamaIndex passes it
-        allow_parallel_tool_calls: bool = False,
-        tool_required: bool = False,
-        tool_choice: ToolChoice = None,
-        **kwargs: Any,
-    ) -> dict[str, Any]:
-        call, options = parted(kwargs)
-        return {
-            "messages": tool.conversation(user_msg, chat_history),
-            **call,
-            **tool.call_options(
-                self._options,
-                options,
-                tool.wire_tools(tools, strict=self.strict),
-                choice=tool_choice,
-                required=tool_required,
-                parallel=allow_parallel_tool_calls,
-            ),
-        }
-
-    def _validate_chat_with_tools_response(
-        self,
-        response: ChatResponse,
-        tools: Sequence[tool.Tool],  # noqa: ARG002 - LlamaIndex passes it
-        allow_parallel_tool_calls: bool = False,
-        **_kwargs: Any,
-    ) -> ChatResponse:
-        return response if allow_parallel_tool_calls else tool.first_call_only(response)
-
-    def _program(self, output_cls: type[Model], prompt: BasePromptTemplate) -> BasePydanticProgram[Model]:
+    def _program(
+        self, output_cls: type[Model], prompt: BasePromptTemplate
+    ) -> ObjectProgram[Model] | BasePydanticProgram[Model]:
         way = self._way()
         if way:
             return ObjectProgram(self, output_cls, prompt, way, self.strict)
         return get_program_for_llm(output_cls, prompt, self, pydantic_program_mode=self.pydantic_program_mode)
 
     def _way(self) -> Way | None:
-        """How to ask for an object; `None` for LlamaIndex's own ways, which do without either."""
+        """How to ask for an object; `None` for ways that are LlamaIndex's own."""
         mode, calls_tools = self.pydantic_program_mode, self.metadata.is_function_calling_model
         if mode is PydanticProgramMode.FUNCTION:
             return "tool"
+        if mode is PydanticProgramMode.LLM:
+            return "text"
         if mode is not PydanticProgramMode.DEFAULT:
             return None
         schema = self.should_use_structured_outputs
         if self._facts.structured_output if schema is None else schema:
             return "schema"
-        return "tool" if calls_tools else None
+        return "tool" if calls_tools else "text"
 
     def _chat(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> ChatResponse:
         return chat_response(self.client.complete(wire_messages(messages), **call))

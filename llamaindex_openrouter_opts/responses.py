@@ -46,6 +46,10 @@ def completion_response(response: ChatResponse) -> CompletionResponse:
     )
 
 
+class Unfinished(ChatResponse):
+    """A response whose answer is still coming: in a tool call of it, arguments are what there is so far."""
+
+
 class Growing:
     """A response that grows: each step is a value of its own, which later steps leave as it is."""
 
@@ -56,7 +60,7 @@ class Growing:
         self._refusal = ""
         self._calls: dict[int, ToolCall] = {}
 
-    def grow(self, delta: Delta) -> ChatResponse:
+    def grow(self, delta: Delta) -> Unfinished:
         """Return the answer so far, with what this delta adds in `delta`."""
         self._text += delta.text
         self._transcript += delta.transcript
@@ -75,7 +79,7 @@ class Growing:
             calls = tuple(self._calls.values())
             blocks += [_call_block(call, call.arguments) for call in calls]
             kwargs["tool_calls"] = _plain_calls(calls)
-        return ChatResponse(
+        return Unfinished(
             message=ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=kwargs),
             raw=delta.chunk,
             delta=delta.text if self._text else delta.transcript,

@@ -3,19 +3,89 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCallBlock
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.tools.types import BaseTool
 
 from llamaindex_openrouter_opts.arguments import begun, parsed
-from llamaindex_openrouter_opts.errors import InvalidOutput
+from llamaindex_openrouter_opts.errors import InvalidOutput, Truncated
 from llamaindex_openrouter_opts.messages import legacy_call
+from llamaindex_openrouter_opts.objects import function_tool
+from llamaindex_openrouter_opts.responses import Unfinished
+from openrouter_opts.catalog import Catalog
+from openrouter_opts.json_text import ends
+from openrouter_opts.lint.body import models_of
 from openrouter_opts.options import Part, ProviderOptions
+from openrouter_opts.options.model_options import parted
 from openrouter_opts.options.toolbox import ToolChoice, WireTool, beside, one_at_a_time, wire_choice, written
+from openrouter_opts.preflight import facts_of
 
 Tool = BaseTool | Mapping[str, Any] | Part
+
+
+class ToolMethods:
+    """How a model takes tools.
+
+    Beside LlamaIndex's classes and not below them, since what overrides an abstract method of theirs becomes a span of its own.
+    """
+
+    if TYPE_CHECKING:
+        catalog: Catalog | None
+        model: str
+        strict: bool | None
+
+        @property
+        def _options(self) -> ProviderOptions: ...
+
+    def get_tool_calls_from_response(
+        self, response: ChatResponse, error_on_no_tool_call: bool = True, **_kwargs: Any
+    ) -> list[ToolSelection]:
+        """Return the tools that a response calls. See `llamaindex_openrouter_opts.tools.selections`."""
+        return selections(response, error_on_no_tool_call=error_on_no_tool_call)
+
+    def _prepare_chat_with_tools(
+        self,
+        tools: Sequence[Tool],
+        user_msg: str | ChatMessage | None = None,
+        chat_history: list[ChatMessage] | None = None,
+        verbose: bool = False,  # noqa: ARG002 - LlamaIndex passes it
+        allow_parallel_tool_calls: bool = False,
+        tool_required: bool = False,
+        tool_choice: ToolChoice = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        call, options = parted(kwargs)
+        slug = call.get("model") or self.model
+        return {
+            "messages": conversation(user_msg, chat_history),
+            **call,
+            **call_options(
+                self._options,
+                options,
+                wire_tools(tools, strict=self.strict),
+                choice=tool_choice,
+                required=tool_required,
+                alone=not allow_parallel_tool_calls and self._can_be_told(slug, options),
+            ),
+        }
+
+    def _can_be_told(self, slug: str, options: ProviderOptions) -> bool:
+        """Whether every model of a call is known to have endpoints that can be told to call one tool at a time."""
+        catalog = Catalog.bundled() if self.catalog is None else self.catalog
+        slugs = models_of({**self._options.merged(options).body, "model": slug})
+        facts = [facts_of(each, catalog) for each in slugs]
+        return all(each is not None and "parallel_tool_calls" in each.supported_parameters for each in facts)
+
+    def _validate_chat_with_tools_response(
+        self,
+        response: ChatResponse,
+        tools: Sequence[Tool],  # noqa: ARG002 - LlamaIndex passes it
+        allow_parallel_tool_calls: bool = False,
+        **_kwargs: Any,
+    ) -> ChatResponse:
+        return response if allow_parallel_tool_calls else first_call_only(response)
 
 
 def wire_tools(tools: Iterable[Tool], *, strict: bool | None = None) -> list[WireTool]:
@@ -33,10 +103,8 @@ def _function(tool: BaseTool, *, strict: bool | None) -> WireTool:
     wire = tool.metadata.to_openai_tool(skip_length_check=True)
     if strict is None:
         return wire
-    function = {**wire["function"], "strict": strict}
-    if strict:
-        function["parameters"] = {**function["parameters"], "additionalProperties": False}
-    return {**wire, "function": function}
+    function = wire["function"]
+    return function_tool(function["name"], function.get("description"), function["parameters"], strict=strict)
 
 
 def call_options(
@@ -46,7 +114,7 @@ def call_options(
     *,
     choice: ToolChoice,
     required: bool,
-    parallel: bool,
+    alone: bool,
 ) -> dict[str, Any]:
     """Return the options of a call with tools.
 
@@ -56,7 +124,7 @@ def call_options(
         tools: The tools of the call.
         choice: The choice among them.
         required: Whether a tool must be called, if there is no choice.
-        parallel: Whether several may be called at once.
+        alone: Whether to say that several may not be called at once, unless the options say something about it.
 
     Raises:
         ConfigurationError: There is no tool of the choice, or the options of the call have another choice.
@@ -71,7 +139,9 @@ def call_options(
     if chosen is not None:
         call = ProviderOptions.of(call, tool_choice=chosen)
     # That several may be called is OpenRouter's default, and saying so would rule out endpoints under `require_parameters`.
-    unsaid = {"tool_choice": "auto"} | ({} if parallel else {"parallel_tool_calls": False})
+    unsaid: dict[str, Any] = {"tool_choice": "auto"}
+    if alone:
+        unsaid["parallel_tool_calls"] = False
     unsaid |= one_at_a_time(choice)
     defaults = {name: value for name, value in unsaid.items() if name not in configured.body}
     return {**defaults, **call.given, "tools": wired}
@@ -97,7 +167,8 @@ def selections(response: ChatResponse, *, error_on_no_tool_call: bool = True) ->
 
     Raises:
         ValueError: There is no call, and `error_on_no_tool_call` is set.
-        InvalidOutput: The arguments of a call are cut off or no JSON object, and `error_on_no_tool_call` is set. Otherwise the
+        InvalidOutput: The arguments of a call are no JSON object, and `error_on_no_tool_call` is set; `Truncated` if they are cut off.
+            Without it, the
             selection names a tool that doesn't exist, and says why: so an agent tells the model instead of calling the tool.
     """
     calls = [
@@ -139,24 +210,18 @@ def _selection(
 ) -> ToolSelection:
     reason = response.additional_kwargs.get("finish_reason")
     text = arguments if isinstance(arguments, str) else ""
+    if isinstance(response, Unfinished):
+        return ToolSelection(tool_id=call_id, tool_name=name, tool_kwargs=begun(text))
     whole = dict(arguments) if isinstance(arguments, Mapping) else parsed(text, reason)
-    if whole is not None or reason is None:
-        return ToolSelection(
-            tool_id=call_id, tool_name=name, tool_kwargs=begun(text) if whole is None else whole
-        )
-    cut = (
-        "are cut off, since the answer reached its token limit"
-        if reason == "length"
-        else "are no JSON object"
-    )
+    if whole is not None:
+        return ToolSelection(tool_id=call_id, tool_name=name, tool_kwargs=whole)
+    cut_off = reason == "length" or not ends(text)
+    limit = ", since the answer reached its token limit" if reason == "length" else ""
+    problem = f"are cut off{limit}" if cut_off else "are no JSON object"
     if strictly:
-        facts = response.additional_kwargs
-        raise InvalidOutput(
-            f"the arguments of a call of `{name}` {cut}: {text[:200]!r}",
-            generation_id=facts.get("id"),
-            provider=facts.get("provider"),
-            delivered="yes",
-        )
-    return ToolSelection(
-        tool_id=call_id, tool_name=f"{name}, called with arguments that {cut},", tool_kwargs={}
-    )
+        error = Truncated if cut_off else InvalidOutput
+        raise error.of(f"the arguments of a call of `{name}` {problem}: {text[:200]!r}", response)
+    # LlamaIndex tells the model: "Tool … not found. Please select a tool that is available."
+    again = "Call it again, with shorter arguments" if cut_off else "Call it again"
+    told = f"`{name}` was not run: its arguments {problem}. {again}. Complete arguments were"
+    return ToolSelection(tool_id=call_id, tool_name=told, tool_kwargs={})

@@ -12,9 +12,15 @@ DEFINITIONS: Final = ("$defs", "definitions")
 """Where a schema keeps what it refers to."""
 
 _MAPS: Final = ("properties", *DEFINITIONS)
-_LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
+_LISTS: Final = ("anyOf", "oneOf", "allOf")
+# Most providers refuse them at the top.
+_ALTERNATIVES: Final = frozenset({"anyOf", "oneOf", "allOf"})
+_KEY: Final = "value"
 # An alternative is told by its own keys, so strict mode does without what says how to tell it.
 _NOT_STRICT: Final = frozenset({"default", "discriminator"})
+_NEVER_STRICT: Final = frozenset(
+    {"prefixItems", "not", "if", "then", "else", "dependentRequired", "dependentSchemas"}
+)
 _SAYS_A_TYPE: Final = frozenset({"type", "anyOf", "oneOf", "allOf", "enum", "const", "$ref"})
 
 
@@ -54,6 +60,8 @@ def strict_schema(schema: JsonSchema) -> dict[str, Any]:
 def _strict(schema: Any, place: _Place) -> dict[str, Any]:
     if not isinstance(schema, Mapping):
         raise NotStrictError(place.where, "may be anything")
+    if never := sorted(_NEVER_STRICT & schema.keys()):
+        raise NotStrictError(place.where, f"has {never[0]}")
     kept = {key: value for key, value in schema.items() if key not in _NOT_STRICT}
     if "$ref" in kept and len(kept) > 1:
         return _strict_reference(kept.pop("$ref"), kept, place)
@@ -91,6 +99,21 @@ def _closed(schema: dict[str, Any], place: _Place) -> dict[str, Any]:
     if _SAYS_A_TYPE.isdisjoint(schema):
         raise NotStrictError(place.where, "may be anything")
     return schema
+
+
+def as_object(schema: JsonSchema) -> tuple[JsonSchema, str | None]:
+    """Return a schema of an object, and the key under which it holds what is asked for, if that is none.
+
+    Tools and formats take nothing else at the top.
+    """
+    if (target := referred(schema.get("$ref"), schema)) is not None:
+        schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
+    kind = schema.get("type", "object" if "properties" in schema else None)
+    if kind == "object" and not _ALTERNATIVES & schema.keys():
+        return {"type": kind, **schema}, None
+    definitions = {key: schema[key] for key in DEFINITIONS if key in schema}
+    inner = {key: value for key, value in schema.items() if key not in DEFINITIONS}
+    return {"type": "object", "properties": {_KEY: inner}, "required": [_KEY], **definitions}, _KEY
 
 
 def inlined(schema: JsonSchema) -> dict[str, Any]:

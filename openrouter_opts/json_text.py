@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic_core import from_json
 
@@ -33,6 +33,14 @@ def object_in(text: str) -> dict[str, Any]:
         CutOffError: It does not end.
         NotJSONError: There is none, or more than one, or another kind of JSON.
     """
+    value = json_in(text)
+    if not isinstance(value, dict):
+        raise NotJSONError("it is a JSON array, and no object")
+    return value
+
+
+def json_in(text: str) -> dict[str, Any] | list[Any]:
+    """Return the JSON object or array in a text. See `object_in`, which is for objects only."""
     found: list[Any] = []
     for start, end in _spans(text):
         if end is None:
@@ -46,9 +54,7 @@ def object_in(text: str) -> dict[str, Any]:
     first, *others = found
     if any(other != first for other in others):
         raise NotJSONError(f"there are {len(found)} different JSON objects")
-    if not isinstance(first, dict):
-        raise NotJSONError("it is a JSON array, and no object")
-    return first
+    return cast("dict[str, Any] | list[Any]", first)
 
 
 def object_begun_in(text: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.types import PydanticProgramMode
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from llamaindex_openrouter_opts import InvalidOutput, OpenRouter
 from openrouter_opts import ConfigurationError
@@ -78,8 +78,8 @@ async def test_a_prompt_gives_an_object(
         assert body["response_format"]["json_schema"]["name"] == "Joke"
         assert body["response_format"]["json_schema"]["strict"] is True
     else:
-        assert _how_it_was_asked(body) == {"tools", "tool_choice", "parallel_tool_calls"}
-        assert body["tool_choice"] == "required"
+        assert _how_it_was_asked(body) == {"tools", "tool_choice"}
+        assert body["tool_choice"] == {"type": "function", "function": {"name": "Joke"}}
         assert body["tools"][0]["function"]["name"] == "Joke"
 
 
@@ -87,7 +87,7 @@ async def test_a_prompt_gives_an_object(
     ("model", "asked"),
     [
         ("openai/gpt-5-mini", {"response_format"}),
-        ("some/unknown-model", {"tools", "tool_choice", "parallel_tool_calls"}),
+        ("some/unknown-model", {"tools", "tool_choice"}),
     ],
 )
 def test_the_catalogue_says_how_a_model_is_asked(
@@ -113,7 +113,7 @@ def test_a_model_without_either_is_asked_in_words(make_llm: MakeLLM, sandbox: Sa
 @pytest.mark.parametrize(
     ("mode", "asked"),
     [
-        (PydanticProgramMode.FUNCTION, {"tools", "tool_choice", "parallel_tool_calls"}),
+        (PydanticProgramMode.FUNCTION, {"tools", "tool_choice"}),
         (PydanticProgramMode.LLM, set()),
     ],
 )
@@ -167,7 +167,7 @@ def test_words_in_place_of_an_object_are_an_error(make_llm: MakeLLM, sandbox: Sa
 def test_an_object_of_another_shape_is_an_error(make_llm: MakeLLM, sandbox: Sandbox) -> None:
     sandbox.answer_next('{"setup": "a"}')
 
-    with pytest.raises(ValidationError, match="punchline"):
+    with pytest.raises(InvalidOutput, match="wrote no Joke: punchline: Field required"):
         make_llm().structured_predict(Joke, PROMPT, subject="cats")
 
 

@@ -69,7 +69,6 @@ def test_one_call_is_all_there_is_where_several_are_not_allowed(llm: OpenRouter,
 
     message = llm.chat_with_tools([WEATHER], "Weather in Paris and Rome?").message
 
-    assert sandbox.last.body["parallel_tool_calls"] is False
     assert [block.tool_kwargs for block in message.blocks if isinstance(block, ToolCallBlock)] == [
         {"city": "Paris"}
     ]
