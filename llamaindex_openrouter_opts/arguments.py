@@ -14,9 +14,8 @@ _NOTHING: Final = frozenset({"null", '""'})
 
 def parsed(text: str, finish_reason: str | None = None) -> dict[str, Any] | None:
     """Return whole arguments; `None` for what is no JSON object, or was cut off. No text at all means no arguments, and so does `null`."""
-    if text.strip() in _NOTHING:
-        return {}
-    return Choice(finish_reason=finish_reason).args_of(ToolCall("", "", text))
+    said = "" if text.strip() in _NOTHING else text
+    return Choice(finish_reason=finish_reason).args_of(ToolCall("", "", said))
 
 
 def begun(text: str) -> dict[str, Any]:

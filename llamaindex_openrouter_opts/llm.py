@@ -50,6 +50,7 @@ from openrouter_opts.options import ProviderOptions
 from openrouter_opts.options.model_options import ModelOptions, parted, storable, stored
 from openrouter_opts.options.table import resolve
 from openrouter_opts.preflight import Check
+from openrouter_opts.protocol.decode import count_of
 
 DEFAULT_MODEL: Final = "openrouter/auto"
 """Whichever model OpenRouter finds best for the prompt."""
@@ -199,8 +200,8 @@ class OpenRouter(ModelOptions, ToolMethods, PromptMethods):
         return LLMMetadata(
             context_window=self.context_window or facts.context_length or LLMMetadata().context_window,
             num_output=self.num_output
-            or body.get("max_completion_tokens")
-            or body.get("max_tokens")
+            or count_of(body.get("max_completion_tokens"))
+            or count_of(body.get("max_tokens"))
             or DEFAULT_NUM_OUTPUTS,
             is_chat_model=self.is_chat_model,
             is_function_calling_model=facts.calls_tools if calls_tools is None else calls_tools,

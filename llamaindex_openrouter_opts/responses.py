@@ -20,6 +20,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
+from llamaindex_openrouter_opts.arguments import parsed
 from llamaindex_openrouter_opts.messages import DETAILS, FILES
 from openrouter_opts.protocol.completion import Choice, Completion, Delta, ToolCall, ToolCallDelta, Usage
 
@@ -117,7 +118,7 @@ def _blocks(choice: Choice, usage: Usage | None) -> Iterator[ContentBlock]:
             yield citation
     for call in choice.tool_calls:
         # What is no JSON object stays the text that the model wrote.
-        arguments = choice.args_of(call)
+        arguments = parsed(call.arguments, choice.finish_reason)
         yield _call_block(call, call.arguments if arguments is None else arguments)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCallBlock
+from llama_index.core.chat_engine.types import AgentChatResponse
 from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.tools import FunctionTool
 from llama_index.core.tools.types import BaseTool
 
 from llamaindex_openrouter_opts.arguments import begun, parsed
@@ -23,6 +25,9 @@ from openrouter_opts.options.toolbox import ToolChoice, WireTool, beside, one_at
 from openrouter_opts.preflight import facts_of
 
 Tool = BaseTool | Mapping[str, Any] | Part
+
+# Agents tell the model: "Tool … not found. Please select a tool that is available."
+_NOT_RUN: Final = " Complete arguments were"
 
 
 class ToolMethods:
@@ -44,6 +49,18 @@ class ToolMethods:
     ) -> list[ToolSelection]:
         """Return the tools that a response calls. See `llamaindex_openrouter_opts.tools.selections`."""
         return selections(response, error_on_no_tool_call=error_on_no_tool_call)
+
+    def predict_and_call(self, tools: Sequence[Tool], *args: Any, **kwargs: Any) -> AgentChatResponse:
+        """Answer by calling tools; see `FunctionCallingLLM.predict_and_call`. A call that can't be run gives an error in its place."""
+        answer: AgentChatResponse = cast("Any", super()).predict_and_call(_Runnable(tools), *args, **kwargs)
+        return answer
+
+    async def apredict_and_call(self, tools: Sequence[Tool], *args: Any, **kwargs: Any) -> AgentChatResponse:
+        """Answer by calling tools. See `predict_and_call`."""
+        answer: AgentChatResponse = await cast("Any", super()).apredict_and_call(
+            _Runnable(tools), *args, **kwargs
+        )
+        return answer
 
     def _prepare_chat_with_tools(
         self,
@@ -81,11 +98,31 @@ class ToolMethods:
     def _validate_chat_with_tools_response(
         self,
         response: ChatResponse,
-        tools: Sequence[Tool],  # noqa: ARG002 - LlamaIndex passes it
+        tools: Sequence[Tool],
         allow_parallel_tool_calls: bool = False,
         **_kwargs: Any,
     ) -> ChatResponse:
-        return response if allow_parallel_tool_calls else first_call_only(response)
+        kept = response if allow_parallel_tool_calls else first_call_only(response)
+        if isinstance(tools, _Runnable):
+            tools.explain(kept)
+        return kept
+
+
+class _Runnable(list[Tool]):
+    """The tools of `predict_and_call`, which looks for a selection's tool among them, and takes it for granted that it is there."""
+
+    def explain(self, response: ChatResponse) -> None:
+        """Add a tool for each call that can't be run; it fails, saying why."""
+        for selection in selections(response, error_on_no_tool_call=False):
+            if selection.tool_name.endswith(_NOT_RUN):
+                self.append(_failing(selection.tool_name))
+
+
+def _failing(name: str) -> FunctionTool:
+    def fail() -> None:
+        raise ValueError(name.removesuffix(_NOT_RUN))
+
+    return FunctionTool.from_defaults(fail, name=name, description=name)
 
 
 def wire_tools(tools: Iterable[Tool], *, strict: bool | None = None) -> list[WireTool]:
@@ -221,7 +258,6 @@ def _selection(
     if strictly:
         error = Truncated if cut_off else InvalidOutput
         raise error.of(f"the arguments of a call of `{name}` {problem}: {text[:200]!r}", response)
-    # LlamaIndex tells the model: "Tool … not found. Please select a tool that is available."
     again = "Call it again, with shorter arguments" if cut_off else "Call it again"
-    told = f"`{name}` was not run: its arguments {problem}. {again}. Complete arguments were"
+    told = f"`{name}` was not run: its arguments {problem}. {again}.{_NOT_RUN}"
     return ToolSelection(tool_id=call_id, tool_name=told, tool_kwargs={})

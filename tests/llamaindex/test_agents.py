@@ -21,6 +21,7 @@ from llama_index.core.tools import FunctionTool
 from llamaindex_openrouter_opts import OpenRouter
 from openrouter_opts import track_costs
 from openrouter_opts.sandbox import Sandbox
+from tests.wire_bytes import DONE, STREAM_HEAD, USAGE_CHUNK, chunked, delta
 
 # What LlamaIndex does by itself: its workflows look at every attribute of an agent, which is a pydantic model.
 pytestmark = [
@@ -122,9 +123,13 @@ async def test_reasoning_survives_a_memory_that_was_saved_as_json(
     assert all(message["reasoning_details"][0]["signature"] for message in sent)
 
 
+TOLD = "Tool `weather` was not run: its arguments are cut off"
+
+
 @pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("arguments", ['{"city": "Par', '{"city": ', "{", "", "null"])
 async def test_a_tool_whose_arguments_were_cut_off_is_not_run_and_the_model_is_told(
-    streaming: bool, llm: OpenRouter, sandbox: Sandbox
+    arguments: str, streaming: bool, llm: OpenRouter, sandbox: Sandbox
 ) -> None:
     ran: list[str] = []
 
@@ -133,7 +138,7 @@ async def test_a_tool_whose_arguments_were_cut_off_is_not_run_and_the_model_is_t
         ran.append(str(city))
         return "sunny"
 
-    call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Par'}}
+    call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": arguments}}
     sandbox.answer_next({"content": None, "tool_calls": [call]}, finish_reason="length")
     sandbox.answer_next("I could not look.")
 
@@ -141,7 +146,79 @@ async def test_a_tool_whose_arguments_were_cut_off_is_not_run_and_the_model_is_t
 
     assert ran == []
     assert str(output) == "I could not look."
-    assert "cut off" in sandbox.last.body["messages"][-1]["content"]
+    limit = ", since the answer reached its token limit"
+    told = f"{TOLD}{limit}. Call it again, with shorter arguments. Complete arguments were not found."
+    assert sandbox.last.body["messages"][-1]["content"].startswith(told)
+
+
+def piece(index: int, arguments: str, **head: str) -> dict[str, Any]:
+    """A piece of a tool call in a stream; `head` is its id and its name, where the piece has them."""
+    named = {"name": head["name"]} if "name" in head else {}
+    call_id = {"id": head["id"]} if "id" in head else {}
+    return {"index": index, "type": "function", **call_id, "function": {**named, "arguments": arguments}}
+
+
+FIRST, SECOND = {"id": "c1", "name": "multiply"}, {"id": "c2", "name": "multiply"}
+STREAMED_CALLS = {
+    "two in one chunk": [[piece(0, '{"a":2,"b":3}', **FIRST), piece(1, '{"a":4,"b":5}', **SECOND)]],
+    "interleaved": [
+        [piece(0, '{"a":2,', **FIRST)],
+        [piece(1, '{"a":4,', **SECOND)],
+        [piece(0, '"b":3}')],
+        [piece(1, '"b":5}')],
+    ],
+    "named in every piece": [
+        [piece(0, '{"a":2,', **FIRST)],
+        [piece(0, '"b":3}', **FIRST)],
+        [piece(1, '{"a":4,', **SECOND)],
+        [piece(1, '"b":5}', **SECOND)],
+    ],
+    "one index for both": [[piece(0, '{"a":2,"b":3}', **FIRST)], [piece(0, '{"a":4,"b":5}', **SECOND)]],
+}
+
+
+@pytest.mark.parametrize("chunks", STREAMED_CALLS.values(), ids=STREAMED_CALLS.keys())
+async def test_an_agent_runs_every_call_of_a_stream(chunks: list[Any], scripted: Any) -> None:
+    calling = [delta(tool_calls=calls) for calls in chunks]
+    server = scripted(
+        [STREAM_HEAD, *map(chunked, [*calling, delta(finish_reason="tool_calls"), USAGE_CHUNK, DONE, b""])],
+        [STREAM_HEAD, *map(chunked, [delta("6 and 20", finish_reason="stop"), USAGE_CHUNK, DONE, b""])],
+    )
+    llm = OpenRouter(
+        "m/x", api_base=server.base_url, api_key="sk-or-x", check="off", is_function_calling_model=True
+    )
+
+    output = await FunctionAgent(tools=TOOLS, llm=llm).run("What are 2 * 3 and 4 * 5?")
+
+    assert str(output) == "6 and 20"
+    sent = server.deliveries[-1].json["messages"]
+    assert [(call["id"], call["function"]["name"]) for call in sent[-3]["tool_calls"]] == [
+        ("c1", "multiply"),
+        ("c2", "multiply"),
+    ]
+    assert {message["tool_call_id"]: message["content"] for message in sent[-2:]} == {"c1": "6", "c2": "20"}
+
+
+async def test_a_call_that_a_stream_without_a_finish_reason_left_open_is_not_run(scripted: Any) -> None:
+    ran: list[str] = []
+
+    def weather(city: str | None = None) -> str:
+        """Tell the current weather in a city."""
+        ran.append(str(city))
+        return "sunny"
+
+    cut = delta(tool_calls=[piece(0, '{"city": "Par', id="c1", name="weather")])
+    server = scripted(
+        [STREAM_HEAD, *map(chunked, [cut, USAGE_CHUNK, DONE, b""])],
+        [STREAM_HEAD, *map(chunked, [delta("Sorry.", finish_reason="stop"), USAGE_CHUNK, DONE, b""])],
+    )
+    llm = OpenRouter(
+        "m/x", api_base=server.base_url, api_key="sk-or-x", check="off", is_function_calling_model=True
+    )
+
+    assert str(await FunctionAgent(tools=[weather], llm=llm).run("Weather in Paris?")) == "Sorry."
+    assert ran == []
+    assert server.deliveries[-1].json["messages"][-1]["content"].startswith(TOLD)
 
 
 async def test_a_broken_answer_is_not_taken_for_the_final_one(llm: OpenRouter, sandbox: Sandbox) -> None:

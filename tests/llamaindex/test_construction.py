@@ -302,6 +302,25 @@ def test_what_is_left_for_the_answer_does_not_eat_the_window() -> None:
     assert OpenRouter("anthropic/claude-sonnet-4.6", max_tokens=2000, num_output=9).metadata.num_output == 9
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"max_completion_tokens": 700},
+        {"provider_options": {"openrouter_max_tokens": 700}},
+        {"additional_kwargs": {"max_tokens": 700}},
+        {"additional_kwargs": {"extra_body": {"max_tokens": 700}}},
+        {"extra_body": {"max_tokens": 700}},
+    ],
+    ids=str,
+)
+def test_room_is_left_for_as_many_tokens_as_are_asked_for_in_any_spelling(given: dict[str, Any]) -> None:
+    assert OpenRouter("anthropic/claude-sonnet-4.6", **given).metadata.num_output == 700
+
+
+def test_a_limit_that_is_no_number_leaves_the_metadata_readable() -> None:
+    assert OpenRouter("m/x", extra_body={"max_tokens": "many"}).metadata.num_output == 256
+
+
 def test_metadata_of_an_unknown_model_are_sensible_and_can_be_said() -> None:
     assumed = OpenRouter("some/unknown-model").metadata
     said = OpenRouter("some/unknown-model", context_window=9_000, is_function_calling_model=False).metadata

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCallBlock
 from llama_index.core.tools import FunctionTool
 
-from llamaindex_openrouter_opts import InvalidOutput, OpenRouter
-from openrouter_opts import ConfigurationError
+from llamaindex_openrouter_opts import InvalidOutput, OpenRouter, Truncated
+from openrouter_opts import Catalog, ConfigurationError
 from openrouter_opts.options import Datetime, WebSearch
 from openrouter_opts.sandbox import Sandbox
 
@@ -221,6 +222,43 @@ def test_what_the_constructor_says_of_parallel_calls_holds(
     assert sandbox.last.body["parallel_tool_calls"] is parallel
 
 
+@pytest.mark.parametrize(
+    ("listed", "several", "said"), [(True, False, False), (True, True, None), (False, False, None)]
+)
+def test_that_only_one_call_may_come_is_said_where_the_endpoints_are_known_to_take_it(
+    listed: bool, several: bool, said: bool | None, make_llm: Any, sandbox: Sandbox
+) -> None:
+    slug = "openai/gpt-5-mini"
+    facts = Catalog.bundled().facts(slug)
+    more = {"parallel_tool_calls"} if listed else set[str]()
+    catalog = Catalog([replace(facts, supported_parameters=facts.supported_parameters | more)])
+
+    make_llm(slug, catalog=catalog, check="error").chat_with_tools(
+        [WEATHER], "Weather in Paris?", allow_parallel_tool_calls=several
+    )
+
+    assert sandbox.last.body.get("parallel_tool_calls") is said
+
+
+def test_a_strict_tool_requires_all_its_parameters_and_one_that_cannot_be_strict_is_not(
+    make_llm: Any,
+) -> None:
+    def some(a: int, b: int = 2) -> int:
+        """Add."""
+        return a + b
+
+    def anything(value: dict[str, Any]) -> str:
+        """Take anything."""
+        return str(value)
+
+    tools = [FunctionTool.from_defaults(each) for each in (some, anything)]
+    strict, loose = make_llm(strict=True)._prepare_chat_with_tools(tools, "hi")["tools"]
+
+    assert strict["function"]["strict"] is True
+    assert strict["function"]["parameters"]["required"] == ["a", "b"]
+    assert loose["function"]["strict"] is False
+
+
 def test_predict_and_call_runs_the_tool(llm: OpenRouter) -> None:
     assert str(llm.predict_and_call([MULTIPLY], "What is 12 times 7?")) == "84"
 
@@ -251,9 +289,59 @@ def test_arguments_that_are_not_whole_are_reported_and_never_made_up(
         llm.get_tool_calls_from_response(response)
     (selection,) = llm.get_tool_calls_from_response(response, error_on_no_tool_call=False)
 
+    assert isinstance(caught.value, Truncated) is (said == "cut off")
     assert caught.value.generation_id == response.additional_kwargs["id"]
+    assert caught.value.usage
+    assert caught.value.partial
+    assert caught.value.partial.tool_calls[0].arguments == arguments
     assert selection.tool_name != "weather"
     assert said in selection.tool_name
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("error_on_tool_error", [False, True])
+async def test_predict_and_call_says_which_call_it_could_not_run(
+    error_on_tool_error: bool, asynchronous: bool, llm: OpenRouter, sandbox: Sandbox
+) -> None:
+    whole, cut = [
+        {"function": {"name": "weather", "arguments": text}} for text in ('{"city": "Rome"}', '{"ci')
+    ]
+    sandbox.answer_next({"content": None, "tool_calls": [whole, cut]}, finish_reason="length")
+    how = {
+        "allow_parallel_tool_calls": True,
+        "error_on_no_tool_call": False,
+        "error_on_tool_error": error_on_tool_error,
+    }
+
+    async def run() -> Any:
+        if asynchronous:
+            return await llm.apredict_and_call([WEATHER], BOTH, **how)
+        return llm.predict_and_call([WEATHER], BOTH, **how)
+
+    if error_on_tool_error:
+        with pytest.raises(ValueError, match="`weather` was not run: its arguments are cut off"):
+            await run()
+        return
+    answer = await run()
+    assert [source.is_error for source in answer.sources] == [False, True]
+    assert "sunny in Rome" in str(answer)
+    assert "`weather` was not run: its arguments are cut off" in str(answer)
+    assert str(answer).endswith("Call it again, with shorter arguments.")
+
+
+@pytest.mark.parametrize("written", ["null", '""', "", "{}"])
+def test_a_tool_without_parameters_is_run_whatever_stands_for_no_arguments(
+    written: str, llm: OpenRouter, sandbox: Sandbox
+) -> None:
+    def now() -> str:
+        """Tell the time."""
+        return "noon"
+
+    sandbox.answer_next(
+        {"content": None, "tool_calls": [{"function": {"name": "now", "arguments": written}}]}
+    )
+
+    assert str(llm.predict_and_call([FunctionTool.from_defaults(now)], "What time is it?")) == "noon"
 
 
 def test_no_call_is_an_error_only_where_one_is_needed(llm: OpenRouter) -> None:
