@@ -17,7 +17,6 @@ from llama_index.core.base.llms.types import (
     LLMMetadata,
 )
 from llama_index.core.constants import DEFAULT_NUM_OUTPUTS
-from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.program.utils import get_program_for_llm
 from llama_index.core.prompts import BasePromptTemplate
 from llama_index.core.types import BasePydanticProgram, Model, PydanticProgramMode
@@ -40,6 +39,7 @@ from llamaindex_openrouter_opts.prompts import BESIDE_OPTIONS, PromptMethods
 from llamaindex_openrouter_opts.responses import chat_response, completion_response
 from llamaindex_openrouter_opts.streams import acompletions_of, aresponses_of, completions_of, responses_of
 from llamaindex_openrouter_opts.structured import ObjectProgram, Way
+from llamaindex_openrouter_opts.structured_llm import ObjectLLM
 from llamaindex_openrouter_opts.tools import ToolMethods
 from openrouter_opts.built import Built
 from openrouter_opts.catalog import Catalog
@@ -275,18 +275,21 @@ class OpenRouter(ModelOptions, ToolMethods, PromptMethods):
         responses = acompletions_of(self.client.astream(messages, **kwargs))
         return await aannounced(completion_events, self, prompt, kwargs, responses)
 
-    def as_structured_llm(self, output_cls: type[BaseModel], **kwargs: Any) -> StructuredLLM:
+    def as_structured_llm(self, output_cls: type[BaseModel], **kwargs: Any) -> ObjectLLM:
         """Return an LLM that answers with objects.
 
         Args:
             output_cls: Their class.
-            **kwargs: What is for all its calls, see `chat`; and the fields of `StructuredLLM`.
+            **kwargs: What is for all its calls, see `chat`; its `system_prompt`; and the other fields of `StructuredLLM`.
 
         Raises:
             ConfigurationError: An option doesn't exist, or is wrong.
         """
-        fields = {name: kwargs.pop(name) for name in list(kwargs) if name in StructuredLLM.model_fields}
-        return StructuredLLM(llm=self._with(kwargs) if kwargs else self, output_cls=output_cls, **fields)
+        # Of the fields of LLMs it is this one that makes the messages of a prediction.
+        said = {"system_prompt": kwargs.pop("system_prompt")} if "system_prompt" in kwargs else {}
+        fields = {name: kwargs.pop(name) for name in list(kwargs) if name in ObjectLLM.model_fields}
+        llm = self._with(kwargs) if kwargs else self
+        return ObjectLLM(llm=llm.model_copy(update=said) if said else llm, output_cls=output_cls, **fields)
 
     def _with(self, call: Mapping[str, Any]) -> Self:
         """Return a copy whose calls all say this."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from pydantic import BaseModel
 from llamaindex_openrouter_opts import InvalidOutput, OpenRouter
 from openrouter_opts import ConfigurationError
 from openrouter_opts.sandbox import Sandbox
+from tests.wire_bytes import STREAM_HEAD, chunked, delta
 
 MakeLLM = Callable[..., OpenRouter]
 PROMPT = PromptTemplate("Tell a joke about {subject}.")
@@ -198,16 +200,6 @@ async def test_a_structured_llm_answers_with_objects(llm: OpenRouter, asynchrono
     assert Joke.model_validate_json(response.message.content or "") == response.raw
 
 
-@pytest.mark.filterwarnings("ignore:The `json` method is deprecated:DeprecationWarning:llama_index")
-def test_a_structured_llm_streams_objects(llm: OpenRouter) -> None:
-    responses = list(
-        llm.as_structured_llm(Joke).stream_chat([ChatMessage(content="Tell a joke about dogs.")])
-    )
-
-    assert len(responses) > 3
-    assert isinstance(responses[-1].raw, Joke)
-
-
 ASKED = [ChatMessage(content="Tell a joke about dogs.")]
 
 
@@ -235,17 +227,67 @@ async def _acomplete(llm: Any) -> Any:
     return await llm.acomplete("Tell a joke about dogs.")
 
 
+async def _stream_complete(llm: Any) -> Any:
+    return list(llm.stream_complete("Tell a joke about dogs."))
+
+
+async def _astream_complete(llm: Any) -> Any:
+    return [response async for response in await llm.astream_complete("Tell a joke about dogs.")]
+
+
+async def _predict(llm: Any) -> Any:
+    return llm.predict(PROMPT, subject="dogs")
+
+
 async def _query(llm: Any) -> Any:
     return (
         SummaryIndex.from_documents([Document(text="Dogs bark.")]).as_query_engine(llm=llm).query("A joke?")
     )
 
 
-@pytest.mark.filterwarnings("ignore:The `json` method is deprecated:DeprecationWarning:llama_index")
+@pytest.mark.parametrize("way", [_stream_chat, _astream_chat, _stream_complete, _astream_complete])
+async def test_a_structured_llm_streams_objects(way: Any, llm: OpenRouter) -> None:
+    responses = await way(llm.as_structured_llm(Joke))
+
+    assert len(responses) > 3
+    assert all(response.raw.model_dump(exclude_none=True) for response in responses)
+    assert isinstance(responses[-1].raw, Joke)
+    said = getattr(responses[-1], "message", None)
+    assert Joke.model_validate_json(said.content if said else responses[-1].text) == responses[-1].raw
+
+
+def test_closing_the_stream_of_a_structured_llm_closes_the_connection(scripted: Any) -> None:
+    begun = delta('{"setup": "Why did')
+    server = scripted([STREAM_HEAD, chunked(begun), "HANG"])
+    llm = OpenRouter(
+        "m/x", api_base=server.base_url, api_key="sk-or-x", check="off", should_use_structured_outputs=True
+    )
+
+    stream = llm.as_structured_llm(Joke).stream_chat(ASKED)
+    assert next(stream).raw.setup == "Why did"
+    stream.close()
+
+    deadline = time.monotonic() + 5
+    while not server.closed_by_client and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert server.closed_by_client == 1
+
+
 @both_ways
 @pytest.mark.parametrize(
     "way",
-    [_chat, _achat, _stream_chat, _astream_chat, _complete, _acomplete, _query],
+    [
+        _chat,
+        _achat,
+        _stream_chat,
+        _astream_chat,
+        _complete,
+        _acomplete,
+        _stream_complete,
+        _astream_complete,
+        _predict,
+        _query,
+    ],
     ids=lambda way: way.__name__,
 )
 async def test_options_of_a_structured_llm_reach_every_call(
@@ -275,7 +317,8 @@ async def test_options_of_a_structured_llm_reach_every_call(
     assert (body["session_id"], body["provider"]) == ("s9", {"sort": "price", "zdr": False})
     assert sandbox.last.headers["x-own"] == "1"
     assert _how_it_was_asked(body) >= ({"response_format"} if schema else {"tools"})
-    assert structured.system_prompt == "Be funny."
+    assert body["messages"][0] == {"role": "system", "content": "Be funny."}
+    assert "Be funny." not in str(body["messages"][1:])
 
     llm.chat(ASKED)
     assert sandbox.last.body.keys() == {"model", "messages", "seed", "top_k", "provider"}
