@@ -52,7 +52,7 @@ class ObjectLLM(StructuredLLM):
         prompt: str,
         formatted: bool = False,  # noqa: ARG002 - LlamaIndex passes it
         **kwargs: Any,
-    ) -> CompletionResponseAsyncGen:
+    ) -> Any:  # LlamaIndex says that it is a generator, and no async one
         """Answer a prompt with an object that grows."""
 
         async def steps() -> CompletionResponseAsyncGen:
