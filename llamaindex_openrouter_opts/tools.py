@@ -22,7 +22,6 @@ from openrouter_opts.lint.body import models_of
 from openrouter_opts.options import Part, ProviderOptions
 from openrouter_opts.options.model_options import parted
 from openrouter_opts.options.toolbox import ToolChoice, WireTool, beside, one_at_a_time, wire_choice, written
-from openrouter_opts.preflight import facts_of
 
 Tool = BaseTool | Mapping[str, Any] | Part
 
@@ -92,7 +91,7 @@ class ToolMethods:
         """Whether every model of a call is known to have endpoints that can be told to call one tool at a time."""
         catalog = Catalog.bundled() if self.catalog is None else self.catalog
         slugs = models_of({**self._options.merged(options).body, "model": slug})
-        facts = [facts_of(each, catalog) for each in slugs]
+        facts = [catalog.certain(each) for each in slugs]
         return all(each is not None and "parallel_tool_calls" in each.supported_parameters for each in facts)
 
     def _validate_chat_with_tools_response(
