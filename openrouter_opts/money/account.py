@@ -6,20 +6,21 @@ import time
 from collections.abc import Iterable
 from decimal import Decimal
 from functools import partial
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from openrouter_opts.errors import ConfigurationError, OpenRouterError
-from openrouter_opts.money.admission import Admission
-from openrouter_opts.money.background import BACKGROUND
 from openrouter_opts.money.entry import Entry, Lookup
 from openrouter_opts.money.limits import SpendLimit
 from openrouter_opts.money.record import Answer, Asking, Record, new_key
 from openrouter_opts.money.store import settle
-from openrouter_opts.money.terms import Facts
 from openrouter_opts.money.tracking import Spend, scope_now
 from openrouter_opts.protocol.completion import Abandoned
 from openrouter_opts.protocol.decode import text_of
 from openrouter_opts.protocol.request import Request
+
+if TYPE_CHECKING:
+    from openrouter_opts.money.admission import Admission
+    from openrouter_opts.money.terms import Facts
 
 _NOTHING: Final = Decimal(0)
 
@@ -79,36 +80,48 @@ def account_of(
         return UNCOUNTED
     model = text_of(request.content.get("model"))
     asking = Asking(model, kind, scope.tags, scope.labels, request.content)
-    return _Counted(asking, scope.spends, Admission(facts, given), lookup)
+    return _Counted(asking, scope.spends, given, _admission(facts, given) if given else None, lookup)
+
+
+def _admission(facts: Facts, limits: tuple[SpendLimit, ...]) -> Admission:
+    from openrouter_opts.money.admission import Admission  # noqa: PLC0415 - most programs have no limit to load it for
+
+    return Admission(facts, limits)
 
 
 class _Counted:
     """The account of a call that somebody counts or limits."""
 
     def __init__(
-        self, asking: Asking, spends: tuple[Spend, ...], admission: Admission, lookup: Lookup | None
+        self,
+        asking: Asking,
+        spends: tuple[Spend, ...],
+        limits: tuple[SpendLimit, ...],
+        admission: Admission | None,
+        lookup: Lookup | None,
     ) -> None:
         self._asking = asking
         self._spends = spends
+        self._limits = limits
         self._admission = admission
         self._lookup = lookup
         self._key = ""
         self._began = 0.0
-        self.has_limits = bool(admission.limits)
+        self.has_limits = admission is not None
 
     def admit(self, request: Request, /) -> Request:
         self._key, self._began = new_key(), time.time()
-        return self._admission.admitted(request, self._key) if self.has_limits else request
+        return request if self._admission is None else self._admission.admitted(request, self._key)
 
     def settle(self, result: Answer | OpenRouterError | Abandoned, /) -> None:
-        limits, key = self._admission.limits, self._key
+        limits, key = self._limits, self._key
         accounts = [limit.money for limit in limits]
         if isinstance(result, ConfigurationError):
             # Nothing was sent.
             settle(accounts, key, _NOTHING)
             return
         record = Record.of(result, self._asking, began=self._began, key=key)
-        settle(accounts, key, record.cost.total if record.pending else record.cost.total or _NOTHING)
+        settle(accounts, key, None if record.pending else record.cost.total or _NOTHING)
         entry = Entry(record, self._lookup, partial(_settled, limits)) if record.pending else Entry(record)
         for spend in self._spends:
             spend.add(entry)
@@ -116,7 +129,13 @@ class _Counted:
             for limit in limits:
                 limit.keep(entry)
             if any(spend.reconciles for spend in self._spends) or any(limit.reconciles for limit in limits):
-                BACKGROUND.watch(entry)
+                _watch(entry)
+
+
+def _watch(entry: Entry) -> None:
+    from openrouter_opts.money.background import BACKGROUND  # noqa: PLC0415 - loaded for those who ask for it
+
+    BACKGROUND.watch(entry)
 
 
 def _settled(limits: Iterable[SpendLimit], record: Record) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from html import escape
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from openrouter_opts.money.cost import dollars, total_of
@@ -84,19 +83,24 @@ def as_rich(heading: str, rows: Sequence[Row], total: Row) -> Table:
 
 def as_html(heading: str, rows: Sequence[Row], total: Row) -> str:
     """Write a table for a notebook, with a bar for each cost."""
+    from html import escape  # noqa: PLC0415 - most tables are for a terminal
+
     most = max((row.total for row in rows), default=Decimal(0))
     head = "".join(f"<th>{escape(name)}</th>" for name in (heading, *_HEADINGS, ""))
-    body = "".join(_html_row(row, most) for row in rows)
+    body = "".join(
+        _html_row([escape(cell) for cell in (row.name, *row.cells)], row.total / most if most else Decimal(0))
+        for row in rows
+    )
     foot = "".join(f"<th>{escape(cell)}</th>" for cell in (total.name, *total.cells, ""))
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody><tfoot><tr>{foot}</tr></tfoot></table>"
 
 
-def _html_row(row: Row, most: Decimal) -> str:
-    width = round(float(row.total / most) * _BAR) if most else 0
-    label = escape(f"{row.name}: {row.cells[-1]}", quote=True)
+def _html_row(cells: Sequence[str], share: Decimal) -> str:
+    """Write a line of cells that are escaped already, with a bar for a share of the dearest one."""
+    name, *figures = cells
     bar = (
-        f'<svg width="{_BAR}" height="12" role="img" aria-label="{label}">'
-        f'<rect width="{width}" height="12" fill="#4c78a8"/></svg>'
+        f'<svg width="{_BAR}" height="12" role="img" aria-label="{name}: {figures[-1]}">'
+        f'<rect width="{round(share * _BAR)}" height="12" fill="#4c78a8"/></svg>'
     )
-    figures = "".join(f'<td style="text-align:right">{escape(cell)}</td>' for cell in row.cells)
-    return f'<tr><td style="text-align:left">{escape(row.name)}</td>{figures}<td>{bar}</td></tr>'
+    columns = "".join(f'<td style="text-align:right">{figure}</td>' for figure in figures)
+    return f'<tr><td style="text-align:left">{name}</td>{columns}<td>{bar}</td></tr>'
