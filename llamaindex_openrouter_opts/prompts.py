@@ -185,6 +185,10 @@ def divided(
     this only warns, and only if it looks like an option.
     """
     variables = _variables(prompt)
+    if "llm_kwargs" in given and "llm_kwargs" not in variables:
+        # Structured prediction has it as an argument of its own; elsewhere it means the same.
+        given = dict(given)
+        call = {**(call or {}), **(given.pop("llm_kwargs") or {})}
     options = {name: value for name, value in given.items() if name not in variables and name in _OF_A_CALL}
     # Functions of a prompt are given every keyword, and take what they like.
     kept = given if prompt.function_mappings else {name: given[name] for name in given if name not in options}

@@ -141,6 +141,11 @@ class OpenRouterError(Exception):
         """The same as `status`, under the name that LlamaIndex and others look for."""
         return self.status
 
+    @property
+    def code(self) -> int | None:
+        """The same as `status`, under the name that it has in OpenRouter's error object."""
+        return self.status
+
     def __str__(self) -> str:
         facts = [
             f"status {self.status}" if self.status else None,

@@ -109,7 +109,7 @@ def test_a_status_has_one_class_whatever_the_body(status: int, cls: type[OpenRou
     }
     error = from_status(status, {"x-generation-id": "gen-1", "cf-ray": "ray"}, bodies[kind])
     assert type(error) is cls
-    assert error.status == error.status_code == status
+    assert error.status == error.status_code == error.code == status
     assert error.delivered == ("maybe" if cls is EdgeTimeout else "yes")
     assert (error.generation_id, error.request_id) == ("gen-1", "ray")
     assert len(str(error)) < 500

@@ -127,6 +127,10 @@ async def _apredict(llm: OpenRouter, **call: Any) -> object:
     return await llm.apredict(TEMPLATE, word="hi", **call)
 
 
+async def _predict_kwargs(llm: OpenRouter, **call: Any) -> object:
+    return llm.predict(TEMPLATE, word="hi", llm_kwargs=call)
+
+
 async def _stream(llm: OpenRouter, **call: Any) -> object:
     return list(llm.stream(TEMPLATE, word="hi", **call))
 
@@ -142,7 +146,7 @@ CALLS: list[Way] = [
     *(_predict_and_call, _apredict_and_call),
     *(_structured_predict, _structured_predict_args, _astructured_predict),
     *(_stream_structured_predict, _astream_structured_predict),
-    *(_predict, _apredict, _stream, _astream),
+    *(_predict, _apredict, _predict_kwargs, _stream, _astream),
 ]
 
 
