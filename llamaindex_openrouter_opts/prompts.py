@@ -146,9 +146,8 @@ class PromptMethods(FunctionCallingLLM):
         call, variables = divided(prompt, prompt_args, llm_kwargs)
         return await self._program(output_cls, prompt).astream_call(llm_kwargs=call, **variables)
 
-    if (
-        TYPE_CHECKING
-    ):  # not there at run time: LlamaIndex makes a span of whatever overrides an abstract method
+    # Not there at run time: LlamaIndex makes a span of whatever overrides an abstract method.
+    if TYPE_CHECKING:
 
         def _program(
             self, output_cls: type[Model], prompt: BasePromptTemplate
