@@ -12,12 +12,12 @@ from collections.abc import Callable
 from openrouter_opts.catalog import Model
 from openrouter_opts.lint.body import Body, models_of, object_in, provider_of
 from openrouter_opts.lint.breakpoints import MOST_BREAKPOINTS, about_breakpoints, has_wrong_breakpoints
-from openrouter_opts.lint.contradictions import contradictions
+from openrouter_opts.lint.contradictions import contradictions, disagreements
 from openrouter_opts.lint.endpoints import Excluded, Serving, judged
 from openrouter_opts.lint.finding import Finding
 from openrouter_opts.lint.parameters import JUDGED, about_parameters
 
-__all__ = ["MOST_BREAKPOINTS", "Body", "Finding", "contradictions", "is_worth_linting", "lint"]
+__all__ = ["MOST_BREAKPOINTS", "Body", "Finding", "disagreements", "is_worth_linting", "lint"]
 
 
 def lint(body: Body, facts: Callable[[str], Model | None]) -> tuple[Finding, ...]:

@@ -13,9 +13,9 @@ from typing import Any, Final
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from openrouter_opts.errors import ConfigurationError
-from openrouter_opts.lint import contradictions
+from openrouter_opts.lint import disagreements
 from openrouter_opts.options.caller import stack_level
-from openrouter_opts.options.deprecated import disagreements
+from openrouter_opts.options.deprecated import outdated
 from openrouter_opts.options.explain import explain, misspelt
 from openrouter_opts.options.fields import AllFields
 from openrouter_opts.options.merge import ATOMS
@@ -177,7 +177,7 @@ def _check_header_value(text: str, path: str, header: str) -> None:
 
 
 def check_together(options: Mapping[str, Any]) -> None:
-    """Refuse options that contradict each other."""
-    problems = (*map(str, contradictions(options)), *disagreements(options))
+    """Refuse options that are one and the same, and disagree."""
+    problems = (*map(str, disagreements(options)), *outdated(options))
     if problems:
         raise ConfigurationError("\n".join(problems))

@@ -96,7 +96,7 @@ _TRANSLATIONS: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], dict[str, A
 }
 
 
-def disagreements(options: Mapping[str, Any]) -> Iterator[str]:
+def outdated(options: Mapping[str, Any]) -> Iterator[str]:
     """Find options that say one thing by the name that it had, and another by the one that it has."""
     partition = look(options, ("provider", "sort", "partition"))
     if None not in (partition, meant := _PARTITIONS.get(options.get("route", ""))) and partition != meant:

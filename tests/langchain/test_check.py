@@ -10,7 +10,7 @@ from langchain.agents import create_agent
 from langchain_core.messages import HumanMessage
 
 from openrouter_opts import Catalog, preflight
-from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.errors import BadRequest, ConfigurationError
 from openrouter_opts.sandbox import Sandbox
 from tests.langchain.conftest import Ask
 
@@ -62,6 +62,23 @@ def test_as_an_error_it_comes_before_anything_is_sent(ask: Ask, make_llm: Any, s
     assert not sandbox.requests
     ask(make_llm(check="error", temperature=0.2), "hi", check="off")
     assert sandbox.last.body["temperature"] == 0.2
+
+
+def test_an_effort_and_a_budget_together_are_judged_as_check_says(
+    ask: Ask, make_llm: Any, sandbox: Sandbox
+) -> None:
+    both = {"effort": "high", "max_tokens": 2000}
+    with pytest.raises(ConfigurationError, match=r"reasoning\.effort: says how much to reason, and so does"):
+        ask(make_llm(check="error"), "hi", reasoning=both)
+    assert not sandbox.requests
+    with (
+        pytest.warns(UserWarning, match=r"reasoning\.effort: says how much to reason, and so does"),
+        pytest.raises(BadRequest, match="only one of"),
+    ):
+        ask(make_llm(reasoning=both), "hi")
+    with pytest.raises(BadRequest, match="only one of"):
+        ask(make_llm(check="off"), "hi", reasoning=both)
+    assert [request.body["reasoning"] for request in sandbox.requests] == [both, both]
 
 
 def test_a_plain_call_with_tools_says_nothing(make_llm: Any) -> None:
