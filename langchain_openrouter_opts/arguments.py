@@ -7,6 +7,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from langchain_core.language_models import LangSmithParams
+from langchain_core.runnables.utils import (
+    AnyConfigurableField,
+    ConfigurableFieldMultiOption,
+    ConfigurableFieldSingleOption,
+)
 
 from langchain_openrouter_opts.errors import ModelErrors
 from langchain_openrouter_opts.profile import profile
@@ -15,7 +20,8 @@ from langchain_openrouter_opts.schemas import response_format
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.http.settings import Timeout
 from openrouter_opts.options import OptionFields, Part, ProviderOptions, nearest
-from openrouter_opts.options.model_options import first_names, parted, sorted_out, stored
+from openrouter_opts.options.model_options import fields_of, first_names, parted, sorted_out, stored
+from openrouter_opts.options.names import refuse_unknown
 from openrouter_opts.options.secrecy import without_secrets
 from openrouter_opts.options.table import SPELLINGS
 
@@ -34,6 +40,18 @@ _BESIDE: Final = ("model", "timeout", "max_retries", "check")
 _VISIBLE: Final = ("tools", "tool_choice", "response_format", "stop")
 # Arguments of LangChain's own, which belong into the `config`.
 _OF_A_RUN: Final = ("callbacks", "metadata", "run_id", "run_name", "tags")
+# What calls take: of LangChain's, and of ours.
+_KNOWN: Final = {
+    *SPELLINGS,
+    *_RENAMED,
+    *_BESIDE,
+    BOUND,
+    "provider_options",
+    "stream",
+    "stream_usage",
+    "ls_structured_output_format",
+    "structured_output_format",
+}
 # LangChain's ways to say that there are none. Some providers refuse an empty list.
 _NOTHING: Final[Mapping[str, Any]] = {"stop": [], "session_id": ""}
 
@@ -62,22 +80,68 @@ def of_update(model: ChatOpenRouter, update: Mapping[str, Any]) -> dict[str, Any
     Raises:
         ConfigurationError: There is no such field; names the nearest.
     """
+    replaced = field_names(model, update)
+    if model.profile == profile(model.model_name, model.catalog):
+        slug, catalog = (replaced.get(name, getattr(model, name)) for name in ("model_name", "catalog"))
+        replaced.setdefault("profile", profile(slug, catalog))
+    return replaced
+
+
+def field_names(model: ChatOpenRouter, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is given under the names of fields; raises `ConfigurationError` for what is no field, and names the nearest."""
     fields = type(model).model_fields
     aliases = _aliases(type(model)) | {
         spelling: option
         for spelling, (option, key) in SPELLINGS.items()
         if key is None and option in OptionFields.model_fields
     }
-    replaced = first_names(update, aliases)
-    for name in replaced.keys() - fields.keys():
+    named = first_names(given, aliases)
+    for name in named.keys() - fields.keys():
         meant = nearest(name, [*fields, *aliases])
         raise ConfigurationError(
             f"{name}: there is no such field{f'; did you mean {meant}?' if meant else ''}"
         )
-    if model.profile == profile(model.model_name, model.catalog):
-        slug, catalog = (replaced.get(name, getattr(model, name)) for name in ("model_name", "catalog"))
-        replaced.setdefault("profile", profile(slug, catalog))
-    return replaced
+    return named
+
+
+def chosen(fields: Mapping[str, AnyConfigurableField], configurable: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that a config sets, with their values.
+
+    Args:
+        fields: Those that it may set.
+        configurable: What it says, by the `id` of a field.
+    """
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        if isinstance(field, ConfigurableFieldSingleOption):
+            values[name] = field.options[configurable.get(field.id) or field.default]
+        elif isinstance(field, ConfigurableFieldMultiOption):
+            values[name] = [field.options[each] for each in configurable.get(field.id, field.default)]
+        elif field.id in configurable:
+            values[name] = configurable[field.id]
+    return values
+
+
+def configured(model: ChatOpenRouter, values: Mapping[str, Any]) -> ChatOpenRouter:
+    """Return a copy of a model with fields that a config sets: options lie over its own, whatever way those were given."""
+    settings, layer = parted({name: value for name, value in values.items() if name != "named_options"})
+    layer = ProviderOptions.of(values.get("named_options")).merged(layer)
+    copy = model.model_copy(update=settings)
+    fields = fields_of(options_of(copy).merged(layer))
+    return copy.model_copy(update={**fields, "model_kwargs": {}})
+
+
+def shown_config(fields: Mapping[str, AnyConfigurableField], config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config as it may be shown and stored: without secrets among the fields that it sets."""
+    if not config.get("configurable"):
+        return dict(config)
+    names: dict[str, str] = {field.id: name for name, field in fields.items()}
+    shown = {
+        key: inner
+        for key, value in config["configurable"].items()
+        for inner in without_secrets({names.get(key, key): value}).values()
+    }
+    return {**config, "configurable": shown}
 
 
 def options_of(model: ChatOpenRouter) -> ProviderOptions:
@@ -126,6 +190,7 @@ def bound_kwargs(lower: Mapping[str, Any], kwargs: Mapping[str, Any]) -> Call:
         kwargs: What is bound to it. Raises `ConfigurationError` for options that are wrong.
     """
     call = _over(said(lower), said(kwargs))
+    refuse_unknown(kwargs, _KNOWN)
     bound: Call = {name: call.pop(name) for name in (*_BESIDE, "provider_options") if name in call}
     is_empty = len(bound) == 1 and not bound["provider_options"].given
     return call if is_empty else {**call, **_visible(bound), BOUND: bound}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.language_models import LanguageModelInput
@@ -10,10 +10,14 @@ from langchain_core.language_models.chat_models import BaseChatModel, _ChatModel
 from langchain_core.load.serializable import SerializedConstructor, SerializedNotImplemented
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables import configurable as langchain_configurable
 from langchain_core.runnables.base import RunnableBindingBase
+from langchain_core.runnables.config import ensure_config, merge_configs
+from langchain_core.runnables.utils import AnyConfigurableField
 from typing_extensions import override
 
 from langchain_openrouter_opts import arguments, structured
+from langchain_openrouter_opts.composed import Composable
 from langchain_openrouter_opts.schemas import Schema
 from langchain_openrouter_opts.tools import ToolLike, wire_tools
 from openrouter_opts.options.toolbox import ToolChoice, beside, one_at_a_time, wire_choice
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
     from langchain_openrouter_opts.chat_models import ChatOpenRouter
 
 
-class Binding(_ChatModelBinding):  # type: ignore[no-redef]  # a field named `kwargs`, as in langchain-core
+class Binding(Composable, _ChatModelBinding):  # type: ignore[no-redef]  # a field named `kwargs`, as in langchain-core
     """A model with arguments that each of its calls gets, as `bind`, `bind_tools` and `with_structured_output` make it.
 
     LangChain's own binding has a call replace whatever was bound under the same name, and leaves it beside what the call says under
@@ -81,10 +85,33 @@ class Binding(_ChatModelBinding):  # type: ignore[no-redef]  # a field named `kw
 
     @property
     def _model(self) -> ChatOpenRouter:
-        model: Runnable[Any, Any] = self.bound
-        while isinstance(model, RunnableBindingBase):
-            model = model.bound
+        """The model underneath; where fields are chosen by a call, as the constructor made it."""
+        *_, model = self._below()
         return cast("ChatOpenRouter", model)
+
+    def _below(self) -> Iterator[Runnable[Any, Any]]:
+        """Look down to the model."""
+        each: Runnable[Any, Any] = self
+        while not isinstance(each, BindingModel):
+            each = each.bound if isinstance(each, RunnableBindingBase) else cast("Any", each).default
+            yield each
+
+    def _without_secrets(self, config: RunnableConfig) -> dict[str, Any]:
+        """Return a config as it may be shown and stored."""
+        configurable = (each for each in self._below() if isinstance(each, RunnableConfigurableFields))
+        fields = {name: field for each in configurable for name, field in each.fields.items()}
+        return arguments.shown_config(fields, config)
+
+    @override
+    def configurable_fields(self, **fields: AnyConfigurableField) -> Binding:
+        """Return the same with fields of the model that a call's `config` may set; what is bound wins over them."""
+        model = cast("Composable", self.bound)
+        return self.model_copy(update={"bound": model.configurable_fields(**fields)})
+
+    @override
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, self._without_secrets(value) if name == "config" and value else value
 
     @override
     def to_json(self) -> SerializedConstructor | SerializedNotImplemented:
@@ -92,11 +119,13 @@ class Binding(_ChatModelBinding):  # type: ignore[no-redef]  # a field named `kw
         written = super().to_json()
         if written["type"] == "constructor" and self.kwargs:
             written["kwargs"]["kwargs"] = arguments.written(self.kwargs)
+        if written["type"] == "constructor" and self.config:
+            written["kwargs"]["config"] = self._without_secrets(self.config)
         return written
 
 
-class BindingModel(BaseChatModel):
-    """A chat model whose `bind` makes a `Binding`."""
+class _Bindable(Composable):
+    """What a `Binding` can be made of."""
 
     @override
     def bind(self, **kwargs: Any) -> Binding:
@@ -107,11 +136,6 @@ class BindingModel(BaseChatModel):
         return Binding(bound=self, kwargs=arguments.bound_kwargs({}, kwargs), config={})
 
     # LangChain would make plain bindings of these, whose `bind` makes plain bindings in turn.
-
-    @override
-    def with_config(self, config: RunnableConfig | None = None, **kwargs: Any) -> Binding:
-        """Return the model with a config for each of its calls."""
-        return cast("Binding", self.bind().with_config(config, **kwargs))
 
     @override
     def with_listeners(self, **listeners: Any) -> Binding:
@@ -127,6 +151,69 @@ class BindingModel(BaseChatModel):
     def with_retry(self, **kwargs: Any) -> Binding:
         """Return the model with retries by LangChain; by itself it tries again as `max_retries` says."""
         return Binding(bound=super().with_retry(**kwargs), kwargs={}, config={})
+
+
+class RunnableConfigurableFields(
+    _Bindable,
+    langchain_configurable.RunnableConfigurableFields,  # type: ignore[type-arg]  # with arguments, pydantic takes models apart
+):
+    """A model with fields that a call's `config` may set: options among them lie over the constructor's, and below what is bound.
+
+    It has the name of LangChain's, by which stored forms know it.
+    """
+
+    def bind_tools(self, tools: Sequence[ToolLike], **kwargs: Any) -> Binding:
+        """Return the same with tools. See `ChatOpenRouter.bind_tools`."""
+        return self.bind().bind_tools(tools, **kwargs)
+
+    def with_structured_output(
+        self, schema: Schema | None = None, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, Any]:
+        """Return the same with its answers read into a schema, by a method that the model has as the constructor made it.
+
+        See `ChatOpenRouter.with_structured_output`.
+        """
+        return self.bind().with_structured_output(schema, **kwargs)
+
+    @override
+    def with_config(self, config: RunnableConfig | None = None, **kwargs: Any) -> Runnable[Any, Any]:
+        """Return the same with a config for each call, over the ones that it has."""
+        return super().with_config(merge_configs(self.config, config, cast("RunnableConfig", kwargs)))
+
+    @override
+    def _prepare(self, config: RunnableConfig | None = None) -> tuple[Runnable[Any, Any], RunnableConfig]:
+        whole = ensure_config(config)
+        values = arguments.chosen(self.fields, whole.get("configurable", {}))
+        model = cast("ChatOpenRouter", self.default)
+        return (arguments.configured(model, values) if values else model), whole
+
+    @override
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, arguments.shown_config(self.fields, value) if name == "config" and value else value
+
+    @override
+    def to_json(self) -> SerializedConstructor | SerializedNotImplemented:
+        """Return the model in LangChain's form, without keys and headers."""
+        written = super().to_json()
+        if written["type"] == "constructor" and self.config:
+            written["kwargs"]["config"] = arguments.shown_config(self.fields, self.config)
+        return written
+
+
+class BindingModel(_Bindable, BaseChatModel):
+    """A chat model whose `bind` makes a `Binding`."""
+
+    @override
+    def configurable_fields(self, **fields: AnyConfigurableField) -> RunnableConfigurableFields:
+        """Return the model with fields, by any of their names, that a call's `config` may set."""
+        plain = super().configurable_fields(**arguments.field_names(cast("ChatOpenRouter", self), fields))
+        return RunnableConfigurableFields(default=self, fields=cast("Any", plain).fields)
+
+    @override
+    def with_config(self, config: RunnableConfig | None = None, **kwargs: Any) -> Binding:
+        """Return the model with a config for each of its calls."""
+        return cast("Binding", self.bind().with_config(config, **kwargs))
 
     @override
     def invoke(

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.options.model_options import first_names
-from openrouter_opts.options.names import nearest
+from openrouter_opts.options.names import refuse_unknown
 from openrouter_opts.options.provider_options import ProviderOptions
 from openrouter_opts.options.secrecy import covered
 from openrouter_opts.options.table import OPTIONS, SPELLINGS
@@ -53,14 +53,7 @@ def embedding_fields(
         ConfigurationError: A name doesn't exist; names the nearest. Two names of the same thing disagree. An option is wrong, or none
             for embeddings.
     """
-    known = {*fields, *renamed, *SPELLINGS}
-    for name in given:
-        if name not in known:
-            meant = nearest(name, known)
-            question = f"did you mean {meant}? " if meant else ""
-            raise ConfigurationError(
-                f"{name}: there is no such argument; {question}What is newer than this library goes into extra_body"
-            )
+    refuse_unknown(given, {*fields, *renamed, *SPELLINGS})
     named = first_names({name: value for name, value in given.items() if value is not None}, renamed)
     settings = {name: value for name, value in named.items() if name in fields}
     options = covered({name: value for name, value in named.items() if name not in fields})

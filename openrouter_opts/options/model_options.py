@@ -10,7 +10,7 @@ from pydantic import Field, PlainSerializer, SkipValidation, WithJsonSchema, fie
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.options.keyword_fields import OptionFields
 from openrouter_opts.options.merge import copied
-from openrouter_opts.options.names import nearest
+from openrouter_opts.options.names import refuse_unknown
 from openrouter_opts.options.provider_options import ProviderOptions
 from openrouter_opts.options.secrecy import covered, without_secrets
 from openrouter_opts.options.table import SPELLINGS
@@ -55,6 +55,15 @@ class ModelOptions(OptionFields):
         )
 
 
+def fields_of(options: ProviderOptions) -> dict[str, Any]:
+    """Return the values of all fields that hold options, for these and no others."""
+    unset = dict.fromkeys((*_OWN, "provider_options"))
+    held = _fields(options.given, {})
+    # A field that is `None` says nothing, and these take away what the environment has.
+    taken = {name: None for name, value in options.given.items() if value is None}
+    return {**unset, **held, "named_options": ProviderOptions.of(held.get("named_options"), **taken)}
+
+
 def storable(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of a model's fields for its pickle: without secrets."""
     kept = without_secrets(fields)
@@ -76,10 +85,7 @@ def sorted_out(
     Raises:
         ConfigurationError: A name doesn't exist; names the nearest. Two names of the same thing have different values. An option is wrong.
     """
-    known = {*fields, *renamed, *SPELLINGS}
-    for name in given:
-        if name not in known:
-            raise ConfigurationError(_unknown(name, known))
+    refuse_unknown(given, {*fields, *renamed, *SPELLINGS})
     named = first_names({name: value for name, value in given.items() if value is not None}, renamed)
     # A framework may have a field of the name of an option that none of ours is for.
     options = {
@@ -133,12 +139,4 @@ def _copies(settings: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigurationError(f"{name}: should be a mapping of options, not {kind}")
     return covered(
         {name: copied(value) if isinstance(value, dict) else value for name, value in settings.items()}
-    )
-
-
-def _unknown(name: str, known: Iterable[str]) -> str:
-    meant = nearest(name, known)
-    question = f"did you mean {meant}? " if meant else ""
-    return (
-        f"{name}: there is no such argument; {question}What is newer than this library goes into extra_body"
     )

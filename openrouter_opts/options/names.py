@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+
+from openrouter_opts.errors import ConfigurationError
+
+
+def refuse_unknown(given: Iterable[str], known: Collection[str]) -> None:
+    """Raise `ConfigurationError` for an argument that doesn't exist; names the nearest."""
+    for name in given:
+        if name not in known:
+            meant = nearest(name, known)
+            question = f"did you mean {meant}? " if meant else ""
+            raise ConfigurationError(
+                f"{name}: there is no such argument; {question}What is newer than this library goes into extra_body"
+            )
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

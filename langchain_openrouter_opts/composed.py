@@ -1,0 +1,139 @@
+"""What LangChain makes of models: one with fallbacks, alternatives to choose from, one that is tried again.
+
+LangChain's `bind` keeps arguments beside such a composition, where those of a call replace them. Here they are bound to each of the
+models in it, by that model's own `bind`. A class has the name of LangChain's, by which traces and stored forms know it.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, Self, cast
+
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.runnables import ConfigurableField, Runnable, RunnableConfig, RunnableSerializable
+from langchain_core.runnables import base as langchain_base
+from langchain_core.runnables import configurable as langchain_configurable
+from langchain_core.runnables import fallbacks as langchain_fallbacks
+from langchain_core.runnables import retry as langchain_retry
+from typing_extensions import override
+
+
+class Composable(RunnableSerializable[LanguageModelInput, Any]):
+    """What compositions of this module are made of: a model, a binding, a composition."""
+
+    @override
+    def with_fallbacks(
+        self, fallbacks: Sequence[Runnable[LanguageModelInput, Any]], **how: Any
+    ) -> RunnableWithFallbacks:
+        """Return the same with others that are asked when it fails: `exceptions_to_handle`, `exception_key`."""
+        return RunnableWithFallbacks(runnable=self, fallbacks=list(fallbacks), **how)
+
+    @override
+    def configurable_alternatives(
+        self,
+        which: ConfigurableField,
+        *,
+        default_key: str = "default",
+        prefix_keys: bool = False,
+        **alternatives: Runnable[LanguageModelInput, Any] | Callable[[], Runnable[LanguageModelInput, Any]],
+    ) -> RunnableConfigurableAlternatives:
+        """Return the same with others, one of which a call's `config` may choose."""
+        return RunnableConfigurableAlternatives(
+            which=which,
+            default=self,
+            alternatives=alternatives,
+            default_key=default_key,
+            prefix_keys=prefix_keys,
+        )
+
+
+class _Spread(Composable):
+    """What is bound to it is bound to each model in it."""
+
+    @abstractmethod
+    def _of_each(self, made: Callable[[Any], Any]) -> Self:
+        """Return the same of what is made of each model."""
+
+    @override
+    def bind(self, **kwargs: Any) -> Self:
+        """Return the same with arguments for each call, bound to each model."""
+        return self._of_each(lambda model: model.bind(**kwargs))
+
+    def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Self:
+        """Return the same with tools. See `ChatOpenRouter.bind_tools`."""
+        return self._of_each(lambda model: model.bind_tools(tools, **kwargs))
+
+    def with_structured_output(self, schema: Any = None, **kwargs: Any) -> Self:
+        """Return the same with answers read into a schema. See `ChatOpenRouter.with_structured_output`."""
+        return self._of_each(lambda model: model.with_structured_output(schema, **kwargs))
+
+
+class _Composition(_Spread):
+    """What LangChain would put into plain bindings, whose `bind` makes plain bindings in turn."""
+
+    @override
+    def with_config(self, config: RunnableConfig | None = None, **kwargs: Any) -> Runnable[Any, Any]:
+        """Return the same with a config for each call."""
+        return RunnableBinding(bound=self).with_config(config, **kwargs)
+
+    @override
+    def with_listeners(self, **listeners: Any) -> Runnable[Any, Any]:
+        """Return the same with listeners: `on_start`, `on_end`, `on_error`."""
+        return RunnableBinding(bound=self).with_listeners(**listeners)
+
+    @override
+    def with_types(self, *, input_type: Any = None, output_type: Any = None) -> Runnable[Any, Any]:
+        """Return the same with other types for its input and its output."""
+        return RunnableBinding(bound=self).with_types(input_type, output_type)
+
+    @override
+    def with_retry(self, **how: Any) -> Runnable[Any, Any]:
+        """Return the same with retries by LangChain."""
+        plain = cast("Any", super().with_retry(**how))
+        return RunnableRetry(**plain.__dict__)
+
+
+class RunnableWithFallbacks(_Composition, langchain_fallbacks.RunnableWithFallbacks):  # type: ignore[type-arg]
+    """A model, and others that are asked when it fails."""
+
+    @override
+    def _of_each(self, made: Callable[[Any], Any]) -> Self:
+        fallbacks = [made(each) for each in self.fallbacks]
+        return self.model_copy(update={"runnable": made(self.runnable), "fallbacks": fallbacks})
+
+
+class RunnableConfigurableAlternatives(
+    _Composition,
+    langchain_configurable.RunnableConfigurableAlternatives,  # type: ignore[type-arg]
+):
+    """Models, one of which a call's `config` chooses."""
+
+    @override
+    def _of_each(self, made: Callable[[Any], Any]) -> Self:
+        alternatives = {
+            name: made(each) if isinstance(each, Runnable) else _later(each, made)
+            for name, each in self.alternatives.items()
+        }
+        return self.model_copy(update={"default": made(self.default), "alternatives": alternatives})
+
+
+class RunnableRetry(_Composition, langchain_retry.RunnableRetry):  # type: ignore[type-arg, no-redef]
+    """A composition that is tried again when it fails."""
+
+    @override
+    def _of_each(self, made: Callable[[Any], Any]) -> Self:
+        return self.model_copy(update={"bound": made(self.bound)})
+
+
+class RunnableBinding(_Spread, langchain_base.RunnableBinding):  # type: ignore[type-arg, no-redef]
+    """A composition with a config, listeners or types."""
+
+    @override
+    def _of_each(self, made: Callable[[Any], Any]) -> Self:
+        return self.model_copy(update={"bound": made(self.bound)})
+
+
+def _later(alternative: Callable[[], Any], made: Callable[[Any], Any]) -> Callable[[], Any]:
+    """Return what makes an alternative when it is chosen."""
+    return lambda: made(alternative())
