@@ -135,11 +135,11 @@ def shown_config(fields: Mapping[str, AnyConfigurableField], config: Mapping[str
     """Return a config as it may be shown and stored: without secrets among the fields that it sets."""
     if not config.get("configurable"):
         return dict(config)
-    names: dict[str, str] = {field.id: name for name, field in fields.items()}
+    names = {field.id: name for name, field in fields.items()}
     shown = {
         key: inner
         for key, value in config["configurable"].items()
-        for inner in without_secrets({names.get(key, key): value}).values()
+        for inner in without_secrets({str(names.get(key, key)): value}).values()
     }
     return {**config, "configurable": shown}
 

@@ -14,7 +14,7 @@ from langchain_openrouter_opts.schemas import AnswerSchema, Schema, response_for
 from langchain_openrouter_opts.tools import wire_tools
 from openrouter_opts.catalog import Catalog, Model
 from openrouter_opts.errors import ConfigurationError
-from openrouter_opts.lint import lint
+from openrouter_opts.lint import may_require
 from openrouter_opts.lint.body import models_of
 from openrouter_opts.options.toolbox import WireTool, tool_names
 
@@ -80,22 +80,9 @@ def formatted(llm: ChatOpenRouter, call: Call, tools: list[WireTool]) -> Call:
 
 
 def requiring(llm: ChatOpenRouter, call: Call, tools: list[WireTool]) -> Call:
-    """Return a call that goes only to endpoints that support all it says, since others would drop the schema silently.
-
-    Nothing is changed where the user has said something about `require_parameters`, or where no endpoint would be left: then another
-    parameter that no endpoint supports, which is dropped otherwise, would make every call fail.
-
-    Source: https://openrouter.ai/docs/guides/routing/provider-selection
-    """
+    """Return a call that goes only to endpoints that support all it says, where that can be asked for."""
     body = _body(llm, {**call, "tools": tools} if tools else call)
-    provider = body.get("provider") or {}
-    if provider.get("require_parameters") is not None:
-        return call
-    required = {"provider": {**provider, "require_parameters": True}}
-    known = _catalog(llm).certain
-    alone = [{**body, "model": slug, "models": []} for slug in models_of(body)]
-    leaves_some = all(set(lint(each | required, known)) <= set(lint(each, known)) for each in alone)
-    return {**call, "require_parameters": True} if leaves_some else call
+    return {**call, "require_parameters": True} if may_require(body, _catalog(llm).certain) else call
 
 
 def method_for(llm: ChatOpenRouter, body: Mapping[str, Any], *, has_tools: bool = False) -> Method:

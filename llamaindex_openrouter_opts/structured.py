@@ -13,7 +13,9 @@ from llama_index.core.prompts import BasePromptTemplate
 from llama_index.core.types import Model
 
 from llamaindex_openrouter_opts.objects import GrowingObject, ObjectOf
+from openrouter_opts.catalog import Catalog
 from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.lint import may_require
 from openrouter_opts.options.model_options import parted
 
 if TYPE_CHECKING:
@@ -94,13 +96,22 @@ class ObjectProgram(Generic[Model]):
             raise ConfigurationError("response_format: is made of the class here; leave it out")
         if self._way == "schema":
             wanted = self._wanted.response_format(strict=self._strict)
-            return {"messages": messages, "response_format": wanted, **self._unforced(call), **call}
+            call = {"response_format": wanted, **self._unforced(call), **call}
+            return {"messages": messages, **self._required(call), **call}
         tool = self._wanted.tool(strict=self._strict)
         prepared = self._llm._prepare_chat_with_tools(  # noqa: SLF001 - other tools stay beside this one
             [*call.pop("tools", ()), tool], chat_history=messages, **call
         )
         choice = {"type": "function", "function": {"name": self._wanted.name}}
         return {**prepared, "tool_choice": choice, "response_format": None}
+
+    def _required(self, call: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what keeps a call from endpoints that would drop its schema."""
+        settings, said = parted(call)
+        options = self._llm._options.merged(said)  # noqa: SLF001 - of the same package
+        body = {"model": settings.get("model", self._llm.model), **options.body}
+        catalog = Catalog.bundled() if self._llm.catalog is None else self._llm.catalog
+        return {"require_parameters": True} if may_require(body, catalog.certain) else {}
 
     def _unforced(self, call: Mapping[str, Any]) -> dict[str, Any]:
         """Return what keeps the constructor's functions, which nobody would run here, from being called in place of an answer."""

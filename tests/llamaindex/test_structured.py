@@ -86,6 +86,32 @@ async def test_a_prompt_gives_an_object(
 
 
 @pytest.mark.parametrize(
+    ("given", "call", "provider"),
+    [
+        ({}, {}, {"require_parameters": True}),
+        ({"provider": {"sort": "price"}}, {}, {"sort": "price", "require_parameters": True}),
+        ({"provider": {"require_parameters": False}}, {}, {"require_parameters": False}),
+        ({}, {"provider": {"require_parameters": False}}, {"require_parameters": False}),
+        # gpt-5-mini takes no temperature anywhere: it would be left without an endpoint.
+        ({"check": "off"}, {"temperature": 0.5, "model": "openai/gpt-5-mini"}, None),
+    ],
+    ids=str,
+)
+@every_way
+async def test_a_schema_goes_only_to_endpoints_that_keep_to_it(
+    predict: Any,
+    given: dict[str, Any],
+    call: dict[str, Any],
+    provider: Any,
+    make_llm: MakeLLM,
+    sandbox: Sandbox,
+) -> None:
+    llm = make_llm("openai/gpt-4o-mini", should_use_structured_outputs=True, **given)
+    assert isinstance(await predict(llm, llm_kwargs=call), Joke)
+    assert sandbox.last.body.get("provider") == provider
+
+
+@pytest.mark.parametrize(
     ("model", "asked"),
     [
         ("openai/gpt-5-mini", {"response_format"}),
@@ -296,7 +322,7 @@ async def test_options_of_a_structured_llm_reach_every_call(
     llm = make_llm(
         "openai/gpt-4o-mini",
         should_use_structured_outputs=schema,
-        provider={"sort": "price"},
+        provider={"sort": "price", "require_parameters": False},
         additional_kwargs={"seed": 1, "top_k": 4},
         check="off",
     )
@@ -314,7 +340,8 @@ async def test_options_of_a_structured_llm_reach_every_call(
 
     body = sandbox.last.body
     assert (body["model"], body["seed"], body["top_k"], body["top_p"]) == ("openai/gpt-5-mini", 2, 4, 0.5)
-    assert (body["session_id"], body["provider"]) == ("s9", {"sort": "price", "zdr": False})
+    assert body["session_id"] == "s9"
+    assert body["provider"] == {"sort": "price", "zdr": False, "require_parameters": False}
     assert sandbox.last.headers["x-own"] == "1"
     assert _how_it_was_asked(body) >= ({"response_format"} if schema else {"tools"})
     assert body["messages"][0] == {"role": "system", "content": "Be funny."}
