@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -124,6 +125,75 @@ def test_a_tool_call_in_pieces_is_one_call(ask: Ask, scripted: Start, pieces: An
     assert not message.invalid_tool_calls
     (block,) = [block for block in message.content_blocks if block["type"] == "tool_call"]
     assert (block["name"], block["args"]) == ("look", {"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("pieces", "ids"),
+    [
+        pytest.param(
+            [look('{"a": 1}', index=0), look('{"a": 2}', index=1, id="c2")],
+            ["c1", "c2"],
+            id="as it should be",
+        ),
+        pytest.param([look('{"a": 1}'), look('{"a": 2}', id="c2")], ["c1", "c2"], id="no index"),
+        pytest.param(
+            [look('{"a": 1}', index=0), look('{"a": 2}', index=0, id="c2")],
+            ["c1", "c2"],
+            id="one index for both",
+        ),
+        pytest.param(
+            [look('{"a": 1}', id=None), look('{"a": 2}', id=None)],
+            ["callgen1_0", "callgen1_1"],
+            id="neither an index nor an id",
+        ),
+        pytest.param(
+            [look('{"a": 1}', index=0, id=None), look('{"a": 2}', index=1, id=None)],
+            ["callgen1_0", "callgen1_1"],
+            id="no id",
+        ),
+    ],
+)
+@pytest.mark.parametrize("version", ["v0", "v1"])
+def test_two_tool_calls_are_two(ask: Ask, scripted: Start, pieces: Any, ids: list[str], version: str) -> None:
+    calls = [{name: value for name, value in piece.items() if name != "index"} for piece in pieces]
+    whole = body({"content": None, "tool_calls": calls})
+    end = delta("", finish_reason="tool_calls")
+    server = scripted(choose=either(whole, delta(tool_calls=pieces), end, USAGE_CHUNK, DONE))
+    message = ask(model_at(server, output_version=version), "hi")
+    assert [call["args"] for call in message.tool_calls] == [{"a": 1}, {"a": 2}]
+    assert [call["id"] for call in message.tool_calls] == ids
+    assert not message.invalid_tool_calls
+
+
+def test_one_id_for_two_tool_calls_stays_two_calls(ask: Ask, scripted: Start) -> None:
+    whole = body({"content": None, "tool_calls": [look('{"a": 1}'), look('{"a": 2}')]})
+    pieces = [delta(tool_calls=[look(json.dumps({"a": number}), index=number)]) for number in (1, 2)]
+    end = delta("", finish_reason="tool_calls")
+    server = scripted(choose=either(whole, *pieces, end, USAGE_CHUNK, DONE))
+    message = ask(model_at(server), "hi")
+    assert [call["args"] for call in message.tool_calls] == [{"a": 1}, {"a": 2}]
+    assert len({call["id"] for call in message.tool_calls}) == 2
+
+
+def test_the_blocks_of_a_v1_stream_say_what_they_continue(scripted: Start) -> None:
+    pieces = [
+        delta(reasoning="Hm", reasoning_details=[{"type": "reasoning.text", "text": "Hm", "index": 0}]),
+        delta(reasoning=".", reasoning_details=[{"type": "reasoning.text", "text": ".", "index": 0}]),
+        delta("Hel"),
+        delta("lo"),
+        delta(tool_calls=[FIRST]),
+        delta(tool_calls=[LATER]),
+        delta("", finish_reason="tool_calls"),
+        USAGE_CHUNK,
+        DONE,
+    ]
+    server = scripted([STREAM_HEAD, *map(chunked, pieces), chunked(b"")])
+    chunks = list(model_at(server, output_version="v1").stream("hi"))
+    indexes = [block["index"] for chunk in chunks for block in chunk.content if "index" in block]
+    kinds = [str(index).rpartition("_")[0] for index in indexes]
+    assert [kind for kind in kinds if kind != "lc_rs"] == ["lc_txt", "lc_txt", "lc_tc", "lc_tc"]
+    assert kinds.count("lc_rs") >= 2
+    assert len(set(indexes)) == 3
 
 
 @pytest.mark.parametrize(
