@@ -20,8 +20,7 @@ def profile(model: str, catalog: Catalog | None = None) -> ModelProfile | None:
         model: Its slug; a variant such as `:nitro` has the profile of its model.
         catalog: What is known of models; by default the facts that come with this package.
     """
-    known = Catalog.bundled() if catalog is None else catalog
-    facts = known.get(model)
+    facts = Catalog.of(catalog).get(model)
     if facts is None:
         return None
     found = {**_known_of_all(facts), **_known_of_some(facts)}

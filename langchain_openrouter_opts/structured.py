@@ -120,7 +120,7 @@ def _facts(llm: ChatOpenRouter, body: Mapping[str, Any]) -> list[Model]:
 
 
 def _catalog(llm: ChatOpenRouter) -> Catalog:
-    return Catalog.bundled() if llm.catalog is None else llm.catalog
+    return Catalog.of(llm.catalog)
 
 
 def _body(llm: ChatOpenRouter, call: Call) -> Mapping[str, Any]:

@@ -100,7 +100,7 @@ class OpenRouter(ModelOptions, ToolMethods, PromptMethods):
     )
     catalog: SkipJsonSchema[SkipValidation[Catalog | None]] = Field(
         default=None,
-        description="What `check` knows of models; by default the facts that come with this package.",
+        description="What `check`, `metadata` and structured output know of models; by default the facts that come with this package.",
         exclude=True,
         repr=False,
     )
@@ -210,7 +210,7 @@ class OpenRouter(ModelOptions, ToolMethods, PromptMethods):
 
     @property
     def _facts(self) -> Facts:
-        return Catalog.bundled().facts(self.model)
+        return Catalog.of(self.catalog).facts(self.model)
 
     def to_payload(self) -> dict[str, Any]:
         """Return what observers may see of this LLM: no key, no headers."""

@@ -110,8 +110,9 @@ class ObjectProgram(Generic[Model]):
         settings, said = parted(call)
         options = self._llm._options.merged(said)  # noqa: SLF001 - of the same package
         body = {"model": settings.get("model", self._llm.model), **options.body}
-        catalog = Catalog.bundled() if self._llm.catalog is None else self._llm.catalog
-        return {"require_parameters": True} if may_require(body, catalog.certain) else {}
+        return (
+            {"require_parameters": True} if may_require(body, Catalog.of(self._llm.catalog).certain) else {}
+        )
 
     def _unforced(self, call: Mapping[str, Any]) -> dict[str, Any]:
         """Return what keeps the constructor's functions, which nobody would run here, from being called in place of an answer."""

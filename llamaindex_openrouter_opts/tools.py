@@ -89,9 +89,8 @@ class ToolMethods:
 
     def _can_be_told(self, slug: str, options: ProviderOptions) -> bool:
         """Whether every model of a call is known to have endpoints that can be told to call one tool at a time."""
-        catalog = Catalog.bundled() if self.catalog is None else self.catalog
         slugs = models_of({**self._options.merged(options).body, "model": slug})
-        facts = [catalog.certain(each) for each in slugs]
+        facts = map(Catalog.of(self.catalog).certain, slugs)
         return all(each is not None and "parallel_tool_calls" in each.supported_parameters for each in facts)
 
     def _validate_chat_with_tools_response(

@@ -37,8 +37,7 @@ def preflight(body: Body, check: Check, catalog: Catalog | None = None) -> None:
     """
     if check == "off" or not is_worth_linting(body):
         return
-    known = Catalog.bundled() if catalog is None else catalog
-    findings = lint(body, known.certain)
+    findings = lint(body, Catalog.of(catalog).certain)
     if findings and check == "error":
         raise ConfigurationError("\n".join(map(str, findings)))
     for finding in findings:

@@ -71,6 +71,11 @@ class Catalog(Mapping[str, Model]):
         return _bundled()
 
     @classmethod
+    def of(cls, given: Catalog | None) -> Catalog:
+        """Return the catalogue that is given, or else the bundled one."""
+        return _bundled() if given is None else given
+
+    @classmethod
     def from_wire(cls, answer: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Self:
         """Read an answer of ``GET /models``, or its rows; routers are left out.
 

@@ -16,7 +16,8 @@ from llama_index.core.llms.loading import load_llm
 from pydantic import SecretStr
 
 from llamaindex_openrouter_opts import OpenRouter
-from openrouter_opts import ProviderOptions, ProviderPreferences, Timeout
+from openrouter_opts import Catalog, ProviderOptions, ProviderPreferences, Timeout
+from openrouter_opts.catalog import Model
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.sandbox import Sandbox
 
@@ -315,6 +316,14 @@ def test_what_is_left_for_the_answer_does_not_eat_the_window() -> None:
 )
 def test_room_is_left_for_as_many_tokens_as_are_asked_for_in_any_spelling(given: dict[str, Any]) -> None:
     assert OpenRouter("anthropic/claude-sonnet-4.6", **given).metadata.num_output == 700
+
+
+def test_metadata_follow_the_catalogue_that_is_given() -> None:
+    catalog = Catalog(
+        [Model("acme/own", "Own", context_length=5_000, supported_parameters=frozenset({"tools"}))]
+    )
+    metadata = OpenRouter("acme/own", catalog=catalog).metadata
+    assert (metadata.context_window, metadata.is_function_calling_model) == (5_000, True)
 
 
 def test_a_limit_that_is_no_number_leaves_the_metadata_readable() -> None:
