@@ -10,14 +10,13 @@ from langchain_core.language_models.chat_models import BaseChatModel, _ChatModel
 from langchain_core.load.serializable import SerializedConstructor, SerializedNotImplemented
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable, RunnableConfig
-from langchain_core.runnables import configurable as langchain_configurable
 from langchain_core.runnables.base import RunnableBindingBase
 from langchain_core.runnables.config import ensure_config, merge_configs
 from langchain_core.runnables.utils import AnyConfigurableField
 from typing_extensions import override
 
 from langchain_openrouter_opts import arguments, structured
-from langchain_openrouter_opts.composed import Composable
+from langchain_openrouter_opts.composed import Composable, Fields
 from langchain_openrouter_opts.schemas import Schema
 from langchain_openrouter_opts.tools import ToolLike, wire_tools
 from openrouter_opts.options.toolbox import ToolChoice, beside, one_at_a_time, wire_choice
@@ -153,10 +152,7 @@ class _Bindable(Composable):
         return Binding(bound=super().with_retry(**kwargs), kwargs={}, config={})
 
 
-class RunnableConfigurableFields(
-    _Bindable,
-    langchain_configurable.RunnableConfigurableFields,  # type: ignore[type-arg]  # with arguments, pydantic takes models apart
-):
+class RunnableConfigurableFields(_Bindable, Fields):
     """A model with fields that a call's `config` may set: options among them lie over the constructor's, and below what is bound.
 
     It has the name of LangChain's, by which stored forms know it.

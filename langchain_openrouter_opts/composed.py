@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import AIMessage
 from langchain_core.runnables import ConfigurableField, Runnable, RunnableConfig, RunnableSerializable
 from langchain_core.runnables import base as langchain_base
 from langchain_core.runnables import configurable as langchain_configurable
@@ -18,8 +19,22 @@ from langchain_core.runnables import fallbacks as langchain_fallbacks
 from langchain_core.runnables import retry as langchain_retry
 from typing_extensions import override
 
+if TYPE_CHECKING:
+    Fallbacks = langchain_fallbacks.RunnableWithFallbacks[LanguageModelInput, AIMessage]
+    Alternatives = langchain_configurable.RunnableConfigurableAlternatives[LanguageModelInput, AIMessage]
+    Fields = langchain_configurable.RunnableConfigurableFields[LanguageModelInput, AIMessage]
+    Retry = langchain_retry.RunnableRetry[LanguageModelInput, AIMessage]
+    PlainBinding = langchain_base.RunnableBinding[LanguageModelInput, AIMessage]
+else:
+    # With arguments these are other classes to pydantic, which would make the models in them anew.
+    Fallbacks = langchain_fallbacks.RunnableWithFallbacks
+    Alternatives = langchain_configurable.RunnableConfigurableAlternatives
+    Fields = langchain_configurable.RunnableConfigurableFields
+    Retry = langchain_retry.RunnableRetry
+    PlainBinding = langchain_base.RunnableBinding
 
-class Composable(RunnableSerializable[LanguageModelInput, Any]):
+
+class Composable(RunnableSerializable[LanguageModelInput, AIMessage]):
     """What compositions of this module are made of: a model, a binding, a composition."""
 
     @override
@@ -64,7 +79,7 @@ class _Spread(Composable):
         """Return the same with tools. See `ChatOpenRouter.bind_tools`."""
         return self._of_each(lambda model: model.bind_tools(tools, **kwargs))
 
-    def with_structured_output(self, schema: Any = None, **kwargs: Any) -> Self:
+    def with_structured_output(self, schema: Any = None, **kwargs: Any) -> Runnable[LanguageModelInput, Any]:
         """Return the same with answers read into a schema. See `ChatOpenRouter.with_structured_output`."""
         return self._of_each(lambda model: model.with_structured_output(schema, **kwargs))
 
@@ -73,28 +88,32 @@ class _Composition(_Spread):
     """What LangChain would put into plain bindings, whose `bind` makes plain bindings in turn."""
 
     @override
-    def with_config(self, config: RunnableConfig | None = None, **kwargs: Any) -> Runnable[Any, Any]:
+    def with_config(
+        self, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, AIMessage]:
         """Return the same with a config for each call."""
         return RunnableBinding(bound=self).with_config(config, **kwargs)
 
     @override
-    def with_listeners(self, **listeners: Any) -> Runnable[Any, Any]:
+    def with_listeners(self, **listeners: Any) -> Runnable[LanguageModelInput, AIMessage]:
         """Return the same with listeners: `on_start`, `on_end`, `on_error`."""
         return RunnableBinding(bound=self).with_listeners(**listeners)
 
     @override
-    def with_types(self, *, input_type: Any = None, output_type: Any = None) -> Runnable[Any, Any]:
+    def with_types(
+        self, *, input_type: Any = None, output_type: Any = None
+    ) -> Runnable[LanguageModelInput, AIMessage]:
         """Return the same with other types for its input and its output."""
         return RunnableBinding(bound=self).with_types(input_type, output_type)
 
     @override
-    def with_retry(self, **how: Any) -> Runnable[Any, Any]:
+    def with_retry(self, **how: Any) -> Runnable[LanguageModelInput, AIMessage]:
         """Return the same with retries by LangChain."""
         plain = cast("Any", super().with_retry(**how))
         return RunnableRetry(**plain.__dict__)
 
 
-class RunnableWithFallbacks(_Composition, langchain_fallbacks.RunnableWithFallbacks):  # type: ignore[type-arg]
+class RunnableWithFallbacks(_Composition, Fallbacks):
     """A model, and others that are asked when it fails."""
 
     @override
@@ -103,10 +122,7 @@ class RunnableWithFallbacks(_Composition, langchain_fallbacks.RunnableWithFallba
         return self.model_copy(update={"runnable": made(self.runnable), "fallbacks": fallbacks})
 
 
-class RunnableConfigurableAlternatives(
-    _Composition,
-    langchain_configurable.RunnableConfigurableAlternatives,  # type: ignore[type-arg]
-):
+class RunnableConfigurableAlternatives(_Composition, Alternatives):
     """Models, one of which a call's `config` chooses."""
 
     @override
@@ -118,7 +134,7 @@ class RunnableConfigurableAlternatives(
         return self.model_copy(update={"default": made(self.default), "alternatives": alternatives})
 
 
-class RunnableRetry(_Composition, langchain_retry.RunnableRetry):  # type: ignore[type-arg, no-redef]
+class RunnableRetry(_Composition, Retry):  # type: ignore[no-redef]  # a field named `kwargs`, as in langchain-core
     """A composition that is tried again when it fails."""
 
     @override
@@ -126,7 +142,7 @@ class RunnableRetry(_Composition, langchain_retry.RunnableRetry):  # type: ignor
         return self.model_copy(update={"bound": made(self.bound)})
 
 
-class RunnableBinding(_Spread, langchain_base.RunnableBinding):  # type: ignore[type-arg, no-redef]
+class RunnableBinding(_Spread, PlainBinding):  # type: ignore[no-redef]  # a field named `kwargs`, as in langchain-core
     """A composition with a config, listeners or types."""
 
     @override

@@ -8,8 +8,11 @@ from langchain.agents import create_agent
 from langchain.agents.middleware import ModelFallbackMiddleware
 from langchain.chat_models import init_chat_model
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
+from langchain_core.runnables import ConfigurableField
 
 from langchain_openrouter_opts import ChatOpenRouter, PromptCachingMiddleware, register
+from openrouter_opts import OpenRouterError
 
 
 def cache(llm: ChatOpenRouter) -> None:
@@ -24,3 +27,12 @@ def by_name() -> None:
     assert_type(register(), None)
     register(replace=True)
     assert_type(init_chat_model("openrouter_opts:anthropic/claude-sonnet-4.6"), BaseChatModel)
+
+
+def composed(llm: ChatOpenRouter) -> None:
+    field = ConfigurableField("it")
+    safe = llm.with_fallbacks([llm.bind(seed=1)], exceptions_to_handle=(OpenRouterError,))
+    assert_type(safe.invoke("hi"), AIMessage)
+    assert_type(safe.bind(seed=2).with_config(tags=["t"]).invoke("hi"), AIMessage)
+    assert_type(llm.configurable_fields(temperature=field).bind(seed=2).invoke("hi"), AIMessage)
+    assert_type(llm.configurable_alternatives(field, other=safe).invoke("hi"), AIMessage)
