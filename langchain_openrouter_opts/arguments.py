@@ -7,11 +7,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from langchain_core.language_models import LangSmithParams
-from langchain_core.runnables.utils import (
-    AnyConfigurableField,
-    ConfigurableFieldMultiOption,
-    ConfigurableFieldSingleOption,
-)
 
 from langchain_openrouter_opts.errors import ModelErrors
 from langchain_openrouter_opts.profile import profile
@@ -20,7 +15,7 @@ from langchain_openrouter_opts.schemas import response_format
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.http.settings import Timeout
 from openrouter_opts.options import OptionFields, Part, ProviderOptions, nearest
-from openrouter_opts.options.model_options import fields_of, first_names, parted, sorted_out, stored
+from openrouter_opts.options.model_options import first_names, parted, sorted_out, stored
 from openrouter_opts.options.names import refuse_unknown
 from openrouter_opts.options.secrecy import without_secrets
 from openrouter_opts.options.table import SPELLINGS
@@ -81,6 +76,12 @@ def of_update(model: ChatOpenRouter, update: Mapping[str, Any]) -> dict[str, Any
         ConfigurationError: There is no such field; names the nearest.
     """
     replaced = field_names(model, update)
+    fields = type(model).model_fields
+    for name in replaced.keys() - fields.keys():
+        meant = nearest(name, [*fields, *_aliases(type(model))])
+        raise ConfigurationError(
+            f"{name}: there is no such field{f'; did you mean {meant}?' if meant else ''}"
+        )
     if model.profile == profile(model.model_name, model.catalog):
         slug, catalog = (replaced.get(name, getattr(model, name)) for name in ("model_name", "catalog"))
         replaced.setdefault("profile", profile(slug, catalog))
@@ -88,60 +89,13 @@ def of_update(model: ChatOpenRouter, update: Mapping[str, Any]) -> dict[str, Any
 
 
 def field_names(model: ChatOpenRouter, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is given under the names of fields; raises `ConfigurationError` for what is no field, and names the nearest."""
-    fields = type(model).model_fields
+    """Return what is given by the further names of fields under the first ones; any other name stays."""
     aliases = _aliases(type(model)) | {
         spelling: option
         for spelling, (option, key) in SPELLINGS.items()
         if key is None and option in OptionFields.model_fields
     }
-    named = first_names(given, aliases)
-    for name in named.keys() - fields.keys():
-        meant = nearest(name, [*fields, *aliases])
-        raise ConfigurationError(
-            f"{name}: there is no such field{f'; did you mean {meant}?' if meant else ''}"
-        )
-    return named
-
-
-def chosen(fields: Mapping[str, AnyConfigurableField], configurable: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields that a config sets, with their values.
-
-    Args:
-        fields: Those that it may set.
-        configurable: What it says, by the `id` of a field.
-    """
-    values: dict[str, Any] = {}
-    for name, field in fields.items():
-        if isinstance(field, ConfigurableFieldSingleOption):
-            values[name] = field.options[configurable.get(field.id) or field.default]
-        elif isinstance(field, ConfigurableFieldMultiOption):
-            values[name] = [field.options[each] for each in configurable.get(field.id, field.default)]
-        elif field.id in configurable:
-            values[name] = configurable[field.id]
-    return values
-
-
-def configured(model: ChatOpenRouter, values: Mapping[str, Any]) -> ChatOpenRouter:
-    """Return a copy of a model with fields that a config sets: options lie over its own, whatever way those were given."""
-    settings, layer = parted({name: value for name, value in values.items() if name != "named_options"})
-    layer = ProviderOptions.of(values.get("named_options")).merged(layer)
-    copy = model.model_copy(update=settings)
-    fields = fields_of(options_of(copy).merged(layer))
-    return copy.model_copy(update={**fields, "model_kwargs": {}})
-
-
-def shown_config(fields: Mapping[str, AnyConfigurableField], config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config as it may be shown and stored: without secrets among the fields that it sets."""
-    if not config.get("configurable"):
-        return dict(config)
-    names = {field.id: name for name, field in fields.items()}
-    shown = {
-        key: inner
-        for key, value in config["configurable"].items()
-        for inner in without_secrets({str(names.get(key, key)): value}).values()
-    }
-    return {**config, "configurable": shown}
+    return first_names(given, aliases)
 
 
 def options_of(model: ChatOpenRouter) -> ProviderOptions:

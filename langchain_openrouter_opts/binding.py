@@ -12,13 +12,18 @@ from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.base import RunnableBindingBase
 from langchain_core.runnables.config import ensure_config, merge_configs
-from langchain_core.runnables.utils import AnyConfigurableField
+from langchain_core.runnables.utils import (
+    AnyConfigurableField,
+    ConfigurableFieldSpec,
+    get_unique_config_specs,
+)
 from typing_extensions import override
 
-from langchain_openrouter_opts import arguments, structured
+from langchain_openrouter_opts import arguments, configurable, structured
 from langchain_openrouter_opts.composed import Composable, Fields
 from langchain_openrouter_opts.schemas import Schema
 from langchain_openrouter_opts.tools import ToolLike, wire_tools
+from openrouter_opts.options.caller import asked_here
 from openrouter_opts.options.toolbox import ToolChoice, beside, one_at_a_time, wire_choice
 
 if TYPE_CHECKING:
@@ -97,9 +102,9 @@ class Binding(Composable, _ChatModelBinding):  # type: ignore[no-redef]  # a fie
 
     def _without_secrets(self, config: RunnableConfig) -> dict[str, Any]:
         """Return a config as it may be shown and stored."""
-        configurable = (each for each in self._below() if isinstance(each, RunnableConfigurableFields))
-        fields = {name: field for each in configurable for name, field in each.fields.items()}
-        return arguments.shown_config(fields, config)
+        choosing = (each for each in self._below() if isinstance(each, RunnableConfigurableFields))
+        fields = {name: field for each in choosing for name, field in each.fields.items()}
+        return configurable.shown_config(fields, config)
 
     @override
     def configurable_fields(self, **fields: AnyConfigurableField) -> Binding:
@@ -176,24 +181,32 @@ class RunnableConfigurableFields(_Bindable, Fields):
         """Return the same with a config for each call, over the ones that it has."""
         return super().with_config(merge_configs(self.config, config, cast("RunnableConfig", kwargs)))
 
+    @property
+    @override
+    def config_specs(self) -> list[ConfigurableFieldSpec]:
+        """What a `config` may set: of options without a field of their own, too."""
+        model = cast("ChatOpenRouter", self.default)
+        specs = [configurable.spec_of(model, name, field) for name, field in self.fields.items()]
+        return get_unique_config_specs([*specs, *self.default.config_specs])
+
     @override
     def _prepare(self, config: RunnableConfig | None = None) -> tuple[Runnable[Any, Any], RunnableConfig]:
         whole = ensure_config(config)
-        values = arguments.chosen(self.fields, whole.get("configurable", {}))
+        values = configurable.chosen(self.fields, whole.get("configurable", {}))
         model = cast("ChatOpenRouter", self.default)
-        return (arguments.configured(model, values) if values else model), whole
+        return (configurable.configured(model, values) if values else model), whole
 
     @override
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
-            yield name, arguments.shown_config(self.fields, value) if name == "config" and value else value
+            yield name, configurable.shown_config(self.fields, value) if name == "config" and value else value
 
     @override
     def to_json(self) -> SerializedConstructor | SerializedNotImplemented:
         """Return the model in LangChain's form, without keys and headers."""
         written = super().to_json()
         if written["type"] == "constructor" and self.config:
-            written["kwargs"]["config"] = arguments.shown_config(self.fields, self.config)
+            written["kwargs"]["config"] = configurable.shown_config(self.fields, self.config)
         return written
 
 
@@ -202,14 +215,28 @@ class BindingModel(_Bindable, BaseChatModel):
 
     @override
     def configurable_fields(self, **fields: AnyConfigurableField) -> RunnableConfigurableFields:
-        """Return the model with fields, by any of their names, that a call's `config` may set."""
-        plain = super().configurable_fields(**arguments.field_names(cast("ChatOpenRouter", self), fields))
-        return RunnableConfigurableFields(default=self, fields=cast("Any", plain).fields)
+        """Return the model with fields and options, by any of their names, that a call's `config` may set."""
+        named = configurable.names(cast("ChatOpenRouter", self), fields)
+        return RunnableConfigurableFields(default=self, fields=named)
 
     @override
     def with_config(self, config: RunnableConfig | None = None, **kwargs: Any) -> Binding:
         """Return the model with a config for each of its calls."""
         return cast("Binding", self.bind().with_config(config, **kwargs))
+
+    # LangChain runs these in threads and tasks, where nothing leads back to the user's line.
+
+    @override
+    def batch(self, inputs: list[LanguageModelInput], *args: Any, **kwargs: Any) -> list[AIMessage]:
+        """Return the answers to several prompts, in their order. See `invoke`."""
+        with asked_here():
+            return super().batch(inputs, *args, **kwargs)
+
+    @override
+    async def abatch(self, inputs: list[LanguageModelInput], *args: Any, **kwargs: Any) -> list[AIMessage]:
+        """Return the answers to several prompts, in their order. See `invoke`."""
+        with asked_here():
+            return await super().abatch(inputs, *args, **kwargs)
 
     @override
     def invoke(

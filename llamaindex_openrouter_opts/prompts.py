@@ -5,7 +5,6 @@ LlamaIndex's own give every keyword to the prompt. Here one that is no variable 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import aclosing, closing
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ from llamaindex_openrouter_opts.events import keep_secrets
 from llamaindex_openrouter_opts.structured import ObjectProgram
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.options import SPELLINGS
-from openrouter_opts.options.caller import stack_level
+from openrouter_opts.options.caller import warn
 from openrouter_opts.options.names import slip
 
 BESIDE_OPTIONS: Final = frozenset({"check", "max_retries", "model", "timeout"})
@@ -193,11 +192,7 @@ def divided(
     kept = given if prompt.function_mappings else {name: given[name] for name in given if name not in options}
     for name in given.keys() - variables - options.keys():
         if meant := slip(name, _OF_A_CALL):
-            warnings.warn(
-                f"{name} is neither a variable of the prompt nor an option; did you mean {meant}?",
-                UserWarning,
-                stack_level(),
-            )
+            warn(f"{name} is neither a variable of the prompt nor an option; did you mean {meant}?")
     return {**(call or {}), **options}, dict(kept)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 from openrouter_opts.catalog import Catalog
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.lint import Body, Finding, is_worth_linting, lint
-from openrouter_opts.options.caller import stack_level
+from openrouter_opts.options.caller import warn
 
 Check: TypeAlias = Literal["off", "warn", "error"]
 """What to do about a request that would certainly go wrong: nothing, warn once, or raise `ConfigurationError`."""
@@ -43,4 +42,4 @@ def preflight(body: Body, check: Check, catalog: Catalog | None = None) -> None:
     for finding in findings:
         if finding not in _warned:
             _warned.add(finding)
-            warnings.warn(str(finding), UserWarning, stack_level())
+            warn(str(finding))

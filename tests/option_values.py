@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from openrouter_opts.options import OPTIONS, Part, ServerTool, WebSearchShorthand
 from openrouter_opts.options.fields import AllFields
-from openrouter_opts.options.option import InstanceOnly
+from openrouter_opts.options.option import ExactText, InstanceOnly
 
 Values = st.SearchStrategy[Any]
 
@@ -78,6 +78,7 @@ def _compatible(options: dict[str, Any]) -> dict[str, Any]:
         "reasoning_effort": reasoning,
         "include_reasoning": "exclude" in reasoning,
         "logprobs": "top_logprobs" in options,
+        "max_tokens": "max_completion_tokens" in options,
         "service_tier": "speed" in options,
         "route": isinstance(sort, dict) and "partition" in sort,
         "transforms": any(plugin["id"] == "context-compression" for plugin in options.get("plugins") or ()),
@@ -98,7 +99,8 @@ def _values(annotation: Any) -> Values:
             _SIMPLE[annotation] if annotation in _SIMPLE else st.one_of(list(map(_part, _family(annotation))))
         )
     if origin is Annotated:
-        return _values(inner[0])
+        is_price = any(isinstance(mark, ExactText) for mark in inner[1:])
+        return _SIMPLE[Decimal] | _SIMPLE[Decimal].map(str) if is_price else _values(inner[0])
     if origin is Literal:
         return st.sampled_from(inner)
     if origin in {Union, UnionType}:

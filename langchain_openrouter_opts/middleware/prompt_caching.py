@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, get_args
@@ -27,7 +26,7 @@ from langchain_openrouter_opts.middleware.marks import with_breakpoints
 from langchain_openrouter_opts.registry import concrete
 from openrouter_opts.catalog.slugs import Slug
 from openrouter_opts.errors import ConfigurationError
-from openrouter_opts.options.caller import stack_level
+from openrouter_opts.options.caller import warn
 
 _HOW_LONG: Final = get_args(Ttl)
 
@@ -156,13 +155,13 @@ class PromptCachingMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, R
         if Slug.parse(answer.response_metadata.get("model_name", "")).author != call.author:
             return
         if problem := self._watch.problem(call.request.messages, call.started, answer):
-            warnings.warn(problem, UserWarning, stack_level())
+            warn(problem)
 
     def _warn_of(self, stranger: type) -> None:
         if stranger not in self._strangers:
             self._strangers.add(stranger)
             said = f"PromptCachingMiddleware: a {stranger.__name__} is left alone; breakpoints are for ChatOpenRouter"
-            warnings.warn(said, UserWarning, stack_level())
+            warn(said)
 
 
 def _checked(name: str, ttl: Ttl) -> Ttl:

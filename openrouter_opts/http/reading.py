@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
@@ -17,7 +16,7 @@ from openrouter_opts.errors import (
     TimedOut,
 )
 from openrouter_opts.http.steps import Data, Flow, Head, Patience, Rest, Step
-from openrouter_opts.options.caller import stack_level
+from openrouter_opts.options.caller import warn
 from openrouter_opts.protocol import decode, embeddings, failure
 from openrouter_opts.protocol.assemble import Assembler
 from openrouter_opts.protocol.completion import Completion
@@ -233,7 +232,7 @@ def _error_of(chunk: Mapping[str, Any], event: Event, assembler: Assembler) -> O
     if assembler.has_finish_reason:
         # Recorded: `finish_reason: "length"`, then `Token limit reached`. The answer is whole and paid for.
         text = f"OpenRouter reported an error after the answer had ended: {error}"
-        warnings.warn(text, stacklevel=stack_level())
+        warn(text)
         return None
     assembler.feed({**chunk, "choices": _without_error_reason(chunk)})
     return error

@@ -22,7 +22,7 @@ def contradictions(body: Body) -> Iterator[Finding]:
 
 
 def disagreements(body: Body) -> Iterator[Finding]:
-    """Find two spellings of one option with different values, and probabilities that are asked for and switched off.
+    """Find two names of one option with different values, and probabilities that are asked for and switched off.
 
     https://openrouter.ai/docs/api_reference/parameters
     """
@@ -31,5 +31,8 @@ def disagreements(body: Body) -> Iterator[Finding]:
         yield Finding(
             "reasoning_effort", f"is {short!r}, and reasoning.effort is {effort!r}; give one of them"
         )
+    old, limit = body.get("max_tokens"), body.get("max_completion_tokens")
+    if None not in (old, limit) and old != limit:
+        yield Finding("max_tokens", f"is {old!r}, and max_completion_tokens is {limit!r}; give one of them")
     if body.get("top_logprobs") is not None and body.get("logprobs") is False:
         yield Finding("top_logprobs", "needs logprobs, which are switched off; give one of them")

@@ -65,7 +65,8 @@ def _has_functions(body: Body) -> bool:
 
 
 def _tools(_value: Any, body: Body) -> _Need | None:
-    return _Need("tools", ("tools",), matters=True) if _has_functions(body) else None
+    matters = body.get("tool_choice") != "none"
+    return _Need("tools", ("tools",), matters=matters) if _has_functions(body) else None
 
 
 def _tool_choice(value: Any, body: Body) -> _Need | None:

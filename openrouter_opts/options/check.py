@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import cache
@@ -14,7 +13,7 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.lint import disagreements
-from openrouter_opts.options.caller import stack_level
+from openrouter_opts.options.caller import warn
 from openrouter_opts.options.deprecated import outdated
 from openrouter_opts.options.explain import explain, misspelt
 from openrouter_opts.options.fields import AllFields
@@ -134,7 +133,7 @@ def _check_keys(option: Option, seen: Any, path: str) -> None:
             unknown = (type(part), _INDEX.sub("[]", option.name + full.removeprefix(path)))
             if unknown not in _unknown_keys:
                 _unknown_keys.add(unknown)
-                warnings.warn(f"{full} is not known here, and is sent as it is", UserWarning, stack_level())
+                warn(f"{full} is not known here, and is sent as it is")
 
 
 def _parts(seen: Any, path: str) -> Iterator[tuple[Part, str]]:
@@ -154,7 +153,13 @@ def _check_header(option: Option, value: Any, path: str) -> None:
     if option.name != "extra_headers":
         _check_header_value(option.form(value), path, option.wire)
         return
+    seen: dict[str, str] = {}
     for name, text in value.items():
+        other = seen.setdefault(name.lower(), name)
+        if value[other] != text:
+            raise ConfigurationError(
+                f"{path}: {other} and {name} are the same header, with different values; give one of them"
+            )
         remedy = _RESERVED_HEADERS.get(name.lower())
         if remedy:
             raise ConfigurationError(f"{path}.{name}: this header cannot be set; {remedy}")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from openrouter_opts.options.caller import stack_level
+from openrouter_opts.options.caller import warn
 from openrouter_opts.options.merge import look, merge
 from openrouter_opts.options.option import Option
 from openrouter_opts.options.table import SHAPE
@@ -21,7 +20,7 @@ def warn_once(name: str, instead: str) -> None:
     """Warn about a deprecated name, at the user's line, the first time in this process."""
     if name not in _warned:
         _warned.add(name)
-        warnings.warn(f"{name} is deprecated: {instead}", DeprecationWarning, stack_level())
+        warn(f"{name} is deprecated: {instead}", DeprecationWarning)
 
 
 def warn_if_deprecated(option: Option, value: Any) -> None:

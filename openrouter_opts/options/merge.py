@@ -69,7 +69,7 @@ def overlay(lower: Mapping[str, Any], upper: Mapping[str, Any], shape: Shape) ->
 
 
 def settled(value: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
-    """Return a copy without what is `None`, and without objects that are empty because of it; what is someone else's stays."""
+    """Return a copy in order, without what is `None`, and without objects that are empty because of it; what is someone else's stays."""
     kept: dict[str, Any] = {}
     for key, inner in value.items():
         if not shape.owns(key):
@@ -80,7 +80,7 @@ def settled(value: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
                 kept[key] = left
         elif inner is not None:
             kept[key] = copied(inner)
-    return kept
+    return shape.ordered(kept)
 
 
 def copied(value: Any) -> Any:

@@ -27,6 +27,11 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return None
 
 
+def alike(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that this one is but for case and separators; `None` if there is none."""
+    return {_plain(candidate): candidate for candidate in known}.get(_plain(name))
+
+
 def slip(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that this one is a typing error of: one edit away, or two if it is long; `None` if there is none."""
     written = _plain(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, get_args
 
@@ -32,15 +32,21 @@ class _AsWritten:
         return value
 
 
-class _ExactText:
-    """Check text, or write a decimal number as text, which keeps every place of it."""
+class ExactText:
+    """Check text of a number, or write a decimal number as text, which keeps every place of it."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(self._write, handler.generate_schema(str))
 
     @staticmethod
     def _write(value: Any) -> Any:
-        return f"{value:f}" if isinstance(value, Decimal) and value.is_finite() else value
+        try:
+            number = Decimal(value) if isinstance(value, str) else value
+        except InvalidOperation:
+            raise PydanticCustomError("price", "Input should be text of a number") from None
+        if isinstance(number, Decimal) and not number.is_finite():
+            raise PydanticCustomError("price", "Input should be text of a finite number")
+        return f"{value:f}" if isinstance(value, Decimal) else value
 
 
 class TheFirst:
@@ -87,7 +93,7 @@ Number: TypeAlias = Annotated[float, Strict(), _AsWritten()]
 """An int or a float; a bool is none."""
 Whole: TypeAlias = Annotated[int, Strict()]
 Flag: TypeAlias = Annotated[bool, Strict()]
-Price: TypeAlias = Number | Annotated[str | Decimal, _ExactText()]
+Price: TypeAlias = Number | Annotated[str | Decimal, ExactText()]
 """A number, or text; a `Decimal` goes out as text."""
 Foreign: TypeAlias = Annotated[Mapping[str, Any], AsGiven()]
 """An object that isn't OpenRouter's, such as a JSON Schema; goes out verbatim."""

@@ -20,6 +20,13 @@ _UNSET: Final[Mapping[str, Any]] = dict.fromkeys(OPTIONS)
 _HEADERS: Final = tuple(
     option for option in OPTIONS.values() if option.place == "header" and option.name != "extra_headers"
 )
+_HEADER_NAMES: Final[Mapping[str, frozenset[str]]] = {
+    name: names
+    for option in _HEADERS
+    for names in [frozenset(each.lower() for each in (option.wire, *option.aliases) if "-" in each)]
+    for name in names
+}
+"""Every name of a header that is an option, in small letters, with all names that it has."""
 _NOT_BODY: Final = frozenset(name for name, option in OPTIONS.items() if option.place == "header") | {
     "extra_body"
 }
@@ -113,7 +120,8 @@ class ProviderOptions(AllFields):
         given = settled({option.name: self.__dict__[option.name] for option in _HEADERS}, SHAPE)
         headers = {OPTIONS[name].wire: OPTIONS[name].form(value) for name, value in given.items()}
         for name, value in (self.extra_headers or {}).items():
-            headers = {other: text for other, text in headers.items() if other.lower() != name.lower()}
+            same = _HEADER_NAMES.get(name.lower(), {name.lower()})
+            headers = {other: text for other, text in headers.items() if other.lower() not in same}
             if value is not None:
                 headers[name] = revealed(value)
         return HiddenDict((name, value.strip()) for name, value in headers.items())
@@ -140,13 +148,27 @@ class ProviderOptions(AllFields):
 def _state(*layers: Mapping[str, Any]) -> dict[str, Any]:
     """Return what pydantic restores an instance from, as when unpickling: the values need no further check."""
     first, *over = layers
-    given = reduce(lambda lower, upper: overlay(lower, upper, SHAPE), over, first)
+    given = reduce(_laid_over, over, first)
     return {
         "__dict__": {**_UNSET, **given},
         "__pydantic_fields_set__": set(given),
         "__pydantic_extra__": None,
         "__pydantic_private__": {"_layers": layers},
     }
+
+
+def _laid_over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Lay options over others; one that is a header wins over a lower `extra_headers` that sets the same."""
+    if headers := lower.get("extra_headers"):
+        taken = {
+            name
+            for option in _HEADERS
+            if upper.get(option.name) is not None
+            for name in _HEADER_NAMES[option.wire.lower()]
+        }
+        left = {name: value for name, value in headers.items() if name.lower() not in taken}
+        lower = {**lower, "extra_headers": left}
+    return overlay(lower, upper, SHAPE)
 
 
 EMPTY: Final = ProviderOptions()

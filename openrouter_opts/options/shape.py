@@ -35,7 +35,12 @@ class Shape:
         return key in self.keys or self.other is not None
 
     def ordered(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        """Return an object with its known keys in their order, and the others behind them as they are."""
+        """Return an object with its known keys in their order, and the others behind them as they are.
+
+        One that has no keys of its own, such as `metadata`, has them in alphabetical order.
+        """
+        if self.other is not None and not self.keys:
+            return {key: value[key] for key in sorted(value)}
         known = {key: value[key] for key in self.keys if key in value}
         return {**known, **value}
 

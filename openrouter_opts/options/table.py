@@ -9,7 +9,7 @@ from typing import Final
 
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.options.fields import AllFields
-from openrouter_opts.options.names import nearest, slip
+from openrouter_opts.options.names import alike, nearest, slip
 from openrouter_opts.options.option import Option
 from openrouter_opts.options.parts import ProviderPreferences
 from openrouter_opts.options.shape import Shape, shape_of
@@ -48,6 +48,7 @@ SHAPE: Final = _shape()
 """The options as one object: how they are merged, and in which order they go out."""
 
 _ELSEWHERE: Final[Mapping[str, str]] = {
+    "check": "pass `check` beside the options",
     "model": "pass `model` beside the options",
     "messages": "pass the messages to the call",
     "stream": "call the streaming method",
@@ -56,6 +57,8 @@ _ELSEWHERE: Final[Mapping[str, str]] = {
     "base_url": "pass `base_url` to the constructor",
     "timeout": "pass `timeout` beside the options",
     "max_retries": "pass `max_retries` beside the options",
+    "provider_options": "pass `provider_options` to a constructor or a call",
+    "spend_limit": "pass `spend_limit` beside the options",
 }
 
 
@@ -82,11 +85,13 @@ _MEANT: Final[Mapping[str, str]] = {
 
 def _remedy(spelling: str) -> str:
     plain = spelling.removeprefix("openrouter_")
+    if meant := alike(spelling, SPELLINGS):
+        return f"there is no such option; did you mean {meant}?"
     if elsewhere := _ELSEWHERE.get(plain) or _ELSEWHERE.get(slip(plain, _ELSEWHERE) or ""):
         return f"is no option; {elsewhere}"
     if plain in _MEANT:
         return f"there is no such option; did you mean {_MEANT[plain]}?"
-    meant = nearest(plain, (name for name in SPELLINGS if not name.startswith("openrouter_")))
-    prefix = spelling.removesuffix(plain)
-    question = f"; did you mean {prefix}{meant}?" if meant else ""
+    names = SPELLINGS if plain == spelling else [name for name in SPELLINGS if name.startswith("openrouter_")]
+    meant = nearest(spelling, names)
+    question = f"; did you mean {meant}?" if meant else ""
     return f"there is no such option{question} (what is newer than this library goes into extra_body)"

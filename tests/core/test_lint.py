@@ -304,7 +304,10 @@ def test_more_tokens_than_any_endpoint_writes_are_found(name: str):
 
 def test_both_limits_are_looked_at():
     line = "max_tokens: is above what any endpoint of acme/m can write; ask for 64,000 tokens at most"
-    assert found(MODEL, max_tokens=64_001, max_completion_tokens=5) == [line]
+    assert found(MODEL, max_tokens=64_001, max_completion_tokens=5) == [
+        "max_tokens: is 64001, and max_completion_tokens is 5; give one of them",
+        line,
+    ]
     assert len(found(MODEL, max_tokens=64_001, max_completion_tokens=64_001)) == 2
 
 
@@ -356,6 +359,13 @@ def test_an_hour_in_the_cache_after_five_minutes_is_found_for_claude():
     assert "anthropic/claude-sonnet-4.6 takes the longer ones first" in line
 
 
+def test_tools_that_may_not_be_called_may_be_dropped():
+    able, unable = endpoint("big"), endpoint("old", supported_parameters=frozenset({"seed", "tool_choice"}))
+    model = Model("acme/m", "M", endpoints=(able, unable))
+    assert found(model, tools=[TOOL])
+    assert found(model, tools=[TOOL], tool_choice="none") == []
+
+
 # --- contradictions ---
 
 
@@ -373,6 +383,10 @@ def test_an_hour_in_the_cache_after_five_minutes_is_found_for_claude():
         (
             {"reasoning_effort": "low", "reasoning": {"effort": "high"}},
             "reasoning_effort: is 'low', and reasoning.effort is 'high'; give one of them",
+        ),
+        (
+            {"max_tokens": 5, "max_completion_tokens": 6},
+            "max_tokens: is 5, and max_completion_tokens is 6; give one of them",
         ),
         (
             {"top_logprobs": 2, "logprobs": False},

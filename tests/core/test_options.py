@@ -227,6 +227,20 @@ def test_options_given_twice_alike_are_one():
     assert ProviderOptions.of(ProviderOptions(seed=7), temperature=1).body == {"temperature": 1, "seed": 7}
 
 
+@pytest.mark.parametrize(
+    ("below", "above", "sent"),
+    [
+        ({"extra_headers": {"X-OpenRouter-Title": "b"}}, {"app_title": "a"}, {"X-OpenRouter-Title": "a"}),
+        ({"extra_headers": {"x-title": "b", "X-A": "1"}}, {"app_title": "a"}, {"X-A": "1", "X-OpenRouter-Title": "a"}),
+        ({"app_title": "a"}, {"extra_headers": {"X-Title": "b"}}, {"X-Title": "b"}),
+        ({"app_title": "a"}, {"extra_headers": {"X-Title": None}}, {}),
+        ({"extra_headers": {"X-Title": "b"}}, {"app_referer": "https://a"}, {"HTTP-Referer": "https://a", "X-Title": "b"}),
+    ],
+)  # fmt: skip
+def test_a_header_is_sent_once_as_it_was_said_last(below, above, sent):
+    assert ProviderOptions.of(below).merged(ProviderOptions.of(above)).headers == sent
+
+
 def test_secrets_are_in_the_header_only():
     options = ProviderOptions.of(
         provider_api_keys={"together": "sk-mine", "openai": SecretStr("sk-other")},
@@ -238,7 +252,7 @@ def test_secrets_are_in_the_header_only():
     assert "sk-" not in shown
     assert "X-Gateway-Key" in shown
     assert options.headers == {
-        "X-Provider-API-Keys": '{"together": "sk-mine", "openai": "sk-other"}',
+        "X-Provider-API-Keys": '{"openai": "sk-other", "together": "sk-mine"}',
         "X-Gateway-Key": "sk-third",
     }
     assert copy.deepcopy(options).headers == options.headers

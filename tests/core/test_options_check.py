@@ -146,7 +146,7 @@ def test_wrong_type_is_refused_with_its_path(options, said):
         ({"temperature": Decimal("0.5")}, "temperature: should be a valid number, not Decimal('0.5')"),
         (
             {"max_price": {"prompt": Decimal("NaN")}},
-            "provider.max_price.prompt: should be a valid number or a valid string, not Decimal('NaN')",
+            "provider.max_price.prompt: should be a valid number or text of a finite number, not Decimal('NaN')",
         ),
         ({"logit_bias": {5: 1, "5": 2}}, "logit_bias: has 5 as a number and as a string; give one of them"),
     ],
@@ -384,6 +384,44 @@ def test_the_same_amount_of_reasoning_may_be_said_twice():
 def test_header_value_with_a_control_character_is_refused(name, character):
     said = complaint({name: f"a{character}b"})
     assert said.startswith(f"{name}: character 2 cannot be in the header ")
+
+
+def test_a_header_with_two_values_is_refused():
+    assert complaint(extra_headers={"x-a": "1", "X-A": "2"}) == (
+        "extra_headers: x-a and X-A are the same header, with different values; give one of them"
+    )
+    assert ProviderOptions.of(extra_headers={"x-a": "1", "X-A": "1"}).headers
+
+
+@pytest.mark.parametrize("price", ["cheap", "", "1,5", "NaN", "Infinity"])
+def test_a_price_in_text_is_a_number(price):
+    said = complaint(max_price={"prompt": price})
+    assert said.startswith("provider.max_price.prompt: should be a valid number or text of a")
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("Models", "models"),
+        ("max-tokens", "max_tokens"),
+        ("openruoter_models", "openrouter_models"),
+        ("openrouter_modles", "openrouter_models"),
+        ("provider_optoins", "provider_options"),
+        ("chekc", "check"),
+        ("spend_limt", "spend_limit"),
+    ],
+)
+def test_the_name_that_was_meant_is_said(given, meant):
+    assert f" {meant}" in complaint({given: 1}).replace("`", "")
+
+
+def test_two_limits_of_the_answer_have_to_agree():
+    said = complaint(max_tokens=5, max_completion_tokens=6)
+    assert said == "max_tokens: is 5, and max_completion_tokens is 6; give one of them"
+    assert ProviderOptions.of(max_tokens=5, max_completion_tokens=5).body
+    assert ProviderOptions.of(max_tokens=5).merged(ProviderOptions.of(max_completion_tokens=6)).body == {
+        "max_completion_tokens": 6
+    }
 
 
 def test_extra_header_is_checked():

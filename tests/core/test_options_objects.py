@@ -337,6 +337,22 @@ def test_same_options_are_the_same_bytes_whichever_way_they_are_spelled(options:
     )
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"metadata": {"a": "1", "b": "2"}},
+        {"logit_bias": {"1": 1, "5": 2}},
+        {"provider": {"options": {"a": {}, "b": {}}}},
+        {"provider_api_keys": {"a": "1", "b": "2"}},
+    ],
+    ids=str,
+)
+def test_pairs_without_an_order_are_the_same_bytes_in_any(options: dict[str, Any]):
+    one, other = ProviderOptions.of(options), ProviderOptions.of(reversed_keys(options))
+    assert json.dumps(one.body) == json.dumps(other.body)
+    assert one.headers == other.headers
+
+
 def test_what_is_someone_elses_keeps_its_order():
     schema = {"type": "object", "properties": {"b": {"type": "string"}, "a": {"type": "string"}}, "$defs": {}}
     format_ = {"json_schema": {"schema": schema, "name": "x"}, "type": "json_schema"}

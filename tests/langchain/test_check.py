@@ -35,6 +35,18 @@ def test_it_warns_once_at_the_users_line(make_llm: Any, sandbox: Sandbox) -> Non
     assert [request.body["temperature"] for request in sandbox.requests] == [0.2, 0.2]
 
 
+@pytest.mark.parametrize("way", ["batch", "abatch"])
+def test_it_points_at_the_users_line_from_within_a_batch(make_llm: Any, way: str) -> None:
+    llm = make_llm(temperature=0.2)
+    run = {
+        "batch": lambda: llm.batch(["hi", "ho"]),
+        "abatch": lambda: asyncio.run(llm.abatch(["hi", "ho"])),
+    }
+    with pytest.warns(UserWarning, match="temperature: no endpoint of openai/gpt-5-mini") as said:
+        run[way]()
+    assert [warning.filename for warning in said] == [__file__]
+
+
 @pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])
 def test_it_points_at_the_users_line_from_within_an_agent(make_llm: Any, way: str) -> None:
     agent: Any = create_agent(make_llm(temperature=0.2), [add])

@@ -20,7 +20,7 @@ from langchain_openrouter_opts import ChatOpenRouter
 from openrouter_opts import ConfigurationError
 from openrouter_opts.sandbox import Sandbox
 from tests.langchain.conftest import Ask
-from tests.langchain.test_binding import SAID, add, body, make_llm
+from tests.langchain.test_binding import CLOCK, SAID, add, body, make_llm
 
 __all__ = ["make_llm"]  # the fixture
 
@@ -135,6 +135,14 @@ def test_a_binding_has_the_fields_of_its_model(ask: Ask, make_llm: Make, sandbox
         ),
         ({"model_kwargs": {"top_k": 2}}, "model_kwargs", {"new": 1}, {"new": 1}),
         ({"max_retries": 3, "seed": 1}, "max_retries", 0, {"seed": 1}),
+        (
+            {"provider": {"zdr": True}},
+            "max_price",
+            {"prompt": 1},
+            {"provider": {"zdr": True, "max_price": {"prompt": 1}}},
+        ),
+        ({}, "openrouter_n", 1, {"n": 1}),
+        ({"app_title": "A"}, "tools", [CLOCK], {"tools": [CLOCK]}),
     ],
 )
 def test_what_a_config_chooses_lies_over_the_constructors(
@@ -167,9 +175,21 @@ def test_a_config_may_choose_among_values(make_llm: Make, sandbox: Sandbox) -> N
     assert body(sandbox) == {"temperature": 0.9, "models": [OTHER, "openai/gpt-5"]}
 
 
+def test_what_a_config_may_choose_is_told(make_llm: Make) -> None:
+    one = ConfigurableFieldSingleOption("sort", {"cheap": "price"}, default="cheap")
+    tuned = make_llm(temperature=0.2).configurable_fields(
+        temperature=FIELD, max_price=ConfigurableField("p"), sort=one
+    )
+    told = {spec.id: spec for spec in tuned.bind(seed=1).config_specs}
+    assert told.keys() == {"it", "p", "sort"}
+    assert told["it"].default == 0.2
+    assert told["p"].default is None
+    assert all(spec.description for spec in told.values())
+
+
 def test_a_field_that_does_not_exist_is_named(make_llm: Make) -> None:
     with pytest.raises(
-        ConfigurationError, match="temprature: there is no such field; did you mean temperature"
+        ConfigurationError, match="temprature: there is no such argument; did you mean temperature"
     ):
         make_llm().configurable_fields(temprature=FIELD)
 

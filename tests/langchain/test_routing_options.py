@@ -33,6 +33,10 @@ WAYS: dict[str, Way] = {
     "call": lambda make, options: make().invoke("hi", **options),
     "provider_options of a call": lambda make, options: make().invoke("hi", provider_options=options),
     "bind": lambda make, options: make().bind(**options).invoke("hi"),
+    "batch": lambda make, options: make().batch(["hi", "ho"], **options),
+    "abatch": lambda make, options: asyncio.run(make().abatch(["hi", "ho"], **options)),
+    "a batch with retries": lambda make, options: make().with_retry().batch(["hi", "ho"], **options),
+    "map": lambda make, options: make().map().invoke(["hi", "ho"], **options),
 }
 
 
