@@ -90,10 +90,10 @@ def judged_by_the_official_sdk(
     sent: set[bytes] = set()
     build = Transport.build
 
-    def recorded(self: Transport, step: Open, read: float | None) -> object:
+    def recorded(self: Transport, step: Open) -> object:
         if step.request.path == "/chat/completions" and step.request.body:
             sent.add(step.request.body)
-        return build(self, step, read)
+        return build(self, step)
 
     monkeypatch.setattr(Transport, "build", recorded)
     yield

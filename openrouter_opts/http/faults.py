@@ -13,6 +13,7 @@ from openrouter_opts.errors import (
     ConfigurationError,
     ConnectionFailed,
     ConnectionLost,
+    ConnectTimedOut,
     Malformed,
     OpenRouterError,
     TimedOut,
@@ -55,7 +56,7 @@ def _of_kind(kind: str, chain: list[BaseException], *, sent: bool, host: str) ->
     if kind == "unconnected":
         return ConnectionFailed(f"no connection to {host}: {words}")
     if kind == "late to connect":
-        return TimedOut(f"no connection to {host} within the `connect` timeout", phase="connect")
+        return ConnectTimedOut(f"no connection to {host} within the `connect` timeout")
     if kind == "late":
         return TimedOut(
             "the server took too long", phase="idle" if sent else "first_byte", delivered=delivered

@@ -63,7 +63,7 @@ def read_embeddings(count: int) -> Reader:
         try:
             yield _vectors((yield from _read_all(patience, MAX_ANSWER_BYTES)), head, attempt, count)
         except OpenRouterError as error:
-            raise _with_facts(error, head) from None
+            raise with_facts(error, head) from None
 
     return read
 
@@ -85,7 +85,7 @@ def read_completion(head: Head, attempt: int, patience: Patience) -> Flow:
         data = yield from _read_all(patience, MAX_ANSWER_BYTES)
         yield whole(data, head, attempt)
     except OpenRouterError as error:
-        raise _with_facts(error, head) from None
+        raise with_facts(error, head) from None
 
 
 def whole(data: bytes, head: Head, attempt: int) -> Completion:
@@ -131,7 +131,7 @@ def read_stream(head: Head, attempt: int, patience: Patience) -> Flow:
         yield _checked(decode.completion(assembler.body(), headers=head.headers, attempts=attempt))
     except OpenRouterError as error:
         partial = decode.completion(assembler.body(), headers=head.headers, attempts=attempt, ended=False)
-        raise _with_facts(_failed_midway(error, partial), head) from None
+        raise with_facts(_failed_midway(error, partial), head) from None
     if ended:
         yield Rest(0.1)
 
@@ -143,7 +143,7 @@ def _beginning(head: Head, patience: Patience) -> Generator[Step, Any, bytes]:
         while not begun.strip() and (piece := (yield from patience.read())):
             begun += piece
     except OpenRouterError as error:
-        raise _with_facts(error, head) from None
+        raise with_facts(error, head) from None
     return begun
 
 
@@ -249,7 +249,7 @@ def _read_unstreamed(head: Head, attempt: int, patience: Patience, begun: bytes)
         data = yield from _read_all(patience, MAX_ANSWER_BYTES, begun)
         completion = whole(data, head, attempt)
     except OpenRouterError as error:
-        raise _with_facts(error, head) from None
+        raise with_facts(error, head) from None
     assembler = Assembler()
     yield from assembler.feed(completion.raw)
     yield from assembler.rest()
@@ -271,10 +271,11 @@ def _that_cost(error: OpenRouterError, answer: Completion | embeddings.Embedding
     return error
 
 
-def _with_facts(error: OpenRouterError, head: Head) -> OpenRouterError:
+def with_facts(error: OpenRouterError, head: Head) -> OpenRouterError:
+    """Put on an error what the head of the response says; its request was delivered."""
     error.delivered = "yes"
     error.generation_id = error.generation_id or head.headers.get("x-generation-id")
-    error.request_id = error.request_id or head.headers.get("request-id") or head.headers.get("cf-ray")
+    error.request_id = error.request_id or failure.request_id(head.headers)
     if error.response is None:
         error.response = failure.view(head.status, head.headers, b"")
     return error

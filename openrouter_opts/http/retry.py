@@ -84,10 +84,9 @@ def _has_cost(error: OpenRouterError) -> bool:
 
 
 def _server_says(error: OpenRouterError) -> bool | None:
-    if error.status == 402:
+    if error.retryable is None and error.status == 402:
         # The sum of the running requests exceeds the balance for the moment; every other 402 is final.
-        return (
-            error.metadata.get("limit_source") == "openrouter_in_flight_budget"
-            and error.retry_after is not None
-        )
+        # https://openrouter.ai/docs/api_reference/limits
+        source = error.metadata.get("limit_source")
+        return source in {None, "openrouter_in_flight_budget"} and error.retry_after is not None
     return error.retryable

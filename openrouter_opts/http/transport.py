@@ -17,15 +17,16 @@ import ssl
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import httpx
 
 from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.http.deadlines import Network, end_within
 from openrouter_opts.http.faults import translate
+from openrouter_opts.http.proxies import Proxy, proxy_for
 from openrouter_opts.http.secret import Secret
 from openrouter_opts.http.settings import Settings
 from openrouter_opts.http.steps import Head, Open, Read, Rest, Sleep
@@ -33,9 +34,9 @@ from openrouter_opts.http.steps import Head, Open, Read, Rest, Sleep
 # httpx loses pool slots for cancelled requests, so slots are not what bounds us; and few kept-alive connections keep its pool fast.
 _LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=5.0)
 _USER_AGENT: Final = "openrouter-opts"
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-_Key: TypeAlias = tuple[bool | ssl.SSLContext, str | None, bool, bool]
-"""What connections depend on: `verify`, `proxy`, `trust_env`, and whether they stay on this machine."""
+_CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+_Key: TypeAlias = tuple[bool | ssl.SSLContext, Proxy | None, bool]
+"""What connections depend on: `verify`, the proxy, and `trust_env`, for the certificates."""
 
 _pools: dict[_Key, httpx.BaseTransport] = {}
 _async_pools: dict[
@@ -51,10 +52,18 @@ class Transport:
     def __init__(self, settings: Settings, secret: Secret) -> None:
         self._settings = settings
         self._secret = secret
-        parts = urlsplit(settings.base_url)
-        self.host = parts.netloc
-        stays = parts.hostname in _LOOPBACK
-        self._key: _Key = (settings.verify, settings.proxy, settings.trust_env, stays)
+
+    @cached_property
+    def _key(self) -> _Key:
+        settings = self._settings
+        proxy = proxy_for(settings.base_url, settings.proxy, trust_env=settings.trust_env)
+        return settings.verify, proxy, settings.trust_env
+
+    @property
+    def peer(self) -> str:
+        """Whom the connection is with, for messages."""
+        host, proxy = urlsplit(self._settings.base_url).netloc, self._key[1]
+        return f"{host} through the proxy {proxy.host}" if proxy else host
 
     def wire(self) -> SyncWire:
         """Return the way for one request."""
@@ -64,8 +73,8 @@ class Transport:
         """Return the way for one request of the running loop."""
         return AsyncWire(self)
 
-    def build(self, step: Open, read: float | None) -> httpx.Request:
-        """Build the httpx request, with the key."""
+    def build(self, step: Open) -> httpx.Request:
+        """Build the httpx request, with the key. All of its waits together are bounded by whoever sends it."""
         request = step.request
         headers = {
             "accept": "*/*",
@@ -83,8 +92,21 @@ class Transport:
             _parsed(self._settings.base_url + request.path),
             headers=[(name.encode("ascii"), value.encode()) for name, value in headers.items()],
             content=request.body,
-            extensions={"timeout": {"connect": connect, "read": read, "write": read, "pool": connect}},
+            extensions={"timeout": {"connect": connect, "read": None, "write": None, "pool": None}},
         )
+
+    def head(self, request: httpx.Request, response: httpx.Response) -> Head:
+        """Return the head of a response; after a 401, with whether there is another key by now."""
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        rekeyed = response.status_code == 401 and self._has_other_key(request.headers["authorization"])
+        return Head(response.status_code, headers, rekeyed)
+
+    def _has_other_key(self, sent: str) -> bool:
+        try:
+            return sent != f"Bearer {self._secret.reveal()}"
+        except ConfigurationError:
+            # There is none any more, so the server's word stands.
+            return False
 
     def pool(self) -> httpx.BaseTransport:
         """Return the shared connections; made at the first call, since that takes 20 ms."""
@@ -108,65 +130,32 @@ class Transport:
             return pool
         return held[0]
 
-    def idle(self) -> float | None:
-        """Return how long a sync read may take; httpx reads it once per response."""
-        timeout = self._settings.timeout
-        limits = [limit for limit in (timeout.idle, timeout.progress, timeout.total) if limit is not None]
-        return min(limits, default=None)
-
     def _arguments(self) -> dict[str, Any]:
-        verify, proxy, trust_env, _ = self._key
-        return {"verify": verify, "proxy": proxy, "trust_env": trust_env, "limits": _LIMITS}
+        verify, proxy, trust_env = self._key
+        return {
+            "verify": verify,
+            "proxy": proxy.url if proxy else None,
+            "trust_env": trust_env,
+            "limits": _LIMITS,
+        }
 
     def _new_pool(self) -> httpx.BaseTransport:
-        if self._has_proxies_of_environment():
-            return _Proxied(httpx.Client(**self._arguments()))
-        return httpx.HTTPTransport(**self._arguments())
+        return _OnTime(**self._arguments())
 
     def _new_async_pool(self) -> httpx.AsyncBaseTransport:
-        verify, proxy, trust_env, _ = self._key
-        if self._has_proxies_of_environment():
-            return _AsyncProxied(httpx.AsyncClient(**self._arguments()))
+        verify, proxy, trust_env = self._key
         if proxy or not has_aiohttp():
             return httpx.AsyncHTTPTransport(**self._arguments())
         return _aiohttp_transport(verify, trust_env=trust_env)
 
-    def _has_proxies_of_environment(self) -> bool:
-        _, proxy, trust_env, stays = self._key
-        proxies = getproxies()
-        # Nobody's proxy leads to this machine.
-        return (
-            proxy is None
-            and trust_env
-            and not stays
-            and any(proxies.get(scheme) for scheme in ("http", "https", "all"))
-        )
 
+class _OnTime(httpx.HTTPTransport):
+    """httpx's connections, over a network whose waits end on time."""
 
-class _Proxied(httpx.BaseTransport):
-    """A client in place of a transport: clients know which hosts the environment's proxies are for."""
-
-    def __init__(self, client: httpx.Client) -> None:
-        self._client = client
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        return self._client.send(request, stream=True)
-
-    def close(self) -> None:
-        self._client.close()
-
-
-class _AsyncProxied(httpx.AsyncBaseTransport):
-    """The same, awaited."""
-
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self._client = client
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await self._client.send(request, stream=True)
-
-    async def aclose(self) -> None:
-        await self._client.aclose()
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        # httpx makes the pool itself, and has no argument for its network.
+        self._pool._network_backend = Network()  # noqa: SLF001
 
 
 @lru_cache(maxsize=64)
@@ -196,10 +185,16 @@ def _aiohttp_transport(verify: bool | ssl.SSLContext, *, trust_env: bool) -> htt
 def _make(build: Callable[[], Any]) -> Any:
     try:
         return build()
-    except (ImportError, OSError, ValueError, httpx.InvalidURL) as problem:
-        # A proxy variable or a certificate file of the environment, read when the client is made.
-        message = f"the connection cannot be set up: {problem}; look at the proxy and SSL_CERT_FILE variables"
-        raise ConfigurationError(message) from None
+    except ImportError:
+        raise ConfigurationError(
+            "a SOCKS proxy needs a further package: pip install 'httpx[socks]'"
+        ) from None
+    except OSError as problem:
+        # Of files only those of certificates are read when connections are set up, and of those variables only the first.
+        source = next(
+            (f"{name}={os.environ[name]!r}" for name in _CERTIFICATES if os.environ.get(name)), "verify"
+        )
+        raise ConfigurationError(f"{source}: the certificates cannot be read: {problem}") from None
 
 
 async def _keep(
@@ -259,32 +254,32 @@ class SyncWire:
 
     def _open(self, step: Open) -> Head:
         self.close()
+        end_within(step.seconds)
         try:
-            request = self._transport.build(step, step.seconds)
+            request = self._transport.build(step)
             self._response = self._transport.pool().handle_request(request)
         except Exception as problem:  # noqa: BLE001 - every kind is translated
-            raise translate(problem, sent=False, host=self._transport.host) from None
-        # httpcore looks this up anew when it begins to read the body.
-        request.extensions["timeout"]["read"] = self._transport.idle()
+            raise translate(problem, sent=False, host=self._transport.peer) from None
         self._body = self._response.iter_bytes()
-        return _head(self._response)
+        return self._transport.head(request, self._response)
 
-    def _read(self, step: Read) -> bytes:  # noqa: ARG002 - httpx takes the limit with the request
+    def _read(self, step: Read) -> bytes:
         assert self._body is not None
+        end_within(step.seconds)
         try:
             return next(self._body, b"")
         except Exception as problem:  # noqa: BLE001 - every kind is translated
-            raise translate(problem, sent=True, host=self._transport.host) from None
+            raise translate(problem, sent=True, host=self._transport.peer) from None
 
     def _rest(self, step: Rest) -> bytes:
-        # A blocking read has no other deadline of its own, so another thread takes the rest, and the connection with it: a late end
-        # then finds nobody waiting, and the connection is reused or dropped as if nothing had been.
-        response, self._response = self._response, None
-        rest: list[bytes] = []
-        reader = threading.Thread(target=_take_rest, args=(response, self._body, rest), daemon=True)
-        reader.start()
-        reader.join(step.seconds)
-        return b"".join(rest)
+        assert self._body is not None
+        rest = b""
+        end_within(step.seconds)
+        with contextlib.suppress(Exception):
+            # An error of any kind means that the connection is gone, which is no loss: what matters is here.
+            for piece in self._body:
+                rest += piece
+        return rest
 
     def close(self) -> None:
         """Let go of the connection, at once."""
@@ -316,14 +311,14 @@ class AsyncWire:
     async def _open(self, step: Open) -> Head:
         await self.close()
         try:
-            request = self._transport.build(step, None)
+            request = self._transport.build(step)
             pool = await self._transport.async_pool()
             async with asyncio.timeout(step.seconds):
                 self._response = await pool.handle_async_request(request)
         except Exception as problem:  # noqa: BLE001 - every kind is translated
-            raise translate(problem, sent=False, host=self._transport.host) from None
+            raise translate(problem, sent=False, host=self._transport.peer) from None
         self._body = self._response.aiter_bytes()
-        return _head(self._response)
+        return self._transport.head(request, self._response)
 
     async def _read(self, step: Read) -> bytes:
         assert self._body is not None
@@ -331,7 +326,7 @@ class AsyncWire:
             async with asyncio.timeout(step.seconds):
                 return await anext(self._body, b"")
         except Exception as problem:  # noqa: BLE001 - every kind is translated
-            raise translate(problem, sent=True, host=self._transport.host) from None
+            raise translate(problem, sent=True, host=self._transport.peer) from None
 
     async def _rest(self, step: Rest) -> bytes:
         assert self._body is not None
@@ -348,13 +343,3 @@ class AsyncWire:
         response, self._response = self._response, None
         if response is not None:
             await response.aclose()
-
-
-def _take_rest(response: httpx.Response, body: Iterator[bytes], rest: list[bytes]) -> None:
-    with contextlib.closing(response), contextlib.suppress(Exception):
-        # An error of any kind means that the connection is gone, which is no loss: what matters is here.
-        rest.extend(body)
-
-
-def _head(response: httpx.Response) -> Head:
-    return Head(response.status_code, {name.lower(): value for name, value in response.headers.items()})

@@ -136,18 +136,21 @@ _ADVICE: Final[dict[type[OpenRouterError], str]] = {
 }
 
 
-def from_status(status: int, headers: Mapping[str, str], body: bytes) -> OpenRouterError:
+def from_status(
+    status: int, headers: Mapping[str, str], body: bytes, *, sent: int | None = None
+) -> OpenRouterError:
     """Build the error for an answer whose status is not 200.
 
     Args:
         status: The HTTP status.
         headers: The response headers, lower case.
         body: As much of the body as was read; JSON, HTML or nothing.
+        sent: The size of the request's body.
     """
     said = _error_object(body)
     if said is None:
         said = {"message": _plain_text(status, body)}
-    return from_error(said, status=status, headers=headers, body=body)
+    return from_error(said, status=status, headers=headers, body=body, sent=sent)
 
 
 def from_error(
@@ -156,6 +159,7 @@ def from_error(
     status: int | None = None,
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
+    sent: int | None = None,
 ) -> OpenRouterError:
     """Build the error for an `error` object, wherever it stood: a body, a chunk of a stream, a choice.
 
@@ -164,6 +168,7 @@ def from_error(
         status: The HTTP status, if it is not 200.
         headers: The response headers, lower case.
         body: The body, for `error.response`.
+        sent: The size of the request's body.
     """
     said = {"message": said} if isinstance(said, str) else _without_keys(said)
     headers = headers or {}
@@ -175,15 +180,15 @@ def from_error(
     known = known or _STATUS_OF_TYPE.get(error_type or "")
     message = _message(said, metadata)
     cls = _class_of(known, error_type, message, metadata)
-    advice = _ADVICE.get(cls)
     facts: dict[str, Any] = {
         "status": known,
         "error_type": error_type,
         "provider": _text(metadata.get("provider_name")),
         "provider_code": _text(metadata.get("provider_code")) or (code if isinstance(code, str) else None),
         "metadata": metadata,
+        "availability": _availability(said),
         "generation_id": headers.get("x-generation-id"),
-        "request_id": headers.get("request-id") or headers.get("x-request-id") or headers.get("cf-ray"),
+        "request_id": request_id(headers),
         "delivered": "maybe" if cls is EdgeTimeout else "yes",
         "retry_after": retry_after(said, headers),
         "retryable": _retryable(said, headers),
@@ -191,13 +196,24 @@ def from_error(
     }
     if cls is TimedOut:
         facts["phase"] = "server"
-    return cls(scrub(_with_advice(message, advice)), **facts)
+    return cls(scrub(_with_advice(message, _advice(cls, sent))), **facts)
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """Return the id of the request, or else that of Cloudflare, by which support can find it."""
+    return headers.get("request-id") or headers.get("x-request-id") or headers.get("cf-ray")
 
 
 def view(status: int, headers: Mapping[str, str], body: bytes) -> ResponseView:
     """Keep of a response what may be shown: useful headers, and the body without keys, cut at 2 kB."""
     useful = {name: value for name, value in headers.items() if name in USEFUL_HEADERS}
     return ResponseView(status, useful, scrub(body.decode("utf-8", "replace")))
+
+
+def _advice(cls: type[OpenRouterError], sent: int | None) -> str | None:
+    if cls is PayloadTooLarge and sent:
+        return f"the request has {sent:,} bytes: shorten it, or give images and files as URLs"
+    return _ADVICE.get(cls)
 
 
 def _with_advice(message: str, advice: str | None) -> str:
@@ -219,23 +235,25 @@ def _without_keys(said: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def retry_after(said: Mapping[str, Any], headers: Mapping[str, str]) -> float | None:
-    """Return the seconds the server asks to wait: the body's wish first, then `Retry-After` as seconds or as a date."""
-    availability = said.get("availability")
-    if isinstance(availability, Mapping):
-        wish = _seconds(availability.get("retry_after"))
-        if wish is not None:
-            return wish
-    wish = _seconds(headers.get("retry-after"))
-    if wish is not None:
-        return wish
-    wish = _seconds(headers.get("retry-after-ms"))
-    return _seconds_until(headers) if wish is None else wish / 1000
+    """Return the seconds the server asks to wait.
+
+    The body's wish comes first, then `Retry-After` as seconds or as a date, and at last the time when a limit that is used up begins anew.
+    """
+    milliseconds = _seconds(headers.get("retry-after-ms"))
+    wishes = (
+        _seconds(_availability(said).get("retry_after")),
+        _seconds(headers.get("retry-after")),
+        None if milliseconds is None else milliseconds / 1000,
+        _seconds_until_date(headers),
+        _seconds_until_reset(headers),
+    )
+    return next((wish for wish in wishes if wish is not None), None)
 
 
 def _retryable(said: Mapping[str, Any], headers: Mapping[str, str]) -> bool | None:
-    availability = said.get("availability")
-    if isinstance(availability, Mapping) and isinstance(availability.get("retryable"), bool):
-        return bool(availability["retryable"])
+    retryable = _availability(said).get("retryable")
+    if isinstance(retryable, bool):
+        return retryable
     return {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
 
 
@@ -249,13 +267,39 @@ def _seconds(value: object) -> float | None:
     return seconds if 0 <= seconds < float("inf") else None
 
 
-def _seconds_until(headers: Mapping[str, str]) -> float | None:
-    # Against the server's own clock: ours may be wrong.
+def _seconds_until_date(headers: Mapping[str, str]) -> float | None:
     try:
-        then = parsedate_to_datetime(headers["retry-after"])
-        return max(0.0, (then - parsedate_to_datetime(headers["date"])).total_seconds())
+        return max(0.0, _moment(headers["retry-after"]) - _now_there(headers))
     except (KeyError, ValueError, TypeError, OverflowError):
         return None
+
+
+def _seconds_until_reset(headers: Mapping[str, str]) -> float | None:
+    """Return how long a limit of OpenRouter's own stays used up, such as that of free models for a day."""
+    reset = _seconds(headers.get("x-ratelimit-reset"))
+    if reset is None or headers.get("x-ratelimit-remaining") != "0":
+        return None
+    try:
+        return max(0.0, reset / 1000 - _now_there(headers))
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return None
+
+
+def _now_there(headers: Mapping[str, str]) -> float:
+    """Return the time by the server's own clock: ours may be wrong."""
+    return _moment(headers["date"])
+
+
+def _moment(date: str) -> float:
+    moment = parsedate_to_datetime(date)
+    if moment.tzinfo is None:
+        raise ValueError("a time without a zone is none")
+    return moment.timestamp()
+
+
+def _availability(said: Mapping[str, Any]) -> Mapping[str, Any]:
+    availability = said.get("availability")
+    return availability if isinstance(availability, Mapping) else {}
 
 
 def _error_object(body: bytes) -> Mapping[str, Any] | str | None:
@@ -302,9 +346,9 @@ def _message(said: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
         for key in ("reasons", "patterns")
         if isinstance(metadata.get(key), list)
     ]
-    availability = said.get("availability")
-    if isinstance(availability, Mapping) and availability.get("fallback_models"):
-        details.append(f"models that are available: {availability['fallback_models']}")
+    fallbacks = _availability(said).get("fallback_models")
+    if isinstance(fallbacks, list) and fallbacks:
+        details.append(f"models that are available: {', '.join(map(str, fallbacks))}")
     return ": ".join([message, *(detail for detail in details if detail and detail not in message)])
 
 

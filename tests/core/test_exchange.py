@@ -14,6 +14,7 @@ from openrouter_opts.errors import (
     ConfigurationError,
     ConnectionFailed,
     ConnectionLost,
+    ConnectTimedOut,
     EdgeTimeout,
     Empty,
     Forbidden,
@@ -453,9 +454,10 @@ def test_no_head_in_time_is_not_tried_again():
 
 
 def test_no_connection_in_time_is_tried_again():
-    outcome = call([TimedOut("late", phase="connect")], [SSE, STREAM])
+    outcome = call([ConnectTimedOut("late")], [SSE, STREAM])
     assert outcome.completion.attempts == 2
-    assert call([TimedOut("late", phase="connect")]).failed(TimedOut).phase == "connect"
+    error = call([ConnectTimedOut("late")]).failed(ConnectTimedOut)
+    assert (error.phase, error.delivered, error.attempts) == ("connect", "no", 3)
 
 
 def test_silence_is_idle():

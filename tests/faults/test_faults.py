@@ -76,53 +76,6 @@ def ending(client: Caller, *, stream: bool, **call: Any) -> OpenRouterError | No
 both_kinds = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 
 
-# --- A: before anything is sent ---
-
-
-@pytest.mark.parametrize("key", ["", "  ", "sk-or-\u201cx", "sk-or-\u200bx", "sk-or-\0x", "sk-or-v1-\nx"])
-@both_kinds
-def test_a_key_that_cannot_be_one_sends_nothing(key: str, stream: bool, scripted: Servers, caller: Callers):
-    server = scripted([answer(COMPLETION)])
-    error = failure(caller(server, api_key=key), ConfigurationError, stream=stream)
-    assert "OPENROUTER_API_KEY" in str(error)
-    assert (server.connections, error.delivered) == (0, "no")
-
-
-@pytest.mark.parametrize("key", [f"{KEY}\n", f" {KEY} \r\n"])
-def test_white_space_around_a_key_does_no_harm(key: str, scripted: Servers, caller: Callers):
-    server = scripted([answer(COMPLETION)])
-    caller(server, api_key=key).complete(HI)
-    assert server.deliveries[0].headers["authorization"] == f"Bearer {KEY}"
-
-
-@pytest.mark.parametrize("title", ["x\r\nX-Evil: 1", "x\0y", "x\ny"])
-def test_a_header_cannot_be_smuggled_in(title: str, scripted: Servers, caller: Callers):
-    server = scripted([answer(COMPLETION)])
-    with pytest.raises(ConfigurationError):
-        caller(server, provider_options={"app_title": title}).complete(HI)
-    assert server.deliveries == []
-
-
-@pytest.mark.parametrize("url", ["http://-bad-.exa\u0000mple/v1", "http://127.0.0.1\x7f:1/v1"])
-def test_a_base_url_that_turns_out_impossible_is_a_wrong_setting(url: str, side: Side):
-    client = Caller(side, OpenRouterClient(api_key=KEY, base_url=url))
-    failure(client, ConfigurationError)
-    client.close()
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), [("ALL_PROXY", "ftp://proxy"), ("SSL_CERT_FILE", "/no/such/file")]
-)
-def test_a_wrong_environment_is_named_at_the_first_call(
-    name: str, value: str, side: Side, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr("openrouter_opts.http.transport._pools", {})
-    monkeypatch.setenv(name, value)
-    client = Caller(side, OpenRouterClient(api_key=KEY, base_url="https://openrouter.invalid/v1"))
-    assert "proxy and SSL_CERT_FILE variables" in str(failure(client, ConfigurationError))
-    client.close()
-
-
 # --- B: connecting ---
 
 
