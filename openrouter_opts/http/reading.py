@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from typing import Any, Final, TypeAlias
 
 from openrouter_opts.errors import (
@@ -171,7 +173,7 @@ def _relay(assembler: Assembler, patience: Patience, data: bytes) -> Generator[S
     """Pass on what the stream adds; return whether `[DONE]` came."""
     decoder = EventDecoder()
     while True:
-        events = iter(_events(decoder, data))
+        events = _events(decoder, data)
         for event in events:
             chunk = _chunk_of(event, at_end=not data)
             if chunk is None:
@@ -180,7 +182,7 @@ def _relay(assembler: Assembler, patience: Patience, data: bytes) -> Generator[S
             if error := _error_of(chunk, event, assembler):
                 # What the call cost comes after its error.
                 rest = _events(decoder, (yield Rest(1.0)))
-                _take_usage(assembler, [*events, *rest])
+                _take_usage(assembler, chain(events, rest))
                 raise error
             yield from assembler.feed(chunk)
         if not data:
@@ -188,21 +190,20 @@ def _relay(assembler: Assembler, patience: Patience, data: bytes) -> Generator[S
         data = yield from patience.read()
 
 
-def _events(decoder: EventDecoder, data: bytes) -> list[Event]:
+def _events(decoder: EventDecoder, data: bytes) -> Iterator[Event]:
     try:
-        return decoder.feed(data) if data else decoder.close()
+        yield from decoder.feed(data) if data else decoder.close()
     except EventTooLarge as problem:
+        # What came whole before it is of the answer.
+        yield from problem.events
         raise Malformed(str(problem), delivered="yes") from None
 
 
-def _take_usage(assembler: Assembler, events: list[Event]) -> None:
-    for event in events:
-        try:
-            chunk = _chunk_of(event, at_end=True)
-        except BadResponse:
-            # The error before it says more.
-            return
-        assembler.feed({**(chunk or {}), "choices": []})
+def _take_usage(assembler: Assembler, events: Iterable[Event]) -> None:
+    with suppress(BadResponse):
+        # What cannot be read says less than the error before it.
+        for event in events:
+            assembler.feed({**(_chunk_of(event, at_end=True) or {}), "choices": []})
 
 
 def _chunk_of(event: Event, *, at_end: bool) -> Mapping[str, Any] | None:
@@ -226,7 +227,7 @@ def _chunk_of(event: Event, *, at_end: bool) -> Mapping[str, Any] | None:
 def _error_of(chunk: Mapping[str, Any], event: Event, assembler: Assembler) -> OpenRouterError | None:
     said = decode.error_in(chunk)
     if said is None and event.name == "error":
-        said = str(chunk.get("message") or "the stream reports an error")
+        said = {**chunk, "message": chunk.get("message") or "the stream reports an error"}
     if said is None:
         return None
     error = failure.from_error(said)

@@ -428,6 +428,8 @@ def test_an_event_larger_than_the_limit_is_refused(monkeypatch: pytest.MonkeyPat
     outcome = call([SSE, delta("Hel"), b"data: ", *[b"x" * 500] * 10])
     assert outcome.failed(Malformed).partial.text == "Hel"
     assert len(outcome.wire.steps) < 8
+    together = call([SSE, delta("Hel") + b"data: " + b"x" * 5000])
+    assert (together.text, together.failed(Malformed).partial.text) == ("Hel", "Hel")
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8"])
