@@ -50,7 +50,7 @@ LAYERS = (
     # the figures of limits
     {"openrouter_opts.money.store"},
     # what the user sets: key, address, timeouts; options
-    {"openrouter_opts.http.proxies", "openrouter_opts.http.deadlines"},
+    {"openrouter_opts.http.proxies", "openrouter_opts.http.deadlines", "openrouter_opts.http.over_aiohttp"},
     {"openrouter_opts.http.secret", "openrouter_opts.http.settings"},
     {"openrouter_opts.options"},
     # what would go wrong, said before sending
@@ -172,7 +172,7 @@ def test_what_a_module_may_import_of_others(name: str):
         "httpx": {"openrouter_opts.http.transport"},
         "httpcore": {"openrouter_opts.http.deadlines"},
         "httpx_aiohttp": {"openrouter_opts.http.transport"},
-        "aiohttp": {"openrouter_opts.http.transport"},
+        "aiohttp": {"openrouter_opts.http.over_aiohttp"},
         "requests": set[str](),
         "langchain_core": {"langchain_openrouter_opts", "openrouter_opts.cli"},
         "langchain": {"langchain_openrouter_opts", "openrouter_opts.cli"},

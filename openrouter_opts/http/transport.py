@@ -169,17 +169,14 @@ def has_aiohttp() -> bool:
 
 
 def _aiohttp_transport(verify: bool | ssl.SSLContext, *, trust_env: bool) -> httpx.AsyncBaseTransport:
-    import aiohttp  # noqa: PLC0415 - an extra
     import httpx_aiohttp  # noqa: PLC0415 - an extra
 
+    from openrouter_opts.http.over_aiohttp import session  # noqa: PLC0415 - needs the same extra
+
     context = httpx.create_ssl_context(verify=verify, trust_env=trust_env)
-
-    def session() -> aiohttp.ClientSession:
-        # `limit=0`: as many connections as are asked for; aiohttp's own default is 100.
-        connector = aiohttp.TCPConnector(limit=0, ssl=context, keepalive_timeout=_LIMITS.keepalive_expiry)
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-
-    return httpx_aiohttp.AiohttpTransport(verify=context, client=session)
+    return httpx_aiohttp.AiohttpTransport(
+        verify=context, client=lambda: session(context, _LIMITS.keepalive_expiry)
+    )
 
 
 def _make(build: Callable[[], Any]) -> Any:

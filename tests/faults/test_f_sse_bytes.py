@@ -16,13 +16,25 @@ import pytest
 from openrouter_opts.errors import BadRequest, Interrupted, Malformed, ProviderFailed
 from openrouter_opts.http import reading
 from openrouter_opts.protocol.sse import EventDecoder
-from tests.faults.calls import Callers, Servers, failure, spoken, until
+from tests.faults.aftermath import failure
+from tests.faults.calls import Callers, Servers, spoken, until
 from tests.scripted_server import Script
-from tests.wire_bytes import COMPLETION, DONE, STREAM, STREAM_HEAD, USAGE_CHUNK, answer, chunked, delta, event, streamed
+from tests.wire_bytes import (
+    COMPLETION,
+    DONE,
+    STREAM,
+    STREAM_HEAD,
+    USAGE_CHUNK,
+    answer,
+    chunked,
+    delta,
+    event,
+    streamed,
+)
 
 STOP = delta("", finish_reason="stop")
 WHOLE = b"".join([b": OPENROUTER PROCESSING\n\n", delta("Hé"), delta("ll😀"), STOP, USAGE_CHUNK, DONE])
-RAW = 'a\u2028b\u0085c\x0bd\x0ce'
+RAW = "a\u2028b\u0085c\x0bd\x0ce"
 """What other libraries take for the end of a line."""
 
 
@@ -53,7 +65,9 @@ SAME: dict[str, list[bytes]] = {
     "F8 comments": [b": OPENROUTER PROCESSING\n\n" * 10_000 + WHOLE],
     "F9 no space": [WHOLE.replace(b"data: ", b"data:")],
     "F9 several lines": [WHOLE.replace(b'"choices": ', b'\ndata: "choices": ')],
-    "F9 other fields": [WHOLE.replace(b"data: ", b"id: 7\nretry: 10\nevent: message\nunknown: x\nnothing\ndata: ")],
+    "F9 other fields": [
+        WHOLE.replace(b"data: ", b"id: 7\nretry: 10\nevent: message\nunknown: x\nnothing\ndata: ")
+    ],
     "F9 empty data": [b"data\n\ndata:\n\nid: 1\n\n" + WHOLE],
     "F11 no blank line": [WHOLE.replace(DONE, b"").removesuffix(b"\n\n")],
     "F14 DONE with spaces": [WHOLE.replace(b"[DONE]", b" [DONE] ")],

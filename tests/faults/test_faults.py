@@ -34,7 +34,6 @@ from openrouter_opts.errors import (
     ConnectionFailed,
     ConnectionLost,
     Empty,
-    Interrupted,
     Malformed,
     OpenRouterError,
     ProviderFailed,
@@ -44,7 +43,7 @@ from openrouter_opts.errors import (
 )
 from tests.both import Caller, Side
 from tests.scripted_server import Delivery, Script, ScriptedServer
-from tests.wire_bytes import COMPLETION, DONE, STREAM, STREAM_HEAD, answer, chunked, delta, event, streamed
+from tests.wire_bytes import COMPLETION, DONE, STREAM, STREAM_HEAD, answer, chunked, delta, streamed
 
 HI = [{"role": "user", "content": "hi"}]
 KEY = "sk-or-v1-0123456789abcdef"
@@ -276,87 +275,6 @@ def test_an_answer_padded_with_blanks_while_waiting_is_read(scripted: Servers, c
     head = STREAM_HEAD.replace(b"text/event-stream", b"application/json")
     server = scripted([head, *pieces[:2], 0.05, *pieces[2:], chunked(b"")])
     assert caller(server).complete(HI).text == "Hello"
-
-
-# --- F, G: streams ---
-
-
-def test_a_stream_in_single_bytes_is_the_same(scripted: Servers, caller: Callers):
-    data = delta("é😀") + STOP + DONE
-    stream = caller(scripted(streamed(*(bytes([byte]) for byte in data)))).stream(HI)
-    assert "".join(step.text for step in stream) == "é😀"
-
-
-@pytest.mark.parametrize("end", ["RST", "FIN"])
-def test_a_stream_that_is_cut_keeps_what_had_come(end: str, scripted: Servers, caller: Callers):
-    server = scripted([*streamed(delta("Hel"), delta("lo"), end=0.05), end])
-    client = caller(server)
-    stream, seen = client.stream(HI), []
-    with pytest.raises(ConnectionLost) as caught:
-        seen.extend(step.text for step in stream)
-    error = caught.value
-    assert error.partial is not None
-    assert (error.partial.text, error.generation_id, error.delivered) == ("Hello", "gen-1", "yes")
-    assert len(server.deliveries) == 1
-
-
-def test_a_stream_that_ends_politely_in_the_middle_is_half_an_answer(scripted: Servers, caller: Callers):
-    server = scripted(streamed(delta("Hel")))
-    error = failure(caller(server), Interrupted, stream=True)
-    assert (error.partial.text, len(server.deliveries)) == ("Hel", 1)
-
-
-@pytest.mark.parametrize("end", ["RST", "FIN", chunked(b"")])
-def test_a_finish_reason_makes_a_stream_whole(end: Any, scripted: Servers, caller: Callers):
-    stream = caller(scripted([*streamed(delta("Hello"), STOP, end=0.05), end])).stream(HI)
-    assert [step.text for step in stream] == ["Hello"]
-    assert stream.completion.finish_reason == "stop"
-
-
-def test_an_error_in_the_middle_ends_the_stream(scripted: Servers, caller: Callers):
-    choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error"}
-    chunk = {"id": "gen-1", "error": {"code": 502, "message": "down"}, "choices": [choice]}
-    server = scripted(streamed(delta("Hel"), event(chunk), DONE))
-    error = failure(caller(server), ProviderFailed, stream=True)
-    assert (error.partial.text, len(server.deliveries)) == ("Hel", 1)
-
-
-def test_an_error_before_the_first_delta_is_tried_again(scripted: Servers, caller: Callers):
-    busy = streamed(event({"error": {"code": 429, "message": "slow", "availability": {"retry_after": 0}}}))
-    server = scripted(busy, streamed(STREAM))
-    assert "".join(step.text for step in caller(server).stream(HI)) == "Hello"
-    assert len(server.deliveries) == 2
-
-
-def test_silence_in_a_stream_is_idle(scripted: Servers, caller: Callers):
-    server = scripted(streamed(delta("Hel"), end="HANG"))
-    error = failure(caller(server, timeout={"first_byte": 5, "idle": SOON}), TimedOut, stream=True)
-    assert (error.phase, error.delivered, error.partial.text) == ("idle", "yes", "Hel")
-
-
-def test_comments_without_end_are_no_progress(scripted: Servers, caller: Callers):
-    comments = [step for _ in range(100) for step in (0.02, chunked(b": OPENROUTER PROCESSING\n\n"))]
-    server = scripted([*streamed(delta("Hel"), end=0.0), *comments])
-    began = time.monotonic()
-    error = failure(caller(server, timeout={"progress": SOON}), TimedOut, stream=True)
-    assert time.monotonic() - began < 2
-    assert (error.phase, error.partial.text) == ("progress", "Hel")
-
-
-def test_a_stream_without_end_is_bounded_by_the_total(scripted: Servers, caller: Callers):
-    deltas = [step for _ in range(100) for step in (0.02, chunked(delta("x")))]
-    server = scripted([*streamed(delta("x"), end=0.0), *deltas])
-    began = time.monotonic()
-    error = failure(caller(server, timeout={"total": SOON}), TimedOut, stream=True)
-    assert time.monotonic() - began < 2
-    assert error.phase == "total"
-
-
-def test_a_server_that_never_closes_after_done_holds_nothing_up(scripted: Servers, caller: Callers):
-    client = caller(scripted(streamed(STREAM, end="HANG")))
-    began = time.monotonic()
-    assert "".join(step.text for step in client.stream(HI)) == "Hello"
-    assert time.monotonic() - began < 2
 
 
 # --- H: cancellation ---
