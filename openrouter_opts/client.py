@@ -316,7 +316,7 @@ class OpenRouterClient:
             timeout=self._settings.timeout if timeout is None else Timeout.of(timeout),
             max_retries=self._settings.max_retries if max_retries is None else max_retries,
         )
-        return settings, Transport(settings, self._secret)
+        return settings, self._transport.with_settings(settings)
 
 
 def _checked_model(model: object) -> str:

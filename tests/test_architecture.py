@@ -50,7 +50,12 @@ LAYERS = (
     # the figures of limits
     {"openrouter_opts.money.store"},
     # what the user sets: key, address, timeouts; options
-    {"openrouter_opts.http.proxies", "openrouter_opts.http.deadlines", "openrouter_opts.http.over_aiohttp"},
+    {
+        "openrouter_opts.http.proxies",
+        "openrouter_opts.http.deadlines",
+        "openrouter_opts.http.over_aiohttp",
+        "openrouter_opts.http.pools",
+    },
     {"openrouter_opts.http.secret", "openrouter_opts.http.settings"},
     {"openrouter_opts.options"},
     # what would go wrong, said before sending

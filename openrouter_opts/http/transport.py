@@ -1,7 +1,6 @@
 """The only file that does I/O, and the only one that knows httpx.
 
-Connections are pooled per process (and per event loop) and shared by every client with the same settings, so that making a client costs
-nothing. On the async side `httpx-aiohttp` carries the requests when it is installed: httpx's own pool costs O(n²) with many open
+On the async side `httpx-aiohttp` carries the requests when it is installed: httpx's own pool costs O(n²) with many open
 connections (https://github.com/encode/httpcore/issues/1093 is the same pool). Requests go to httpx's transports directly: cookies,
 redirects and authentication, which its clients add, would be a third of the cost of a call, and are not wanted here.
 """
@@ -9,14 +8,12 @@ redirects and authentication, which its clients add, would be a third of the cos
 from __future__ import annotations
 
 import asyncio
-import atexit
 import contextlib
 import importlib.util
 import os
 import ssl
-import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cached_property, lru_cache
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
@@ -26,6 +23,7 @@ import httpx
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.http.deadlines import Network, end_within
 from openrouter_opts.http.faults import translate
+from openrouter_opts.http.pools import Pools, shared
 from openrouter_opts.http.proxies import Proxy, proxy_for
 from openrouter_opts.http.secret import Secret
 from openrouter_opts.http.settings import Settings
@@ -38,20 +36,18 @@ _CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _Key: TypeAlias = tuple[bool | ssl.SSLContext, Proxy | None, bool]
 """What connections depend on: `verify`, the proxy, and `trust_env`, for the certificates."""
 
-_pools: dict[_Key, httpx.BaseTransport] = {}
-_async_pools: dict[
-    tuple[_Key, asyncio.AbstractEventLoop], tuple[httpx.AsyncBaseTransport, AsyncGenerator[None]]
-] = {}
-_inherited: list[Any] = []
-_lock = threading.Lock()
-
 
 class Transport:
     """Opens wires to one server."""
 
-    def __init__(self, settings: Settings, secret: Secret) -> None:
+    def __init__(self, settings: Settings, secret: Secret, parent: Transport | None = None) -> None:
         self._settings = settings
         self._secret = secret
+        self._parent = parent
+
+    def with_settings(self, settings: Settings) -> Transport:
+        """Return the same transport for a call with other timeouts or retries."""
+        return Transport(settings, self._secret, self)
 
     @cached_property
     def _key(self) -> _Key:
@@ -108,45 +104,46 @@ class Transport:
             # There is none any more, so the server's word stands.
             return False
 
-    def pool(self) -> httpx.BaseTransport:
-        """Return the shared connections; made at the first call, since that takes 20 ms."""
-        with _lock:
-            pool = _pools.get(self._key)
-            if pool is None:
-                pool = _pools[self._key] = _make(self._new_pool)
-        return pool
+    @cached_property
+    def pools(self) -> Pools:
+        """The connections, shared with every client that has the same settings."""
+        if self._parent:
+            return self._parent.pools
+        verify, _, _ = self._key
+        # Those with a user's own context would outlive it.
+        return shared(self._key, lambda: _Maker(*self._key), lasting=isinstance(verify, bool))
 
-    async def async_pool(self) -> httpx.AsyncBaseTransport:
-        """Return the connections of the running loop; the loop itself closes them when it shuts down."""
-        loop = asyncio.get_running_loop()
-        held = _async_pools.get((self._key, loop))
-        if held is None:
-            _forget_closed_loops()
-            pool: httpx.AsyncBaseTransport = _make(self._new_async_pool)
-            keeper = _keep(pool, (self._key, loop))
-            _async_pools[self._key, loop] = pool, keeper
-            # Started in this loop, the generator is closed by the loop's `shutdown_asyncgens`.
-            await anext(keeper)
-            return pool
-        return held[0]
+
+class _Maker:
+    """Makes pools of connections, all with the same certificates."""
+
+    def __init__(self, verify: bool | ssl.SSLContext, proxy: Proxy | None, trust_env: bool) -> None:
+        self._verify = verify
+        self._proxy = proxy
+        self._trust_env = trust_env
+        self._context: ssl.SSLContext | None = None
+
+    def prepare(self) -> None:
+        """Read the certificates."""
+        if self._context is None:
+            self._context = _make(self._new_context)
+
+    def pool(self) -> httpx.BaseTransport:
+        """Return connections for threads."""
+        return _make(lambda: _OnTime(**self._arguments()))
+
+    def async_pool(self) -> httpx.AsyncBaseTransport:
+        """Return connections for the running loop: those of aiohttp, if it is there."""
+        if self._proxy or not has_aiohttp():
+            return _make(lambda: httpx.AsyncHTTPTransport(**self._arguments()))
+        return _over_aiohttp(self._context)
+
+    def _new_context(self) -> ssl.SSLContext:
+        return httpx.create_ssl_context(verify=self._verify, trust_env=self._trust_env)
 
     def _arguments(self) -> dict[str, Any]:
-        verify, proxy, trust_env = self._key
-        return {
-            "verify": verify,
-            "proxy": proxy.url if proxy else None,
-            "trust_env": trust_env,
-            "limits": _LIMITS,
-        }
-
-    def _new_pool(self) -> httpx.BaseTransport:
-        return _OnTime(**self._arguments())
-
-    def _new_async_pool(self) -> httpx.AsyncBaseTransport:
-        verify, proxy, trust_env = self._key
-        if proxy or not has_aiohttp():
-            return httpx.AsyncHTTPTransport(**self._arguments())
-        return _aiohttp_transport(verify, trust_env=trust_env)
+        proxy = self._proxy.url if self._proxy else None
+        return {"verify": self._context, "proxy": proxy, "limits": _LIMITS}
 
 
 class _OnTime(httpx.HTTPTransport):
@@ -168,12 +165,12 @@ def has_aiohttp() -> bool:
     return importlib.util.find_spec("httpx_aiohttp") is not None
 
 
-def _aiohttp_transport(verify: bool | ssl.SSLContext, *, trust_env: bool) -> httpx.AsyncBaseTransport:
+def _over_aiohttp(context: ssl.SSLContext | None) -> httpx.AsyncBaseTransport:
     import httpx_aiohttp  # noqa: PLC0415 - an extra
 
     from openrouter_opts.http.over_aiohttp import session  # noqa: PLC0415 - needs the same extra
 
-    context = httpx.create_ssl_context(verify=verify, trust_env=trust_env)
+    assert context is not None
     return httpx_aiohttp.AiohttpTransport(
         verify=context, client=lambda: session(context, _LIMITS.keepalive_expiry)
     )
@@ -192,41 +189,6 @@ def _make(build: Callable[[], Any]) -> Any:
             (f"{name}={os.environ[name]!r}" for name in _CERTIFICATES if os.environ.get(name)), "verify"
         )
         raise ConfigurationError(f"{source}: the certificates cannot be read: {problem}") from None
-
-
-async def _keep(
-    pool: httpx.AsyncBaseTransport, key: tuple[_Key, asyncio.AbstractEventLoop]
-) -> AsyncGenerator[None]:
-    try:
-        yield
-    finally:
-        _async_pools.pop(key, None)
-        await pool.aclose()
-
-
-def _forget_closed_loops() -> None:
-    for key in [key for key in list(_async_pools) if key[1].is_closed()]:
-        _async_pools.pop(key, None)
-
-
-def _close_all() -> None:
-    for pool in _pools.values():
-        pool.close()
-
-
-def _inherit() -> None:
-    # In a forked child: the connections are the parent's, so they are neither used nor closed here.
-    _inherited.append((dict(_pools), dict(_async_pools)))
-    _pools.clear()
-    _async_pools.clear()
-    _lock.release()
-
-
-# Left open, kept-alive sockets are reported as a ResourceWarning when the interpreter goes down.
-atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    # Held over the fork, the lock cannot be left locked in the child by a thread that is not there.
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_inherit)
 
 
 class SyncWire:
@@ -254,7 +216,7 @@ class SyncWire:
         end_within(step.seconds)
         try:
             request = self._transport.build(step)
-            self._response = self._transport.pool().handle_request(request)
+            self._response = self._transport.pools.of_threads().handle_request(request)
         except Exception as problem:  # noqa: BLE001 - every kind is translated
             raise translate(problem, sent=False, host=self._transport.peer) from None
         self._body = self._response.iter_bytes()
@@ -309,7 +271,7 @@ class AsyncWire:
         await self.close()
         try:
             request = self._transport.build(step)
-            pool = await self._transport.async_pool()
+            pool = await self._transport.pools.of_loop()
             async with asyncio.timeout(step.seconds):
                 self._response = await pool.handle_async_request(request)
         except Exception as problem:  # noqa: BLE001 - every kind is translated

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from openrouter_opts.errors import OpenRouterError
-from openrouter_opts.http import transport
+from openrouter_opts.http import pools
 from tests.both import Caller
 
 HI = [{"role": "user", "content": "hi"}]
@@ -45,8 +45,9 @@ def failure(client: Caller, cls: type[OpenRouterError], *, stream: bool = False,
 
 def in_use() -> list[object]:
     """Return what the pools hold that isn't idle: connections, and requests that wait for one."""
-    pools: list[Any] = [*transport._pools.values(), *(pool for pool, _ in transport._async_pools.values())]
-    return [held for pool in pools for held in _in_use(pool)]
+    of_threads = [each._pool for each in pools._shared.values() if each._pool]
+    of_loops = [pool for held in pools._open.values() for pool in held]
+    return [held for pool in (*of_threads, *of_loops) for held in _in_use(pool)]
 
 
 def _in_use(pool: Any) -> Iterator[object]:

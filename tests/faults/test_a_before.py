@@ -403,7 +403,7 @@ def test_what_is_not_known_here_goes_out_as_it_is(scripted: Servers, caller: Cal
 def test_a_wrong_environment_is_named_at_the_first_call(
     name: str, value: str, words: str, stream: bool, side: Side, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("openrouter_opts.http.transport._pools", {})
+    monkeypatch.setattr("openrouter_opts.http.pools._shared", {})
     monkeypatch.setenv(name, value)
     client = Caller(side, OpenRouterClient(api_key=KEY, base_url="https://openrouter.invalid/v1"))
     error = failure(client, ConfigurationError, stream=stream)
@@ -416,7 +416,7 @@ def test_a_wrong_environment_is_named_at_the_first_call(
 def test_junk_in_no_proxy_is_passed_over(
     junk: str, side: Side, monkeypatch: pytest.MonkeyPatch, refusing: str
 ):
-    monkeypatch.setattr("openrouter_opts.http.transport._pools", {})
+    monkeypatch.setattr("openrouter_opts.http.pools._shared", {})
     monkeypatch.setenv("NO_PROXY", junk)
     monkeypatch.setenv("HTTPS_PROXY", refusing.removesuffix("/api/v1"))
     client = Caller(
