@@ -55,6 +55,7 @@ LAYERS = (
         "openrouter_opts.http.deadlines",
         "openrouter_opts.http.over_aiohttp",
         "openrouter_opts.http.pools",
+        "openrouter_opts.http.cancellation",
     },
     {"openrouter_opts.http.secret", "openrouter_opts.http.settings"},
     {"openrouter_opts.options"},

@@ -15,12 +15,13 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cached_property, lru_cache
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 
 from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.http.cancellation import to_its_end
 from openrouter_opts.http.deadlines import Network, end_within
 from openrouter_opts.http.faults import translate
 from openrouter_opts.http.pools import Pools, shared
@@ -33,6 +34,7 @@ from openrouter_opts.http.steps import Head, Open, Read, Rest, Sleep
 _LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=5.0)
 _USER_AGENT: Final = "openrouter-opts"
 _CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+T = TypeVar("T")
 _Key: TypeAlias = tuple[bool | ssl.SSLContext, Proxy | None, bool]
 """What connections depend on: `verify`, the proxy, and `trust_env`, for the certificates."""
 
@@ -135,7 +137,7 @@ class _Maker:
     def async_pool(self) -> httpx.AsyncBaseTransport:
         """Return connections for the running loop: those of aiohttp, if it is there."""
         if self._proxy or not has_aiohttp():
-            return _make(lambda: httpx.AsyncHTTPTransport(**self._arguments()))
+            return _make(lambda: _CancelledOnce(**self._arguments()))
         return _over_aiohttp(self._context)
 
     def _new_context(self) -> ssl.SSLContext:
@@ -153,6 +155,29 @@ class _OnTime(httpx.HTTPTransport):
         super().__init__(**arguments)
         # httpx makes the pool itself, and has no argument for its network.
         self._pool._network_backend = Network()  # noqa: SLF001
+
+
+class _CancelledOnce(httpx.AsyncHTTPTransport):
+    """httpx's async connections, none of which is lost to a second cancellation."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await to_its_end(super().handle_async_request(request), httpx.Response.aclose)
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        response.stream = _BodyCancelledOnce(response.stream)
+        return response
+
+
+class _BodyCancelledOnce(httpx.AsyncByteStream):
+    def __init__(self, stream: httpx.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        pieces = aiter(self._stream)
+        while piece := await to_its_end(anext(pieces, b"")):
+            yield piece
+
+    async def aclose(self) -> None:
+        await to_its_end(self._stream.aclose())
 
 
 @lru_cache(maxsize=64)
@@ -176,7 +201,7 @@ def _over_aiohttp(context: ssl.SSLContext | None) -> httpx.AsyncBaseTransport:
     )
 
 
-def _make(build: Callable[[], Any]) -> Any:
+def _make(build: Callable[[], T]) -> T:
     try:
         return build()
     except ImportError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -25,10 +27,17 @@ def spoken(client: Caller, **call: Any) -> tuple[str, Completion]:
     return "".join(step.text for step in stream), stream.completion
 
 
-def until(holds: Callable[[], bool], pause: Callable[[float], None], seconds: float = 5.0) -> None:
+def until(
+    holds: Callable[[], bool], pause: Callable[[float], None] = time.sleep, seconds: float = 5.0
+) -> None:
     """Wait for what another thread or the event loop is about to do."""
     for _ in range(int(seconds / 0.01)):
         if holds():
             return
         pause(0.01)
     raise AssertionError("it never came")
+
+
+async def auntil(holds: Callable[[], bool]) -> None:
+    """The same, in an event loop."""
+    await asyncio.to_thread(until, holds, time.sleep)

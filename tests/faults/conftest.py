@@ -40,3 +40,10 @@ def refusing() -> Iterator[str]:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{held.getsockname()[1]}/api/v1"
+
+
+@pytest.fixture(params=["httpx", "aiohttp"])
+def over_both(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run an async test over plain httpx and over aiohttp."""
+    monkeypatch.setattr("openrouter_opts.http.transport.has_aiohttp", lambda: request.param == "aiohttp")
+    return request.param

@@ -277,9 +277,6 @@ def test_an_answer_padded_with_blanks_while_waiting_is_read(scripted: Servers, c
     assert caller(server).complete(HI).text == "Hello"
 
 
-# --- H: cancellation ---
-
-
 @pytest.fixture(params=["httpx", "aiohttp"])
 def asynchronous(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("openrouter_opts.http.transport.has_aiohttp", lambda: request.param == "aiohttp")
@@ -287,68 +284,6 @@ def asynchronous(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 def client_of(server: ScriptedServer, **settings: Any) -> OpenRouterClient:
     return OpenRouterClient(api_key=KEY, base_url=server.base_url, model="m/x", **settings)
-
-
-@pytest.mark.usefixtures("asynchronous")
-@pytest.mark.parametrize(
-    "script",
-    [["HANG"], [answer({"error": {"code": 503}}, 503, Retry_After="5")], streamed(delta("x"), end="HANG")],
-    ids=["waiting for the head", "sleeping before an attempt", "between chunks"],
-)
-async def test_a_cancelled_call_ends_at_once_and_swallows_nothing(script: Script, scripted: Servers):
-    client = client_of(scripted(script))
-
-    async def read() -> None:
-        async for _ in client.astream(HI):
-            pass
-
-    task = asyncio.create_task(read())
-    await asyncio.sleep(0.1)
-    began = time.monotonic()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert time.monotonic() - began < 0.1
-
-
-@pytest.mark.usefixtures("asynchronous")
-async def test_many_cancelled_calls_leave_the_client_usable(scripted: Servers):
-    server = scripted(
-        choose=lambda sent: ["HANG"] if sent.json.get("user") == "slow" else [answer(COMPLETION)]
-    )
-    client = client_of(server)
-    for pause in [0, 0.0005, 0.002] * 10:
-        tasks = [asyncio.create_task(client.acomplete(HI, user="slow")) for _ in range(5)]
-        await asyncio.sleep(pause)
-        for task in tasks:
-            task.cancel()
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-        assert all(isinstance(result, asyncio.CancelledError) for result in results)
-    answers = await asyncio.gather(*(client.acomplete(HI) for _ in range(20)))
-    assert {each.text for each in answers} == {"Hello"}
-
-
-@pytest.mark.usefixtures("asynchronous")
-async def test_the_failure_of_a_sibling_cancels_a_stream(scripted: Servers):
-    client = client_of(scripted(streamed(delta("x"), end="HANG")))
-    started = asyncio.Event()
-
-    async def read() -> None:
-        async for _ in client.astream(HI):
-            started.set()
-
-    async def fail() -> None:
-        await started.wait()
-        raise KeyError
-
-    async def both() -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(read())
-            group.create_task(fail())
-
-    with pytest.raises(ExceptionGroup) as caught:
-        await both()
-    assert [type(each) for each in caught.value.exceptions] == [KeyError]
 
 
 # --- I: many at once ---
