@@ -108,6 +108,8 @@ def drive(flow: Flow, wire: Wire, account: Account) -> Generator[Item, None, Non
                 # What was translated holds the library's request, and so the key.
                 error.__context__ = None
     finally:
+        # An error that is kept here is kept by its own traceback, until the collector comes.
+        error = None
         tally.close()
         flow.close()
         wire.close()
@@ -144,6 +146,8 @@ async def adrive(flow: Flow, wire: AsyncWire, account: Account) -> AsyncGenerato
                 # What was translated holds the library's request, and so the key.
                 error.__context__ = None
     finally:
+        # An error that is kept here is kept by its own traceback, until the collector comes.
+        error = None
         tally.close()
         flow.close()
         await wire.close()

@@ -46,6 +46,8 @@ def exchange(request: Request, read: Reader, retry: Retry, patience: Patience) -
             before, error.attempts = error, attempt
             delay = retry.delay(error, attempt, patience.left())
             if delay is None:
+                # Kept here, it would be kept by its own traceback, until the collector comes.
+                before = None
                 raise
             yield error
             yield Sleep(delay)

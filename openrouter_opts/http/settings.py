@@ -106,6 +106,10 @@ class Settings:
         if self.proxy is not None:
             Proxy(self.proxy, "proxy").checked()
 
+    def __deepcopy__(self, memo: dict[int, object]) -> Settings:
+        # Nothing in it changes, and a TLS context cannot be copied.
+        return self
+
     @classmethod
     def of(
         cls,

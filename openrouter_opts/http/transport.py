@@ -51,6 +51,10 @@ class Transport:
         """Return the same transport for a call with other timeouts or retries."""
         return Transport(settings, self._secret, self)
 
+    def __reduce__(self) -> tuple[type[Transport], tuple[Any, ...]]:
+        # Connections are of one process; a copy finds those that are there.
+        return Transport, (self._settings, self._secret, self._parent)
+
     @cached_property
     def _key(self) -> _Key:
         settings = self._settings
