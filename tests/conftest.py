@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -53,8 +54,12 @@ def scripted() -> Iterator[Callable[..., ScriptedServer]]:
     """Return a function that starts a server: a script for each request, or one that chooses."""
     with ExitStack() as stack:
 
-        def start(*scripts: Script, choose: Callable[[Delivery], Script] | None = None) -> ScriptedServer:
-            return stack.enter_context(ScriptedServer(scripts, choose))
+        def start(
+            *scripts: Script,
+            choose: Callable[[Delivery], Script] | None = None,
+            tls: ssl.SSLContext | None = None,
+        ) -> ScriptedServer:
+            return stack.enter_context(ScriptedServer(scripts, choose, tls))
 
         yield start
 

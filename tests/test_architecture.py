@@ -52,7 +52,7 @@ LAYERS = (
     # what the user sets: key, address, timeouts; options
     {
         "openrouter_opts.http.proxies",
-        "openrouter_opts.http.deadlines",
+        "openrouter_opts.http.network",
         "openrouter_opts.http.over_aiohttp",
         "openrouter_opts.http.pools",
         "openrouter_opts.http.cancellation",
@@ -176,7 +176,7 @@ def test_what_a_module_may_import_of_others(name: str):
     theirs = {each.split(".")[0] for each in imports(name)}
     places = {
         "httpx": {"openrouter_opts.http.transport"},
-        "httpcore": {"openrouter_opts.http.deadlines"},
+        "httpcore": {"openrouter_opts.http.network"},
         "httpx_aiohttp": {"openrouter_opts.http.transport"},
         "aiohttp": {"openrouter_opts.http.over_aiohttp"},
         "requests": set[str](),

@@ -139,9 +139,10 @@ class Patience:
         began = self._clock()
         try:
             reply = yield step(limit)
-        except ConnectTimedOut:
-            raise
-        except TimedOut:
+        except TimedOut as error:
+            connect = self._timeout.connect
+            if isinstance(error, ConnectTimedOut) and (limit is None or (connect and connect <= limit)):
+                raise
             raise _timed_out(phase, self._timeout) from None
         self._waited += self._clock() - began
         return reply

@@ -22,8 +22,8 @@ import httpx
 
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.http.cancellation import to_its_end
-from openrouter_opts.http.deadlines import Network, end_within
 from openrouter_opts.http.faults import translate
+from openrouter_opts.http.network import AsyncNetwork, Network, end_within
 from openrouter_opts.http.pools import Pools, shared
 from openrouter_opts.http.proxies import Proxy, proxy_for
 from openrouter_opts.http.secret import Secret
@@ -136,12 +136,12 @@ class _Maker:
 
     def pool(self) -> httpx.BaseTransport:
         """Return connections for threads."""
-        return _make(lambda: _OnTime(**self._arguments()))
+        return _make(lambda: _Connections(**self._arguments()))
 
     def async_pool(self) -> httpx.AsyncBaseTransport:
         """Return connections for the running loop: those of aiohttp, if it is there."""
         if self._proxy or not has_aiohttp():
-            return _make(lambda: _CancelledOnce(**self._arguments()))
+            return _make(lambda: _AsyncConnections(**self._arguments()))
         return _over_aiohttp(self._context)
 
     def _new_context(self) -> ssl.SSLContext:
@@ -152,17 +152,20 @@ class _Maker:
         return {"verify": self._context, "proxy": proxy, "limits": _LIMITS}
 
 
-class _OnTime(httpx.HTTPTransport):
-    """httpx's connections, over a network whose waits end on time."""
+class _Connections(httpx.HTTPTransport):
+    """httpx's connections, over our network: httpx makes the pool itself, and has no argument for what is under it."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        # httpx makes the pool itself, and has no argument for its network.
         self._pool._network_backend = Network()  # noqa: SLF001
 
 
-class _CancelledOnce(httpx.AsyncHTTPTransport):
-    """httpx's async connections, none of which is lost to a second cancellation."""
+class _AsyncConnections(httpx.AsyncHTTPTransport):
+    """The same for the async side; none of them is lost to a second cancellation."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._pool._network_backend = AsyncNetwork()  # noqa: SLF001
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         response = await to_its_end(super().handle_async_request(request), httpx.Response.aclose)

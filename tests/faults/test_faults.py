@@ -11,16 +11,12 @@ import json
 import logging
 import os
 import pickle
-import socket
-import ssl
 import subprocess
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,7 +27,6 @@ from openrouter_opts.errors import (
     BadRequest,
     CertificateError,
     ConfigurationError,
-    ConnectionFailed,
     ConnectionLost,
     Empty,
     Malformed,
@@ -41,7 +36,7 @@ from openrouter_opts.errors import (
     ServerError,
     TimedOut,
 )
-from tests.both import Caller, Side
+from tests.both import Caller
 from tests.scripted_server import Delivery, Script, ScriptedServer
 from tests.wire_bytes import COMPLETION, DONE, STREAM, STREAM_HEAD, answer, chunked, delta, streamed
 
@@ -73,61 +68,6 @@ def ending(client: Caller, *, stream: bool, **call: Any) -> OpenRouterError | No
 
 
 both_kinds = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-
-
-# --- B: connecting ---
-
-
-@pytest.fixture
-def refusing() -> Iterator[str]:
-    """Return the URL of a port that nobody listens on; held, so that nobody will."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{held.getsockname()[1]}/v1"
-
-
-@both_kinds
-def test_a_refused_connection_is_tried_again(stream: bool, refusing: str, side: Side):
-    client = Caller(side, OpenRouterClient(api_key=KEY, base_url=refusing, max_retries=1))
-    error = failure(client, ConnectionFailed, stream=stream)
-    assert (error.attempts, error.delivered) == (2, "no")
-    client.close()
-
-
-def test_a_name_that_does_not_resolve_is_a_failed_connection(side: Side, monkeypatch: pytest.MonkeyPatch):
-    def unknown(*_: object, **__: object) -> None:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    client = Caller(side, OpenRouterClient(api_key=KEY, base_url="http://nowhere.invalid/v1", max_retries=0))
-    error = failure(client, ConnectionFailed)
-    assert "not known" in str(error)
-    client.close()
-
-
-@pytest.fixture
-def untrusted() -> Iterator[str]:
-    """Return the URL of a server whose certificate nobody has signed, and that hangs up when it is refused."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(Path(__file__).with_name("untrusted.pem"))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            with suppress(OSError), listener.accept()[0] as connection:
-                context.wrap_socket(connection, server_side=True).close()
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield f"https://127.0.0.1:{listener.getsockname()[1]}/v1"
-        thread.join()
-
-
-def test_a_certificate_that_is_not_trusted_is_not_tried_again(untrusted: str, side: Side):
-    client = Caller(side, OpenRouterClient(api_key=KEY, base_url=untrusted))
-    error = failure(client, CertificateError)
-    assert (error.attempts, error.delivered) == (1, "no")
-    assert "SSL_CERT_FILE" in str(error)
-    client.close()
 
 
 # --- C: sent, and no head yet ---

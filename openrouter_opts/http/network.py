@@ -1,7 +1,7 @@
-"""Blocking waits that end on time.
+"""The network under httpx: waits that end on time, and connections that are closed however their encryption ends.
 
 httpx bounds each connect, write and read by itself, with a limit that is fixed when the request is sent: ten slow pieces may take ten
-times as long, and what is left of a call's time cannot be said. The network under it is exchangeable, though. This one ends every wait
+times as long, and what is left of a call's time cannot be said. Its network is exchangeable, though. This one ends every blocking wait
 at the moment that the step which waits has set for its thread, as `asyncio.timeout` does on the async side.
 https://www.encode.io/httpcore/network-backends/
 """
@@ -77,7 +77,53 @@ class _Connection(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        return _Connection(self._stream.start_tls(ssl_context, server_hostname, _bounded(timeout)))
+        try:
+            return _Connection(self._stream.start_tls(ssl_context, server_hostname, _bounded(timeout)))
+        except BaseException:
+            # httpcore closes after errors, but not after Ctrl-C.
+            self._stream.close()
+            raise
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
+
+
+class AsyncNetwork(httpcore.AsyncNetworkBackend):
+    """The same for the async side, which bounds its waits itself."""
+
+    def __init__(self) -> None:
+        self._network = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's own signature
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect; raises httpcore's errors."""
+        connection = await self._network.connect_tcp(host, port, timeout, local_address, socket_options)
+        return _AsyncConnection(connection)
+
+
+class _AsyncConnection(httpcore.AsyncNetworkStream):
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self.read = stream.read
+        self.write = stream.write
+        self.aclose = stream.aclose
+        self.get_extra_info = stream.get_extra_info
+
+    async def start_tls(
+        self,
+        ssl_context: SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's own signature
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        except BaseException:
+            # httpcore closes after errors, but not when the task is cancelled.
+            await self._stream.aclose()
+            raise
