@@ -7,6 +7,7 @@ import os
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 import pytest_socket
@@ -95,10 +96,10 @@ def judged_by_the_official_sdk(
     sent: set[bytes] = set()
     build = Transport.build
 
-    def recorded(self: Transport, step: Open) -> object:
+    def recorded(self: Transport, step: Open, *pieces: Any) -> object:
         if step.request.path == "/chat/completions" and step.request.body:
             sent.add(step.request.body)
-        return build(self, step)
+        return build(self, step, *pieces)
 
     monkeypatch.setattr(Transport, "build", recorded)
     yield

@@ -33,6 +33,8 @@ from openrouter_opts.http.steps import Head, Open, Read, Rest, Sleep
 # httpx loses pool slots for cancelled requests, so slots are not what bounds us; and few kept-alive connections keep its pool fast.
 _LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=5.0)
 _USER_AGENT: Final = "openrouter-opts"
+_LARGE: Final = 1024 * 1024
+_PIECE: Final = 64 * 1024
 _CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 T = TypeVar("T")
 _Key: TypeAlias = tuple[bool | ssl.SSLContext, Proxy | None, bool]
@@ -75,8 +77,13 @@ class Transport:
         """Return the way for one request of the running loop."""
         return AsyncWire(self)
 
-    def build(self, step: Open) -> httpx.Request:
-        """Build the httpx request, with the key. All of its waits together are bounded by whoever sends it."""
+    def build(self, step: Open, pieces: AsyncIterator[bytes] | None = None) -> httpx.Request:
+        """Build the httpx request, with the key. All of its waits together are bounded by whoever sends it.
+
+        Args:
+            step: What is to be sent.
+            pieces: The body once more, to be sent piece by piece.
+        """
         request = step.request
         headers = {
             "accept": "*/*",
@@ -87,13 +94,14 @@ class Transport:
         }
         if request.body is not None:
             headers["content-type"] = "application/json"
+            headers["content-length"] = str(len(request.body))
         headers |= {name.lower(): value for name, value in request.headers.items()}
         connect = self._settings.timeout.connect
         return httpx.Request(
             request.method,
             _parsed(self._settings.base_url + request.path),
             headers=[(name.encode("ascii"), value.encode()) for name, value in headers.items()],
-            content=request.body,
+            content=pieces or request.body,
             extensions={"timeout": {"connect": connect, "read": None, "write": None, "pool": None}},
         )
 
@@ -223,6 +231,16 @@ def _make(build: Callable[[], T]) -> T:
         raise ConfigurationError(f"{source}: the certificates cannot be read: {problem}") from None
 
 
+def _pieces(body: bytes | None) -> AsyncIterator[bytes] | None:
+    """Cut up a body that would keep the event loop busy, and that aiohttp would warn of."""
+    return _cut_up(body) if body and len(body) > _LARGE else None
+
+
+async def _cut_up(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), _PIECE):
+        yield body[start : start + _PIECE]
+
+
 class SyncWire:
     """One request's way, blocking."""
 
@@ -302,7 +320,7 @@ class AsyncWire:
     async def _open(self, step: Open) -> Head:
         await self.close()
         try:
-            request = self._transport.build(step)
+            request = self._transport.build(step, _pieces(step.request.body))
             pool = await self._transport.pools.of_loop()
             async with asyncio.timeout(step.seconds):
                 self._response = await pool.handle_async_request(request)

@@ -7,8 +7,10 @@ import datetime as dt
 import decimal
 import itertools
 import math
+import tracemalloc
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -25,6 +27,7 @@ from openrouter_opts.errors import (
     ConnectionFailed,
     InsecureTransportWarning,
 )
+from openrouter_opts.protocol import request as wire_request
 from openrouter_opts.protocol.request import chat_body, chat_request
 from tests.both import Caller, Side
 from tests.faults.aftermath import HI, KEY, both_kinds, failure
@@ -384,6 +387,52 @@ def test_what_is_not_known_here_goes_out_as_it_is(scripted: Servers, caller: Cal
     server = scripted([answer(COMPLETION)])
     caller(server).complete(HI, extra_body={"of_tomorrow": {"a": [1, None]}})
     assert server.deliveries[0].json["of_tomorrow"] == {"a": [1, None]}
+
+
+SIZE = 20 * 1024 * 1024
+
+
+@pytest.mark.wrong_on_purpose
+def test_a_large_image_is_written_once_and_sent_as_it_was_each_time(scripted: Servers, caller: Callers):
+    """Writing JSON holds the interpreter's lock in whichever thread it is done, so none is made for it; sending is done in pieces."""
+    busy = answer({"error": {"code": 503}}, 503, Retry_After="0")
+    server = scripted([busy], [busy], [answer(COMPLETION)])
+    client = caller(server, check="off")
+    content = [{"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * SIZE}}]
+    with count_of_bytes() as written:
+        completion = client.complete([{"role": "user", "content": content}])
+    assert (completion.attempts, written) == (3, [len(server.deliveries[0].body)])
+    bodies = [sent.body for sent in server.deliveries]
+    assert bodies[0] == bodies[1] == bodies[2]
+    assert {sent.headers["content-length"] for sent in server.deliveries} == {str(len(bodies[0]))}
+    assert not any("transfer-encoding" in sent.headers for sent in server.deliveries)
+
+
+@contextmanager
+def count_of_bytes() -> Iterator[list[int]]:
+    """Note the size of every body that is written."""
+    sizes: list[int] = []
+
+    def noted(body: Mapping[str, Any]) -> bytes:
+        raw = encode(body)
+        sizes.append(len(raw))
+        return raw
+
+    encode = wire_request.encode
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wire_request, "encode", noted)
+        yield sizes
+
+
+def test_writing_a_large_image_takes_little_more_memory_than_it():
+    messages = [{"role": "user", "content": "A" * SIZE}]
+    tracemalloc.start()
+    try:
+        request = chat_request(chat_body(messages, model="m/x", options=ProviderOptions()), {})
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(request.body or b"") < peak < 2.5 * SIZE
 
 
 # --- A21: the environment ---

@@ -70,50 +70,6 @@ def ending(client: Caller, *, stream: bool, **call: Any) -> OpenRouterError | No
 both_kinds = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 
 
-# --- C: sent, and no head yet ---
-
-
-@pytest.mark.parametrize("end", ["RST", "FIN"])
-@both_kinds
-def test_a_connection_that_ends_before_the_head_may_have_been_paid_for(
-    end: str, stream: bool, scripted: Servers, caller: Callers
-):
-    server = scripted([end])
-    error = failure(caller(server), ConnectionLost, stream=stream)
-    assert (error.delivered, error.attempts, len(server.deliveries)) == ("maybe", 1, 1)
-    error = failure(caller(server, retry_uncertain=True, max_retries=1), ConnectionLost, stream=stream)
-    assert (error.attempts, len(server.deliveries)) == (2, 3)
-
-
-@both_kinds
-def test_a_head_that_never_comes_is_asked_for_once(stream: bool, scripted: Servers, caller: Callers):
-    server = scripted(["HANG"])
-    began = time.monotonic()
-    error = failure(caller(server, timeout={"first_byte": SOON}), TimedOut, stream=stream)
-    assert SOON <= time.monotonic() - began < 2
-    assert (error.phase, error.delivered, len(server.deliveries)) == ("first_byte", "maybe", 1)
-
-
-@pytest.mark.parametrize(
-    "garbage", [b"garbage\r\n\r\n", b"HTTP/1.1 20\xff OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n"]
-)
-def test_garbage_in_place_of_a_head_may_have_been_paid_for(
-    garbage: bytes, scripted: Servers, caller: Callers
-):
-    server = scripted([garbage, "FIN"])
-    error = failure(caller(server), ConnectionLost)
-    assert (error.delivered, len(server.deliveries)) == ("maybe", 1)
-
-
-def test_a_kept_connection_that_the_server_has_closed_is_not_reused(scripted: Servers, caller: Callers):
-    server = scripted([answer(COMPLETION), "FIN"])
-    client = caller(server)
-    for _ in range(3):
-        assert client.complete(HI).text == "Hello"
-        client.pause(0.05)
-    assert server.connections == 3
-
-
 # --- D: the server says no ---
 
 
