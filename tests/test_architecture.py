@@ -33,6 +33,7 @@ LAYERS = (
     {
         "openrouter_opts.json_text",
         "openrouter_opts.protocol.wire",
+        "openrouter_opts.protocol.retry_after",
         "openrouter_opts.protocol.sse",
         "openrouter_opts.protocol.reasoning",
     },

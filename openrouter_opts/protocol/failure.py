@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from pydantic_core import from_json
@@ -34,6 +33,7 @@ from openrouter_opts.errors import (
     TimedOut,
 )
 from openrouter_opts.http.secret import strike_out
+from openrouter_opts.protocol.retry_after import availability, retry_after, retryable
 
 MAX_TEXT: Final = 2_000
 
@@ -177,7 +177,7 @@ def from_error(
     code = said.get("code", said.get("http_status"))
     known = _status(code) or status
     error_type = _text(metadata.get("error_type") or said.get("error_type")) or _type_by_word(said, known)
-    known = known or _STATUS_OF_TYPE.get(error_type or "")
+    known = known or status_of_type(error_type)
     message = _message(said, metadata)
     cls = _class_of(known, error_type, message, metadata)
     facts: dict[str, Any] = {
@@ -186,12 +186,12 @@ def from_error(
         "provider": _text(metadata.get("provider_name")),
         "provider_code": _text(metadata.get("provider_code")) or (code if isinstance(code, str) else None),
         "metadata": metadata,
-        "availability": _availability(said),
+        "availability": availability(said),
         "generation_id": headers.get("x-generation-id"),
         "request_id": request_id(headers),
         "delivered": "maybe" if cls is EdgeTimeout else "yes",
         "retry_after": retry_after(said, headers),
-        "retryable": _retryable(said, headers),
+        "retryable": retryable(said, headers),
         "response": view(known or 200, headers, body),
     }
     if cls is TimedOut:
@@ -234,72 +234,9 @@ def _without_keys(said: Mapping[str, Any]) -> Mapping[str, Any]:
     return said if clean == text else json.loads(clean)
 
 
-def retry_after(said: Mapping[str, Any], headers: Mapping[str, str]) -> float | None:
-    """Return the seconds the server asks to wait.
-
-    The body's wish comes first, then `Retry-After` as seconds or as a date, and at last the time when a limit that is used up begins anew.
-    """
-    milliseconds = _seconds(headers.get("retry-after-ms"))
-    wishes = (
-        _seconds(_availability(said).get("retry_after")),
-        _seconds(headers.get("retry-after")),
-        None if milliseconds is None else milliseconds / 1000,
-        _seconds_until_date(headers),
-        _seconds_until_reset(headers),
-    )
-    return next((wish for wish in wishes if wish is not None), None)
-
-
-def _retryable(said: Mapping[str, Any], headers: Mapping[str, str]) -> bool | None:
-    retryable = _availability(said).get("retryable")
-    if isinstance(retryable, bool):
-        return retryable
-    return {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
-
-
-def _seconds(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        seconds = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return seconds if 0 <= seconds < float("inf") else None
-
-
-def _seconds_until_date(headers: Mapping[str, str]) -> float | None:
-    try:
-        return max(0.0, _moment(headers["retry-after"]) - _now_there(headers))
-    except (KeyError, ValueError, TypeError, OverflowError):
-        return None
-
-
-def _seconds_until_reset(headers: Mapping[str, str]) -> float | None:
-    """Return how long a limit of OpenRouter's own stays used up, such as that of free models for a day."""
-    reset = _seconds(headers.get("x-ratelimit-reset"))
-    if reset is None or headers.get("x-ratelimit-remaining") != "0":
-        return None
-    try:
-        return max(0.0, reset / 1000 - _now_there(headers))
-    except (KeyError, ValueError, TypeError, OverflowError):
-        return None
-
-
-def _now_there(headers: Mapping[str, str]) -> float:
-    """Return the time by the server's own clock: ours may be wrong."""
-    return _moment(headers["date"])
-
-
-def _moment(date: str) -> float:
-    moment = parsedate_to_datetime(date)
-    if moment.tzinfo is None:
-        raise ValueError("a time without a zone is none")
-    return moment.timestamp()
-
-
-def _availability(said: Mapping[str, Any]) -> Mapping[str, Any]:
-    availability = said.get("availability")
-    return availability if isinstance(availability, Mapping) else {}
+def status_of_type(error_type: str | None) -> int | None:
+    """Return the status that belongs to one of OpenRouter's types, which says more than the one that came with it."""
+    return _STATUS_OF_TYPE.get(error_type or "")
 
 
 def _error_object(body: bytes) -> Mapping[str, Any] | str | None:
@@ -346,7 +283,7 @@ def _message(said: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
         for key in ("reasons", "patterns")
         if isinstance(metadata.get(key), list)
     ]
-    fallbacks = _availability(said).get("fallback_models")
+    fallbacks = availability(said).get("fallback_models")
     if isinstance(fallbacks, list) and fallbacks:
         details.append(f"models that are available: {', '.join(map(str, fallbacks))}")
     return ": ".join([message, *(detail for detail in details if detail and detail not in message)])
@@ -374,7 +311,7 @@ def _class_of(
     # The type says more than the status, and is the same over all of OpenRouter's APIs.
     if error_type in _CLASS_OF_TYPE:
         return _CLASS_OF_TYPE[error_type]
-    status = _STATUS_OF_TYPE.get(error_type or "", status)
+    status = status_of_type(error_type) or status
     if status in {400, 422, None} and _TOO_LONG.search(message):
         return ContextLengthExceeded
     if status == 403:

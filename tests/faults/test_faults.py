@@ -14,7 +14,6 @@ import pickle
 import subprocess
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -24,21 +23,17 @@ import pytest
 from openrouter_opts import OpenRouterClient
 from openrouter_opts.errors import (
     AuthenticationError,
-    BadRequest,
     CertificateError,
-    ConfigurationError,
     ConnectionLost,
     Empty,
     Malformed,
     OpenRouterError,
     ProviderFailed,
     RateLimited,
-    ServerError,
-    TimedOut,
 )
 from tests.both import Caller
 from tests.scripted_server import Delivery, Script, ScriptedServer
-from tests.wire_bytes import COMPLETION, DONE, STREAM, STREAM_HEAD, answer, chunked, delta, streamed
+from tests.wire_bytes import COMPLETION, DONE, STREAM_HEAD, answer, chunked, delta, streamed
 
 HI = [{"role": "user", "content": "hi"}]
 KEY = "sk-or-v1-0123456789abcdef"
@@ -68,62 +63,6 @@ def ending(client: Caller, *, stream: bool, **call: Any) -> OpenRouterError | No
 
 
 both_kinds = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-
-
-# --- D: the server says no ---
-
-
-@both_kinds
-def test_a_refusal_is_read_whole(stream: bool, scripted: Servers, caller: Callers):
-    body = {"error": {"code": 400, "message": "bad", "metadata": {"error_type": "invalid_request"}}}
-    error = failure(caller(scripted([answer(body, 400)])), BadRequest, stream=stream)
-    assert (error.status, error.error_type, error.generation_id) == (400, "invalid_request", "gen-1")
-
-
-@both_kinds
-@pytest.mark.parametrize("end", ["RST", "FIN"])
-def test_a_refusal_that_breaks_off_is_still_a_refusal(
-    end: str, stream: bool, scripted: Servers, caller: Callers
-):
-    cut = b'HTTP/1.1 500 No\r\nContent-Length: 100\r\n\r\n{"error": {"mess'
-    failure(caller(scripted([cut, SOON, end]), max_retries=0), ServerError, stream=stream)
-
-
-@both_kinds
-def test_a_server_that_recovers_is_answered_by(stream: bool, scripted: Servers, caller: Callers):
-    busy = answer({"error": {"code": 503, "message": "busy"}}, 503, Retry_After="0")
-    server = scripted([busy], [busy], streamed(STREAM) if stream else [answer(COMPLETION)])
-    client = caller(server)
-    if stream:
-        streaming = client.stream(HI)
-        assert "".join(step.text for step in streaming) == "Hello"
-        completion = streaming.completion
-    else:
-        completion = client.complete(HI)
-    assert (completion.text, completion.attempts, server.connections) == ("Hello", 3, 1)
-    assert len({sent.body for sent in server.deliveries}) == 1
-
-
-def test_retry_after_is_waited_for(scripted: Servers, caller: Callers):
-    busy = answer({"error": {"code": 429}}, 429, Retry_After="0.2")
-    began = time.monotonic()
-    caller(scripted([busy], [answer(COMPLETION)])).complete(HI)
-    assert 0.2 <= time.monotonic() - began < 1.5
-
-
-def test_a_long_wait_is_the_callers_to_decide(scripted: Servers, caller: Callers):
-    error = failure(
-        caller(scripted([answer({"error": {"code": 429}}, 429, Retry_After="3600")])), RateLimited
-    )
-    assert (error.retry_after, error.attempts) == (3600, 1)
-
-
-def test_a_redirect_is_not_followed(scripted: Servers, caller: Callers):
-    elsewhere = scripted([answer(COMPLETION)])
-    moved = answer(b"", 307, Location=f"{elsewhere.base_url}/chat/completions")
-    error = failure(caller(scripted([moved])), ConfigurationError)
-    assert elsewhere.base_url in str(error)
-    assert elsewhere.deliveries == []
 
 
 # --- E: a 200 that is no answer ---
