@@ -90,7 +90,9 @@ def drive(flow: Flow, wire: Wire, account: Account) -> Generator[Item, None, Non
                 return
             except OpenRouterError as failure:
                 tally.saw(failure)
-                raise
+                # What the server sent, which may be what it was sent, is in the locals beneath, and error trackers show locals.
+                reply = None
+                raise failure.with_traceback(None) from failure.__cause__
             tally.saw(step)
             reply = error = None
             if not isinstance(step, _TO_PERFORM):
@@ -128,7 +130,9 @@ async def adrive(flow: Flow, wire: AsyncWire, account: Account) -> AsyncGenerato
                 return
             except OpenRouterError as failure:
                 tally.saw(failure)
-                raise
+                # What the server sent, which may be what it was sent, is in the locals beneath, and error trackers show locals.
+                reply = None
+                raise failure.with_traceback(None) from failure.__cause__
             tally.saw(step)
             reply = error = None
             if not isinstance(step, _TO_PERFORM):
