@@ -90,8 +90,7 @@ def drive(flow: Flow, wire: Wire, account: Account) -> Generator[Item, None, Non
                 return
             except OpenRouterError as failure:
                 tally.saw(failure)
-                # What the server sent, which may be what it was sent, is in the locals beneath, and error trackers show locals.
-                reply = None
+                # Error trackers show locals, and in those beneath is what the server sent, which may be the key that it was sent.
                 raise failure.with_traceback(None) from failure.__cause__
             tally.saw(step)
             reply = error = None
@@ -110,8 +109,8 @@ def drive(flow: Flow, wire: Wire, account: Account) -> Generator[Item, None, Non
                 # What was translated holds the library's request, and so the key.
                 error.__context__ = None
     finally:
-        # An error that is kept here is kept by its own traceback, until the collector comes.
-        error = None
+        # An error that is kept here is kept by its own traceback, until the collector comes; and see above.
+        error = reply = None
         tally.close()
         flow.close()
         wire.close()
@@ -130,8 +129,7 @@ async def adrive(flow: Flow, wire: AsyncWire, account: Account) -> AsyncGenerato
                 return
             except OpenRouterError as failure:
                 tally.saw(failure)
-                # What the server sent, which may be what it was sent, is in the locals beneath, and error trackers show locals.
-                reply = None
+                # Error trackers show locals, and in those beneath is what the server sent, which may be the key that it was sent.
                 raise failure.with_traceback(None) from failure.__cause__
             tally.saw(step)
             reply = error = None
@@ -150,8 +148,8 @@ async def adrive(flow: Flow, wire: AsyncWire, account: Account) -> AsyncGenerato
                 # What was translated holds the library's request, and so the key.
                 error.__context__ = None
     finally:
-        # An error that is kept here is kept by its own traceback, until the collector comes.
-        error = None
+        # An error that is kept here is kept by its own traceback, until the collector comes; and see above.
+        error = reply = None
         tally.close()
         flow.close()
         await wire.close()
