@@ -57,7 +57,9 @@ def _of_kind(kind: str, chain: list[BaseException], *, sent: bool, host: str) ->
     if kind == "unconnected":
         return _unconnected(chain, f"no connection to {host}: {words}")
     if kind == "late to connect":
-        return ConnectTimedOut(f"no connection to {host} within the `connect` timeout")
+        return ConnectTimedOut(
+            f"no connection to {host} within the `connect` timeout, and `timeout={{'connect': …}}` allows more"
+        )
     if kind == "late":
         return TimedOut(
             "the server took too long", phase="idle" if sent else "first_byte", delivered=delivered
@@ -67,7 +69,12 @@ def _of_kind(kind: str, chain: list[BaseException], *, sent: bool, host: str) ->
     if kind == "wrong":
         # The words may hold a header's value.
         return ConfigurationError(f"the request cannot be sent: {type(chain[0]).__name__}")
-    return ConnectionLost(f"the connection to {host} broke: {words}", delivered=delivered)
+    message = f"the connection to {host} broke: {words}"
+    if not sent:
+        message += (
+            "; the request may have been delivered and billed, so only `retry_uncertain=True` sends it again"
+        )
+    return ConnectionLost(message, delivered=delivered)
 
 
 def _unconnected(chain: list[BaseException], message: str) -> ConnectionFailed:

@@ -133,6 +133,17 @@ _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTA
 _ADVICE: Final[dict[type[OpenRouterError], str]] = {
     AuthenticationError: "check `OPENROUTER_API_KEY` or `api_key`: https://openrouter.ai/settings/keys",
     InsufficientCredits: "add credits, or lower `max_tokens`: https://openrouter.ai/settings/credits",
+    ContextLengthExceeded: "shorten the conversation, or lower `max_tokens`",
+    NotFound: "look at https://openrouter.ai/models, and at what `provider` leaves of them",
+    NoProvider: "let `provider` leave more, or name `models` to fall back on",
+    EdgeTimeout: "it may have been generated, and billed; what takes long is better streamed",
+}
+# By `limit_source`: https://openrouter.ai/docs/api_reference/limits
+_ADVICE_OF_LIMIT: Final[dict[str, str]] = {
+    "openrouter_key_limit": "raise the limit of the key: https://openrouter.ai/settings/keys",
+    "openrouter_in_flight_budget": "send fewer requests at once, or lower `max_tokens`",
+    "openrouter_guardrail_budget": "wait until the guardrail's budget begins anew, or have it raised",
+    "openrouter_workspace_budget": "wait until the workspace's budget begins anew, or have it raised",
 }
 
 
@@ -196,7 +207,7 @@ def from_error(
     }
     if cls is TimedOut:
         facts["phase"] = "server"
-    return cls(scrub(_with_advice(message, _advice(cls, sent))), **facts)
+    return cls(scrub(_with_advice(message, _advice(cls, metadata, sent))), **facts)
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
@@ -210,7 +221,9 @@ def view(status: int, headers: Mapping[str, str], body: bytes) -> ResponseView:
     return ResponseView(status, useful, scrub(body.decode("utf-8", "replace")))
 
 
-def _advice(cls: type[OpenRouterError], sent: int | None) -> str | None:
+def _advice(cls: type[OpenRouterError], metadata: Mapping[str, Any], sent: int | None) -> str | None:
+    if issubclass(cls, InsufficientCredits | Forbidden):
+        return _ADVICE_OF_LIMIT.get(str(metadata.get("limit_source")), _ADVICE.get(cls))
     if cls is PayloadTooLarge and sent:
         return f"the request has {sent:,} bytes: shorten it, or give images and files as URLs"
     return _ADVICE.get(cls)

@@ -35,7 +35,7 @@ from openrouter_opts.errors import (
     TimedOut,
 )
 from tests.both import Caller
-from tests.faults.aftermath import HI, KEY, SOON, both_kinds, failure
+from tests.faults.aftermath import HI, KEY, SOON, both_kinds, ending, failure
 from tests.scripted_server import ScriptedServer
 from tests.wire_bytes import COMPLETION, STREAM, answer, streamed
 
@@ -244,6 +244,33 @@ def test_a_key_that_the_server_echoes_is_nowhere(stream: bool, scripted: Servers
     error = failure(caller(scripted([answer(echo, 401)]), api_key=KEY), AuthenticationError, stream=stream)
     assert "https://openrouter.ai/settings/keys" in str(error)
     assert KEY not in error.response.text
+
+
+@pytest.mark.parametrize(
+    ("status", "metadata", "remedy"),
+    [
+        (400, {"error_type": "context_length_exceeded"}, "lower `max_tokens`"),
+        (401, {}, "https://openrouter.ai/settings/keys"),
+        (402, {}, "https://openrouter.ai/settings/credits"),
+        (402, {"limit_source": "openrouter_credits"}, "https://openrouter.ai/settings/credits"),
+        (402, {"limit_source": "openrouter_key_limit"}, "raise the limit of the key"),
+        (402, {"limit_source": "openrouter_in_flight_budget"}, "send fewer requests at once"),
+        (403, {"limit_source": "openrouter_workspace_budget"}, "until the workspace's budget begins anew"),
+        (403, {"limit_source": "openrouter_key_limit"}, "raise the limit of the key"),
+        (404, {}, "https://openrouter.ai/models"),
+        (503, {}, "name `models` to fall back on"),
+        (504, {}, "better streamed"),
+        (524, {}, "may have been generated, and billed"),
+    ],
+    ids=str,
+)
+def test_what_can_be_done_is_said(
+    status: int, metadata: dict[str, Any], remedy: str, scripted: Servers, caller: Callers
+):
+    server = scripted([answer(no(status, "No.", metadata=metadata), status)])
+    error = ending(caller(server, max_retries=0))
+    assert str(error).startswith("No; ")
+    assert remedy in str(error)
 
 
 def test_a_request_that_is_too_large_is_told_how_large_it_was(scripted: Servers, caller: Callers):
