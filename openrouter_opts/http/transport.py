@@ -266,11 +266,11 @@ class SyncWire:
         end_within(step.seconds)
         try:
             request = self._transport.build(step)
-            self._response = self._transport.pools.of_threads().handle_request(request)
+            self._response = response = self._transport.pools.of_threads().handle_request(request)
         except Exception as problem:  # noqa: BLE001 - every kind is translated
             raise translate(problem, sent=False, host=self._transport.peer) from None
-        self._body = self._response.iter_bytes()
-        return self._transport.head(request, self._response)
+        self._body = response.iter_bytes()
+        return self._transport.head(request, response)
 
     def _read(self, step: Read) -> bytes:
         assert self._body is not None
@@ -323,11 +323,11 @@ class AsyncWire:
             request = self._transport.build(step, _pieces(step.request.body))
             pool = await self._transport.pools.of_loop()
             async with asyncio.timeout(step.seconds):
-                self._response = await pool.handle_async_request(request)
+                self._response = response = await pool.handle_async_request(request)
         except Exception as problem:  # noqa: BLE001 - every kind is translated
             raise translate(problem, sent=False, host=self._transport.peer) from None
-        self._body = self._response.aiter_bytes()
-        return self._transport.head(request, self._response)
+        self._body = response.aiter_bytes()
+        return self._transport.head(request, response)
 
     async def _read(self, step: Read) -> bytes:
         assert self._body is not None
