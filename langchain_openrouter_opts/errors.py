@@ -47,6 +47,10 @@ class TimedOut(plain.TimedOut, core.ModelTimeoutError):
     """Waiting took longer than the timeout of its `phase`."""
 
 
+class ConnectTimedOut(plain.ConnectTimedOut, core.ModelConnectionError, core.ModelTimeoutError):
+    """No connection came about in time; nothing was delivered."""
+
+
 class APIError(plain.APIError, core.ModelError):
     """An answer that is an error, of a status without a class of its own."""
 
@@ -161,6 +165,7 @@ _TWINS: Final[dict[type[BaseException], type[plain.OpenRouterError]]] = {
         CertificateError,
         ConnectionLost,
         TimedOut,
+        ConnectTimedOut,
         APIError,
         BadRequest,
         ContextLengthExceeded,

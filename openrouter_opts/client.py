@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
@@ -14,7 +15,7 @@ from openrouter_opts.http.prices import LIVE
 from openrouter_opts.http.reading import Reader, read_completion, read_embeddings, read_json, read_stream
 from openrouter_opts.http.retry import Retry
 from openrouter_opts.http.secret import KeySource, Secret
-from openrouter_opts.http.settings import Settings, Timeout, TimeoutLike
+from openrouter_opts.http.settings import Settings, Timeout, TimeoutLike, doubts_about
 from openrouter_opts.http.steps import Data, Flow, Item, Patience
 from openrouter_opts.http.transport import Transport
 from openrouter_opts.lint.body import models_of
@@ -22,6 +23,7 @@ from openrouter_opts.money.account import UNCOUNTED, Account, account_of
 from openrouter_opts.money.estimate import Estimate, estimate
 from openrouter_opts.money.limits import LimitLike, SpendLimit
 from openrouter_opts.options import ProviderOptions, warn_if_online
+from openrouter_opts.options.caller import stack_level
 from openrouter_opts.options.environment import from_environment
 from openrouter_opts.options.for_embeddings import embedding_options, shared_options
 from openrouter_opts.preflight import Check, check_of, preflight
@@ -97,6 +99,8 @@ class OpenRouterClient:
             verify=verify,
             proxy=proxy,
         )
+        for doubt in doubts_about(base_url, self._settings.base_url, key_is_given=api_key is not None):
+            warnings.warn(doubt, stacklevel=stack_level())
         self._model = None if model is None else _checked_model(model)
         self._options = from_environment().merged(ProviderOptions.of(provider_options))
         self._check: Check = check_of(check)
@@ -312,7 +316,7 @@ class OpenRouterClient:
             timeout=self._settings.timeout if timeout is None else Timeout.of(timeout),
             max_retries=self._settings.max_retries if max_retries is None else max_retries,
         )
-        return settings, Transport(settings, self._secret)
+        return settings, self._transport.with_settings(settings)
 
 
 def _checked_model(model: object) -> str:

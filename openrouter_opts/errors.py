@@ -6,7 +6,8 @@
     ├─ ConfigurationError (ValueError)   wrong before it is sent: key, option, a value JSON has no word for; a redirected base URL
     ├─ SpendLimitExceeded                might cost more than a limit leaves; not sent
     ├─ ConnectionFailed (ConnectionError)   not delivered: DNS, refused, proxy
-    │  └─ CertificateError
+    │  ├─ CertificateError
+    │  └─ ConnectTimedOut                a TimedOut as well, with phase connect
     ├─ ConnectionLost (ConnectionError)   broke after the request had begun to leave
     ├─ TimedOut (TimeoutError)           phase: connect, first_byte, idle, progress, total, server
     ├─ APIError                          OpenRouter or a provider said no
@@ -41,6 +42,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 from typing import Any, Literal
 
@@ -73,6 +75,10 @@ USEFUL_HEADERS = frozenset(
 )
 
 
+class InsecureTransportWarning(UserWarning):
+    """The key and the messages go over a connection that is not encrypted."""
+
+
 @dataclass(frozen=True, slots=True)
 class ResponseView:
     """What an error keeps of the response: the status, the useful headers, and the body with any key struck out.
@@ -101,6 +107,7 @@ class OpenRouterError(Exception):
         provider: str | None = None,
         provider_code: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        availability: Mapping[str, Any] | None = None,
         generation_id: str | None = None,
         request_id: str | None = None,
         attempts: int = 1,
@@ -121,6 +128,8 @@ class OpenRouterError(Exception):
         self.provider_code = provider_code
         self.metadata = metadata or {}
         """`error.metadata` as it came."""
+        self.availability = availability or {}
+        """`error.availability` as it came: why a model is out of reach, and which ones are not."""
         self.generation_id = generation_id
         self.request_id = request_id
         self.attempts = attempts
@@ -168,6 +177,10 @@ def _rebuild(cls: type[OpenRouterError], message: str, state: dict[str, Any]) ->
     error.args = (message,)
     error.__dict__.update(state)
     return error
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else ()
 
 
 class ConfigurationError(OpenRouterError, ValueError):
@@ -230,8 +243,26 @@ class TimedOut(OpenRouterError, TimeoutError):
         self.phase: Phase = phase
 
 
+class ConnectTimedOut(ConnectionFailed, TimedOut):
+    """No connection came about in time, its encryption included; nothing was delivered."""
+
+    def __init__(self, message: str, *, phase: Phase = "connect", **facts: Any) -> None:
+        super().__init__(message, phase=phase, **facts)
+
+
 class APIError(OpenRouterError):
     """OpenRouter, or the provider behind it, answered with an error."""
+
+    @property
+    def fallback_models(self) -> tuple[str, ...]:
+        """Models that are available instead, if OpenRouter names any."""
+        return _texts(self.availability.get("fallback_models"))
+
+    @property
+    def previous_errors(self) -> tuple[Mapping[str, Any], ...]:
+        """What OpenRouter tried before: `provider`, `code` and `status` of each attempt."""
+        tried = self.metadata.get("previous_errors")
+        return tuple(each for each in tried if isinstance(each, Mapping)) if isinstance(tried, list) else ()
 
 
 class BadRequest(APIError):
@@ -249,6 +280,11 @@ class AuthenticationError(APIError):
 class InsufficientCredits(APIError):
     """Out of credits or over the key's limit: 402."""
 
+    @property
+    def limit_source(self) -> str | None:
+        """What is used up: `openrouter_credits`, `openrouter_key_limit`, or for the moment `openrouter_in_flight_budget`."""
+        return self.metadata.get("limit_source")
+
 
 class Forbidden(APIError):
     """Not allowed for this key: 403."""
@@ -264,7 +300,7 @@ class Moderated(Refused):
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why it was flagged."""
-        return tuple(map(str, self.metadata.get("reasons") or ()))
+        return _texts(self.metadata.get("reasons"))
 
     @property
     def flagged_input(self) -> str | None:
@@ -278,7 +314,7 @@ class GuardrailBlocked(Forbidden):
     @property
     def patterns(self) -> tuple[str, ...]:
         """The patterns that matched."""
-        return tuple(map(str, self.metadata.get("patterns") or ()))
+        return _texts(self.metadata.get("patterns"))
 
 
 class NotFound(APIError):
@@ -290,7 +326,33 @@ class PayloadTooLarge(APIError):
 
 
 class RateLimited(APIError):
-    """Too many requests, for OpenRouter or for every provider it tried: 429."""
+    """Too many requests, for OpenRouter or for every provider it tried: 429.
+
+    OpenRouter's own limits say how far they reach; those of providers don't.
+    """
+
+    @property
+    def limit(self) -> int | None:
+        """How many requests are allowed (`X-RateLimit-Limit`)."""
+        return self._told("limit")
+
+    @property
+    def remaining(self) -> int | None:
+        """How many are left (`X-RateLimit-Remaining`)."""
+        return self._told("remaining")
+
+    @property
+    def reset_at(self) -> datetime | None:
+        """When the limit begins anew, in UTC (`X-RateLimit-Reset`, in milliseconds since 1970)."""
+        milliseconds = self._told("reset")
+        try:
+            return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
+        except (ValueError, OverflowError, OSError):
+            return None
+
+    def _told(self, name: str) -> int | None:
+        value = (self.response.headers if self.response else {}).get(f"x-ratelimit-{name}", "")
+        return int(value) if value.isdecimal() and len(value) < 20 else None
 
 
 class ServerError(APIError):

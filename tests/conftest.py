@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 import pytest_socket
@@ -53,8 +55,12 @@ def scripted() -> Iterator[Callable[..., ScriptedServer]]:
     """Return a function that starts a server: a script for each request, or one that chooses."""
     with ExitStack() as stack:
 
-        def start(*scripts: Script, choose: Callable[[Delivery], Script] | None = None) -> ScriptedServer:
-            return stack.enter_context(ScriptedServer(scripts, choose))
+        def start(
+            *scripts: Script,
+            choose: Callable[[Delivery], Script] | None = None,
+            tls: ssl.SSLContext | None = None,
+        ) -> ScriptedServer:
+            return stack.enter_context(ScriptedServer(scripts, choose, tls))
 
         yield start
 
@@ -90,10 +96,10 @@ def judged_by_the_official_sdk(
     sent: set[bytes] = set()
     build = Transport.build
 
-    def recorded(self: Transport, step: Open, read: float | None) -> object:
+    def recorded(self: Transport, step: Open, *pieces: Any) -> object:
         if step.request.path == "/chat/completions" and step.request.body:
             sent.add(step.request.body)
-        return build(self, step, read)
+        return build(self, step, *pieces)
 
     monkeypatch.setattr(Transport, "build", recorded)
     yield

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +39,8 @@ class ScriptedServer:
     scripts: Sequence[Script]
     choose: Callable[[Delivery], Script] | None = None
     """Chooses the script by the request, in place of the order in which requests come."""
+    tls: ssl.SSLContext | None = None
+    """Encrypts what it says."""
     deliveries: list[Delivery] = field(default_factory=list)
     connections: int = 0
     closed_by_client: int = 0
@@ -56,7 +59,7 @@ class ScriptedServer:
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/api/v1"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}/api/v1"
 
     def __enter__(self) -> Self:
         return self
@@ -91,9 +94,13 @@ class ScriptedServer:
             self._start(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:
+        if self.tls:
+            connection = self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         with self._lock:
             self._open.add(connection)
         try:
+            if isinstance(connection, ssl.SSLSocket):
+                connection.do_handshake()
             with connection.makefile("rb") as incoming:
                 while (delivery := _read(incoming)) and self._play(connection, self._script(delivery)):
                     pass

@@ -33,6 +33,7 @@ LAYERS = (
     {
         "openrouter_opts.json_text",
         "openrouter_opts.protocol.wire",
+        "openrouter_opts.protocol.retry_after",
         "openrouter_opts.protocol.sse",
         "openrouter_opts.protocol.reasoning",
     },
@@ -50,6 +51,13 @@ LAYERS = (
     # the figures of limits
     {"openrouter_opts.money.store"},
     # what the user sets: key, address, timeouts; options
+    {
+        "openrouter_opts.http.proxies",
+        "openrouter_opts.http.network",
+        "openrouter_opts.http.over_aiohttp",
+        "openrouter_opts.http.pools",
+        "openrouter_opts.http.cancellation",
+    },
     {"openrouter_opts.http.secret", "openrouter_opts.http.settings"},
     {"openrouter_opts.options"},
     # what would go wrong, said before sending
@@ -169,8 +177,9 @@ def test_what_a_module_may_import_of_others(name: str):
     theirs = {each.split(".")[0] for each in imports(name)}
     places = {
         "httpx": {"openrouter_opts.http.transport"},
+        "httpcore": {"openrouter_opts.http.network"},
         "httpx_aiohttp": {"openrouter_opts.http.transport"},
-        "aiohttp": {"openrouter_opts.http.transport"},
+        "aiohttp": {"openrouter_opts.http.over_aiohttp"},
         "requests": set[str](),
         "langchain_core": {"langchain_openrouter_opts", "openrouter_opts.cli"},
         "langchain": {"langchain_openrouter_opts", "openrouter_opts.cli"},

@@ -90,7 +90,8 @@ def drive(flow: Flow, wire: Wire, account: Account) -> Generator[Item, None, Non
                 return
             except OpenRouterError as failure:
                 tally.saw(failure)
-                raise
+                # Error trackers show locals, and in those beneath is what the server sent, which may be the key that it was sent.
+                raise failure.with_traceback(None) from failure.__cause__
             tally.saw(step)
             reply = error = None
             if not isinstance(step, _TO_PERFORM):
@@ -108,6 +109,8 @@ def drive(flow: Flow, wire: Wire, account: Account) -> Generator[Item, None, Non
                 # What was translated holds the library's request, and so the key.
                 error.__context__ = None
     finally:
+        # An error that is kept here is kept by its own traceback, until the collector comes; and see above.
+        error = reply = None
         tally.close()
         flow.close()
         wire.close()
@@ -126,7 +129,8 @@ async def adrive(flow: Flow, wire: AsyncWire, account: Account) -> AsyncGenerato
                 return
             except OpenRouterError as failure:
                 tally.saw(failure)
-                raise
+                # Error trackers show locals, and in those beneath is what the server sent, which may be the key that it was sent.
+                raise failure.with_traceback(None) from failure.__cause__
             tally.saw(step)
             reply = error = None
             if not isinstance(step, _TO_PERFORM):
@@ -144,6 +148,8 @@ async def adrive(flow: Flow, wire: AsyncWire, account: Account) -> AsyncGenerato
                 # What was translated holds the library's request, and so the key.
                 error.__context__ = None
     finally:
+        # An error that is kept here is kept by its own traceback, until the collector comes; and see above.
+        error = reply = None
         tally.close()
         flow.close()
         await wire.close()

@@ -9,8 +9,14 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any, Final
 
-from openrouter_opts.errors import ConfigurationError, Empty, OpenRouterError, SpendLimitExceeded
-from openrouter_opts.http.reading import Reader
+from openrouter_opts.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    Empty,
+    OpenRouterError,
+    SpendLimitExceeded,
+)
+from openrouter_opts.http.reading import Reader, with_facts
 from openrouter_opts.http.retry import Retry
 from openrouter_opts.http.steps import Flow, Head, Patience, Sleep, Step
 from openrouter_opts.protocol import failure
@@ -32,7 +38,7 @@ def exchange(request: Request, read: Reader, retry: Retry, patience: Patience) -
         try:
             head = yield from patience.open(request)
             if head.status != 200:
-                raise (yield from _refusal(head, patience))
+                raise (yield from _refusal(head, patience, request, before))
             yield from read(head, attempt, patience)
         except SpendLimitExceeded as refused:
             raise _not_again(before, refused) from None
@@ -40,6 +46,8 @@ def exchange(request: Request, read: Reader, retry: Retry, patience: Patience) -
             before, error.attempts = error, attempt
             delay = retry.delay(error, attempt, patience.left())
             if delay is None:
+                # Kept here, it would be kept by its own traceback, until the collector comes.
+                before = None
                 raise
             yield error
             yield Sleep(delay)
@@ -55,20 +63,22 @@ def _not_again(before: OpenRouterError | None, refused: SpendLimitExceeded) -> O
     return before
 
 
-def _refusal(head: Head, patience: Patience) -> Generator[Step, Any, OpenRouterError]:
+def _refusal(
+    head: Head, patience: Patience, request: Request, before: OpenRouterError | None
+) -> Generator[Step, Any, OpenRouterError]:
     if 300 <= head.status < 400:
         target = head.headers.get("location", "nowhere")
-        return ConfigurationError(
-            f"base_url: the server answers {head.status} and points to {target!r}; use that address if you trust it",
-            status=head.status,
-            delivered="yes",
-        )
+        message = f"base_url: the server answers {head.status} and points to {target!r}; use that address if you trust it"
+        return with_facts(ConfigurationError(message, status=head.status), head)
     body = yield from _read_beginning(patience, MAX_ERROR_BYTES)
     if head.status < 300:
-        return Empty(
-            f"the server answered {head.status}, which holds no answer", status=head.status, delivered="yes"
-        )
-    return failure.from_status(head.status, head.headers, body)
+        message = f"the server answered {head.status}, which holds no answer"
+        return with_facts(Empty(message, status=head.status), head)
+    error = failure.from_status(head.status, head.headers, body, sent=len(request.body or b""))
+    if head.rekeyed and not isinstance(before, AuthenticationError):
+        # Keys that rotate: between the request and its refusal there came another one. Once, lest it go round and round.
+        error.retryable = True
+    return error
 
 
 def _read_beginning(patience: Patience, limit: int) -> Generator[Step, Any, bytes]:

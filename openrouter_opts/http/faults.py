@@ -6,6 +6,7 @@ The question that matters is whether the request may have been delivered, and so
 from __future__ import annotations
 
 import re
+from ssl import SSLError
 from typing import Any, Final
 
 from openrouter_opts.errors import (
@@ -13,6 +14,7 @@ from openrouter_opts.errors import (
     ConfigurationError,
     ConnectionFailed,
     ConnectionLost,
+    ConnectTimedOut,
     Malformed,
     OpenRouterError,
     TimedOut,
@@ -53,9 +55,11 @@ def _of_kind(kind: str, chain: list[BaseException], *, sent: bool, host: str) ->
     words = _words(chain[-1])
     delivered: Any = "yes" if sent else "maybe"
     if kind == "unconnected":
-        return ConnectionFailed(f"no connection to {host}: {words}")
+        return _unconnected(chain, f"no connection to {host}: {words}")
     if kind == "late to connect":
-        return TimedOut(f"no connection to {host} within the `connect` timeout", phase="connect")
+        return ConnectTimedOut(
+            f"no connection to {host} within the `connect` timeout, and `timeout={{'connect': …}}` allows more"
+        )
     if kind == "late":
         return TimedOut(
             "the server took too long", phase="idle" if sent else "first_byte", delivered=delivered
@@ -65,7 +69,22 @@ def _of_kind(kind: str, chain: list[BaseException], *, sent: bool, host: str) ->
     if kind == "wrong":
         # The words may hold a header's value.
         return ConfigurationError(f"the request cannot be sent: {type(chain[0]).__name__}")
-    return ConnectionLost(f"the connection to {host} broke: {words}", delivered=delivered)
+    message = f"the connection to {host} broke: {words}"
+    if not sent:
+        message += (
+            "; the request may have been delivered and billed, so only `retry_uncertain=True` sends it again"
+        )
+    return ConnectionLost(message, delivered=delivered)
+
+
+def _unconnected(chain: list[BaseException], message: str) -> ConnectionFailed:
+    if any(isinstance(link, SSLError) for link in chain):
+        # Whoever answered does not speak TLS, or none that is spoken here; it will not learn it.
+        return ConnectionFailed(f"{message}; is this an http:// port?", retryable=False)
+    if type(chain[0]).__name__ == "ProxyError" and str(chain[0]).startswith("4"):
+        hint = "user and password of a proxy go into its URL"
+        return ConnectionFailed(f"{message}; the proxy refuses, {hint}", retryable=False)
+    return ConnectionFailed(message)
 
 
 def _telling(chain: list[BaseException]) -> BaseException:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from typing import Any, Final, TypeAlias
 
 from openrouter_opts.errors import (
@@ -62,7 +64,7 @@ def read_embeddings(count: int) -> Reader:
         try:
             yield _vectors((yield from _read_all(patience, MAX_ANSWER_BYTES)), head, attempt, count)
         except OpenRouterError as error:
-            raise _with_facts(error, head) from None
+            raise with_facts(error, head) from None
 
     return read
 
@@ -84,7 +86,7 @@ def read_completion(head: Head, attempt: int, patience: Patience) -> Flow:
         data = yield from _read_all(patience, MAX_ANSWER_BYTES)
         yield whole(data, head, attempt)
     except OpenRouterError as error:
-        raise _with_facts(error, head) from None
+        raise with_facts(error, head) from None
 
 
 def whole(data: bytes, head: Head, attempt: int) -> Completion:
@@ -130,7 +132,7 @@ def read_stream(head: Head, attempt: int, patience: Patience) -> Flow:
         yield _checked(decode.completion(assembler.body(), headers=head.headers, attempts=attempt))
     except OpenRouterError as error:
         partial = decode.completion(assembler.body(), headers=head.headers, attempts=attempt, ended=False)
-        raise _with_facts(_failed_midway(error, partial), head) from None
+        raise with_facts(_failed_midway(error, partial), head) from None
     if ended:
         yield Rest(0.1)
 
@@ -142,7 +144,7 @@ def _beginning(head: Head, patience: Patience) -> Generator[Step, Any, bytes]:
         while not begun.strip() and (piece := (yield from patience.read())):
             begun += piece
     except OpenRouterError as error:
-        raise _with_facts(error, head) from None
+        raise with_facts(error, head) from None
     return begun
 
 
@@ -170,7 +172,7 @@ def _relay(assembler: Assembler, patience: Patience, data: bytes) -> Generator[S
     """Pass on what the stream adds; return whether `[DONE]` came."""
     decoder = EventDecoder()
     while True:
-        events = iter(_events(decoder, data))
+        events = _events(decoder, data)
         for event in events:
             chunk = _chunk_of(event, at_end=not data)
             if chunk is None:
@@ -179,7 +181,7 @@ def _relay(assembler: Assembler, patience: Patience, data: bytes) -> Generator[S
             if error := _error_of(chunk, event, assembler):
                 # What the call cost comes after its error.
                 rest = _events(decoder, (yield Rest(1.0)))
-                _take_usage(assembler, [*events, *rest])
+                _take_usage(assembler, chain(events, rest))
                 raise error
             yield from assembler.feed(chunk)
         if not data:
@@ -187,21 +189,20 @@ def _relay(assembler: Assembler, patience: Patience, data: bytes) -> Generator[S
         data = yield from patience.read()
 
 
-def _events(decoder: EventDecoder, data: bytes) -> list[Event]:
+def _events(decoder: EventDecoder, data: bytes) -> Iterator[Event]:
     try:
-        return decoder.feed(data) if data else decoder.close()
+        yield from decoder.feed(data) if data else decoder.close()
     except EventTooLarge as problem:
+        # What came whole before it is of the answer.
+        yield from problem.events
         raise Malformed(str(problem), delivered="yes") from None
 
 
-def _take_usage(assembler: Assembler, events: list[Event]) -> None:
-    for event in events:
-        try:
-            chunk = _chunk_of(event, at_end=True)
-        except BadResponse:
-            # The error before it says more.
-            return
-        assembler.feed({**(chunk or {}), "choices": []})
+def _take_usage(assembler: Assembler, events: Iterable[Event]) -> None:
+    with suppress(BadResponse):
+        # What cannot be read says less than the error before it.
+        for event in events:
+            assembler.feed({**(_chunk_of(event, at_end=True) or {}), "choices": []})
 
 
 def _chunk_of(event: Event, *, at_end: bool) -> Mapping[str, Any] | None:
@@ -225,7 +226,7 @@ def _chunk_of(event: Event, *, at_end: bool) -> Mapping[str, Any] | None:
 def _error_of(chunk: Mapping[str, Any], event: Event, assembler: Assembler) -> OpenRouterError | None:
     said = decode.error_in(chunk)
     if said is None and event.name == "error":
-        said = str(chunk.get("message") or "the stream reports an error")
+        said = {**chunk, "message": chunk.get("message") or "the stream reports an error"}
     if said is None:
         return None
     error = failure.from_error(said)
@@ -248,7 +249,7 @@ def _read_unstreamed(head: Head, attempt: int, patience: Patience, begun: bytes)
         data = yield from _read_all(patience, MAX_ANSWER_BYTES, begun)
         completion = whole(data, head, attempt)
     except OpenRouterError as error:
-        raise _with_facts(error, head) from None
+        raise with_facts(error, head) from None
     assembler = Assembler()
     yield from assembler.feed(completion.raw)
     yield from assembler.rest()
@@ -270,10 +271,11 @@ def _that_cost(error: OpenRouterError, answer: Completion | embeddings.Embedding
     return error
 
 
-def _with_facts(error: OpenRouterError, head: Head) -> OpenRouterError:
+def with_facts(error: OpenRouterError, head: Head) -> OpenRouterError:
+    """Put on an error what the head of the response says; its request was delivered."""
     error.delivered = "yes"
     error.generation_id = error.generation_id or head.headers.get("x-generation-id")
-    error.request_id = error.request_id or head.headers.get("request-id") or head.headers.get("cf-ray")
+    error.request_id = error.request_id or failure.request_id(head.headers)
     if error.response is None:
         error.response = failure.view(head.status, head.headers, b"")
     return error

@@ -15,6 +15,7 @@ from openrouter_opts.errors import (
     OpenRouterError,
     TimedOut,
 )
+from openrouter_opts.protocol.failure import status_of_type
 
 # What the server itself says has failed, and may go well the next time.
 _FAILED_THERE = frozenset({408, 429, 500, 502, 503, 529})
@@ -68,7 +69,8 @@ class Retry:
         if isinstance(error, EdgeTimeout):
             # Whatever number stands beside it: the answer may have been generated.
             return self.uncertain
-        if error.delivered == "no" or error.status in _FAILED_THERE | self.also:
+        status = status_of_type(error.error_type) or error.status
+        if error.delivered == "no" or status in _FAILED_THERE or error.status in self.also:
             return True
         if isinstance(error, Empty):
             # An answer that says it is empty was not billed: zero-completion insurance, or a cold start. A body with nothing
@@ -84,10 +86,9 @@ def _has_cost(error: OpenRouterError) -> bool:
 
 
 def _server_says(error: OpenRouterError) -> bool | None:
-    if error.status == 402:
+    if error.retryable is None and error.status == 402:
         # The sum of the running requests exceeds the balance for the moment; every other 402 is final.
-        return (
-            error.metadata.get("limit_source") == "openrouter_in_flight_budget"
-            and error.retry_after is not None
-        )
+        # https://openrouter.ai/docs/api_reference/limits
+        source = error.metadata.get("limit_source")
+        return source in {None, "openrouter_in_flight_budget"} and error.retry_after is not None
     return error.retryable

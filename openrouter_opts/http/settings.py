@@ -6,12 +6,14 @@ import math
 import os
 import re
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from ipaddress import ip_address
 from typing import Any, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
-from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.errors import ConfigurationError, InsecureTransportWarning
+from openrouter_opts.http.proxies import Proxy, is_loopback
 
 BASE_URL = "https://openrouter.ai/api/v1"
 ENV_BASE_URL = "OPENROUTER_API_BASE"
@@ -101,6 +103,12 @@ class Settings:
         retries = self.max_retries
         if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
             raise ConfigurationError(f"max_retries: needs a whole number from 0 on, got {retries!r}")
+        if self.proxy is not None:
+            Proxy(self.proxy, "proxy").checked()
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Settings:
+        # Nothing in it changes, and a TLS context cannot be copied.
+        return self
 
     @classmethod
     def of(
@@ -132,6 +140,40 @@ def check_base_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def doubts_about(given: str | None, url: str, *, key_is_given: bool) -> Iterator[Warning]:
+    """Say where the key may be read by others, or may not belong.
+
+    Args:
+        given: The `base_url` that was set in code or in a file, if one was.
+        url: The one that counts.
+        key_is_given: Whether a key was set beside it.
+    """
+    parts = urlsplit(url)
+    if is_loopback(parts.hostname):
+        return
+    if parts.scheme == "http":
+        yield InsecureTransportWarning(
+            f"base_url: everybody on the way to {parts.hostname} can read the key and the messages; use https://"
+        )
+    if given is not None and not key_is_given and not _is_openrouter(parts):
+        # A model that was loaded from a file brings its address with it, and would take the key of whoever loads it.
+        yield UserWarning(
+            f"base_url: the key of the environment goes to {parts.hostname}; if that is meant, pass it as `api_key`"
+        )
+
+
+def _is_openrouter(parts: SplitResult) -> bool:
+    return f".{parts.hostname}".endswith(".openrouter.ai")
+
+
+def _is_link_local(host: str | None) -> bool:
+    """Tell whether a host is an address at which machines in a cloud read their own credentials."""
+    try:
+        return ip_address(host or "").is_link_local
+    except ValueError:
+        return False
+
+
 def _problem(url: str, parts: SplitResult) -> str | None:
     problems = {
         "there is white space": any(character.isspace() for character in url),
@@ -140,5 +182,7 @@ def _problem(url: str, parts: SplitResult) -> str | None:
         "there is a user or password": bool(parts.username or parts.password),
         "there is a query or fragment": bool(parts.query or parts.fragment),
         "port 0 is none": parts.port == 0,
+        "there is a link-local address, which belongs to the machine itself": _is_link_local(parts.hostname),
+        "there is no `/api/v1`": _is_openrouter(parts) and not f"{parts.path}/".startswith("/api/"),
     }
     return next((problem for problem, found in problems.items() if found), None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from openrouter_opts.errors import OpenRouterError, Phase, TimedOut
+from openrouter_opts.errors import ConnectTimedOut, OpenRouterError, Phase, TimedOut
 from openrouter_opts.http.settings import Timeout
 from openrouter_opts.protocol.completion import Completion, Delta, Usage
 from openrouter_opts.protocol.decode import text_of, usage_of
@@ -50,6 +50,8 @@ class Head:
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
+    rekeyed: bool = False
+    """Whether, after a 401, there is another key than the one that was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,10 @@ class Patience:
         try:
             reply = yield step(limit)
         except TimedOut as error:
-            raise error if error.phase == "connect" else _timed_out(phase, self._timeout) from None
+            connect = self._timeout.connect
+            if isinstance(error, ConnectTimedOut) and (limit is None or (connect and connect <= limit)):
+                raise
+            raise _timed_out(phase, self._timeout) from None
         self._waited += self._clock() - began
         return reply
 

@@ -1,7 +1,6 @@
 """The only file that does I/O, and the only one that knows httpx.
 
-Connections are pooled per process (and per event loop) and shared by every client with the same settings, so that making a client costs
-nothing. On the async side `httpx-aiohttp` carries the requests when it is installed: httpx's own pool costs O(n²) with many open
+On the async side `httpx-aiohttp` carries the requests when it is installed: httpx's own pool costs O(n²) with many open
 connections (https://github.com/encode/httpcore/issues/1093 is the same pool). Requests go to httpx's transports directly: cookies,
 redirects and authentication, which its clients add, would be a third of the cost of a call, and are not wanted here.
 """
@@ -9,23 +8,24 @@ redirects and authentication, which its clients add, would be a third of the cos
 from __future__ import annotations
 
 import asyncio
-import atexit
 import contextlib
 import importlib.util
 import os
 import ssl
-import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from functools import lru_cache
-from typing import Any, Final, TypeAlias
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cached_property, lru_cache
+from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import httpx
 
 from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.http.cancellation import to_its_end
 from openrouter_opts.http.faults import translate
+from openrouter_opts.http.network import AsyncNetwork, Network, end_within
+from openrouter_opts.http.pools import Pools, shared
+from openrouter_opts.http.proxies import Proxy, proxy_for
 from openrouter_opts.http.secret import Secret
 from openrouter_opts.http.settings import Settings
 from openrouter_opts.http.steps import Head, Open, Read, Rest, Sleep
@@ -33,28 +33,41 @@ from openrouter_opts.http.steps import Head, Open, Read, Rest, Sleep
 # httpx loses pool slots for cancelled requests, so slots are not what bounds us; and few kept-alive connections keep its pool fast.
 _LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=5.0)
 _USER_AGENT: Final = "openrouter-opts"
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-_Key: TypeAlias = tuple[bool | ssl.SSLContext, str | None, bool, bool]
-"""What connections depend on: `verify`, `proxy`, `trust_env`, and whether they stay on this machine."""
-
-_pools: dict[_Key, httpx.BaseTransport] = {}
-_async_pools: dict[
-    tuple[_Key, asyncio.AbstractEventLoop], tuple[httpx.AsyncBaseTransport, AsyncGenerator[None]]
-] = {}
-_inherited: list[Any] = []
-_lock = threading.Lock()
+_LARGE: Final = 1024 * 1024
+_PIECE: Final = 64 * 1024
+_CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+T = TypeVar("T")
+_Key: TypeAlias = tuple[bool | ssl.SSLContext, Proxy | None, bool]
+"""What connections depend on: `verify`, the proxy, and `trust_env`, for the certificates."""
 
 
 class Transport:
     """Opens wires to one server."""
 
-    def __init__(self, settings: Settings, secret: Secret) -> None:
+    def __init__(self, settings: Settings, secret: Secret, parent: Transport | None = None) -> None:
         self._settings = settings
         self._secret = secret
-        parts = urlsplit(settings.base_url)
-        self.host = parts.netloc
-        stays = parts.hostname in _LOOPBACK
-        self._key: _Key = (settings.verify, settings.proxy, settings.trust_env, stays)
+        self._parent = parent
+
+    def with_settings(self, settings: Settings) -> Transport:
+        """Return the same transport for a call with other timeouts or retries."""
+        return Transport(settings, self._secret, self)
+
+    def __reduce__(self) -> tuple[type[Transport], tuple[Any, ...]]:
+        # Connections are of one process; a copy finds those that are there.
+        return Transport, (self._settings, self._secret, self._parent)
+
+    @cached_property
+    def _key(self) -> _Key:
+        settings = self._settings
+        proxy = proxy_for(settings.base_url, settings.proxy, trust_env=settings.trust_env)
+        return settings.verify, proxy, settings.trust_env
+
+    @property
+    def peer(self) -> str:
+        """Whom the connection is with, for messages."""
+        host, proxy = urlsplit(self._settings.base_url).netloc, self._key[1]
+        return f"{host} through the proxy {proxy.host}" if proxy else host
 
     def wire(self) -> SyncWire:
         """Return the way for one request."""
@@ -64,8 +77,13 @@ class Transport:
         """Return the way for one request of the running loop."""
         return AsyncWire(self)
 
-    def build(self, step: Open, read: float | None) -> httpx.Request:
-        """Build the httpx request, with the key."""
+    def build(self, step: Open, pieces: AsyncIterator[bytes] | None = None) -> httpx.Request:
+        """Build the httpx request, with the key. All of its waits together are bounded by whoever sends it.
+
+        Args:
+            step: What is to be sent.
+            pieces: The body once more, to be sent piece by piece.
+        """
         request = step.request
         headers = {
             "accept": "*/*",
@@ -76,97 +94,105 @@ class Transport:
         }
         if request.body is not None:
             headers["content-type"] = "application/json"
+            headers["content-length"] = str(len(request.body))
         headers |= {name.lower(): value for name, value in request.headers.items()}
         connect = self._settings.timeout.connect
         return httpx.Request(
             request.method,
             _parsed(self._settings.base_url + request.path),
             headers=[(name.encode("ascii"), value.encode()) for name, value in headers.items()],
-            content=request.body,
-            extensions={"timeout": {"connect": connect, "read": read, "write": read, "pool": connect}},
+            content=pieces or request.body,
+            extensions={"timeout": {"connect": connect, "read": None, "write": None, "pool": None}},
         )
+
+    def head(self, request: httpx.Request, response: httpx.Response) -> Head:
+        """Return the head of a response; after a 401, with whether there is another key by now."""
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        rekeyed = response.status_code == 401 and self._has_other_key(request.headers["authorization"])
+        return Head(response.status_code, headers, rekeyed)
+
+    def _has_other_key(self, sent: str) -> bool:
+        try:
+            return sent != f"Bearer {self._secret.reveal()}"
+        except ConfigurationError:
+            # There is none any more, so the server's word stands.
+            return False
+
+    @cached_property
+    def pools(self) -> Pools:
+        """The connections, shared with every client that has the same settings."""
+        if self._parent:
+            return self._parent.pools
+        verify, _, _ = self._key
+        # Those with a user's own context would outlive it.
+        return shared(self._key, lambda: _Maker(*self._key), lasting=isinstance(verify, bool))
+
+
+class _Maker:
+    """Makes pools of connections, all with the same certificates."""
+
+    def __init__(self, verify: bool | ssl.SSLContext, proxy: Proxy | None, trust_env: bool) -> None:
+        self._verify = verify
+        self._proxy = proxy
+        self._trust_env = trust_env
+        self._context: ssl.SSLContext | None = None
+
+    def prepare(self) -> None:
+        """Read the certificates."""
+        if self._context is None:
+            self._context = _make(self._new_context)
 
     def pool(self) -> httpx.BaseTransport:
-        """Return the shared connections; made at the first call, since that takes 20 ms."""
-        with _lock:
-            pool = _pools.get(self._key)
-            if pool is None:
-                pool = _pools[self._key] = _make(self._new_pool)
-        return pool
+        """Return connections for threads."""
+        return _make(lambda: _Connections(**self._arguments()))
 
-    async def async_pool(self) -> httpx.AsyncBaseTransport:
-        """Return the connections of the running loop; the loop itself closes them when it shuts down."""
-        loop = asyncio.get_running_loop()
-        held = _async_pools.get((self._key, loop))
-        if held is None:
-            _forget_closed_loops()
-            pool: httpx.AsyncBaseTransport = _make(self._new_async_pool)
-            keeper = _keep(pool, (self._key, loop))
-            _async_pools[self._key, loop] = pool, keeper
-            # Started in this loop, the generator is closed by the loop's `shutdown_asyncgens`.
-            await anext(keeper)
-            return pool
-        return held[0]
+    def async_pool(self) -> httpx.AsyncBaseTransport:
+        """Return connections for the running loop: those of aiohttp, if it is there."""
+        if self._proxy or not has_aiohttp():
+            return _make(lambda: _AsyncConnections(**self._arguments()))
+        return _over_aiohttp(self._context)
 
-    def idle(self) -> float | None:
-        """Return how long a sync read may take; httpx reads it once per response."""
-        timeout = self._settings.timeout
-        limits = [limit for limit in (timeout.idle, timeout.progress, timeout.total) if limit is not None]
-        return min(limits, default=None)
+    def _new_context(self) -> ssl.SSLContext:
+        return httpx.create_ssl_context(verify=self._verify, trust_env=self._trust_env)
 
     def _arguments(self) -> dict[str, Any]:
-        verify, proxy, trust_env, _ = self._key
-        return {"verify": verify, "proxy": proxy, "trust_env": trust_env, "limits": _LIMITS}
-
-    def _new_pool(self) -> httpx.BaseTransport:
-        if self._has_proxies_of_environment():
-            return _Proxied(httpx.Client(**self._arguments()))
-        return httpx.HTTPTransport(**self._arguments())
-
-    def _new_async_pool(self) -> httpx.AsyncBaseTransport:
-        verify, proxy, trust_env, _ = self._key
-        if self._has_proxies_of_environment():
-            return _AsyncProxied(httpx.AsyncClient(**self._arguments()))
-        if proxy or not has_aiohttp():
-            return httpx.AsyncHTTPTransport(**self._arguments())
-        return _aiohttp_transport(verify, trust_env=trust_env)
-
-    def _has_proxies_of_environment(self) -> bool:
-        _, proxy, trust_env, stays = self._key
-        proxies = getproxies()
-        # Nobody's proxy leads to this machine.
-        return (
-            proxy is None
-            and trust_env
-            and not stays
-            and any(proxies.get(scheme) for scheme in ("http", "https", "all"))
-        )
+        proxy = self._proxy.url if self._proxy else None
+        return {"verify": self._context, "proxy": proxy, "limits": _LIMITS}
 
 
-class _Proxied(httpx.BaseTransport):
-    """A client in place of a transport: clients know which hosts the environment's proxies are for."""
+class _Connections(httpx.HTTPTransport):
+    """httpx's connections, over our network: httpx makes the pool itself, and has no argument for what is under it."""
 
-    def __init__(self, client: httpx.Client) -> None:
-        self._client = client
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        return self._client.send(request, stream=True)
-
-    def close(self) -> None:
-        self._client.close()
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._pool._network_backend = Network()  # noqa: SLF001
 
 
-class _AsyncProxied(httpx.AsyncBaseTransport):
-    """The same, awaited."""
+class _AsyncConnections(httpx.AsyncHTTPTransport):
+    """The same for the async side; none of them is lost to a second cancellation."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self._client = client
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._pool._network_backend = AsyncNetwork()  # noqa: SLF001
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await self._client.send(request, stream=True)
+        response = await to_its_end(super().handle_async_request(request), httpx.Response.aclose)
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        response.stream = _BodyCancelledOnce(response.stream)
+        return response
+
+
+class _BodyCancelledOnce(httpx.AsyncByteStream):
+    def __init__(self, stream: httpx.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        pieces = aiter(self._stream)
+        while piece := await to_its_end(anext(pieces, b"")):
+            yield piece
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        await to_its_end(self._stream.aclose())
 
 
 @lru_cache(maxsize=64)
@@ -179,62 +205,40 @@ def has_aiohttp() -> bool:
     return importlib.util.find_spec("httpx_aiohttp") is not None
 
 
-def _aiohttp_transport(verify: bool | ssl.SSLContext, *, trust_env: bool) -> httpx.AsyncBaseTransport:
-    import aiohttp  # noqa: PLC0415 - an extra
+def _over_aiohttp(context: ssl.SSLContext | None) -> httpx.AsyncBaseTransport:
     import httpx_aiohttp  # noqa: PLC0415 - an extra
 
-    context = httpx.create_ssl_context(verify=verify, trust_env=trust_env)
+    from openrouter_opts.http.over_aiohttp import session  # noqa: PLC0415 - needs the same extra
 
-    def session() -> aiohttp.ClientSession:
-        # `limit=0`: as many connections as are asked for; aiohttp's own default is 100.
-        connector = aiohttp.TCPConnector(limit=0, ssl=context, keepalive_timeout=_LIMITS.keepalive_expiry)
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-
-    return httpx_aiohttp.AiohttpTransport(verify=context, client=session)
+    assert context is not None
+    return httpx_aiohttp.AiohttpTransport(
+        verify=context, client=lambda: session(context, _LIMITS.keepalive_expiry)
+    )
 
 
-def _make(build: Callable[[], Any]) -> Any:
+def _make(build: Callable[[], T]) -> T:
     try:
         return build()
-    except (ImportError, OSError, ValueError, httpx.InvalidURL) as problem:
-        # A proxy variable or a certificate file of the environment, read when the client is made.
-        message = f"the connection cannot be set up: {problem}; look at the proxy and SSL_CERT_FILE variables"
-        raise ConfigurationError(message) from None
+    except ImportError:
+        raise ConfigurationError(
+            "a SOCKS proxy needs a further package: pip install 'httpx[socks]'"
+        ) from None
+    except OSError as problem:
+        # Of files only those of certificates are read when connections are set up, and of those variables only the first.
+        source = next(
+            (f"{name}={os.environ[name]!r}" for name in _CERTIFICATES if os.environ.get(name)), "verify"
+        )
+        raise ConfigurationError(f"{source}: the certificates cannot be read: {problem}") from None
 
 
-async def _keep(
-    pool: httpx.AsyncBaseTransport, key: tuple[_Key, asyncio.AbstractEventLoop]
-) -> AsyncGenerator[None]:
-    try:
-        yield
-    finally:
-        _async_pools.pop(key, None)
-        await pool.aclose()
+def _pieces(body: bytes | None) -> AsyncIterator[bytes] | None:
+    """Cut up a body that would keep the event loop busy, and that aiohttp would warn of."""
+    return _cut_up(body) if body and len(body) > _LARGE else None
 
 
-def _forget_closed_loops() -> None:
-    for key in [key for key in list(_async_pools) if key[1].is_closed()]:
-        _async_pools.pop(key, None)
-
-
-def _close_all() -> None:
-    for pool in _pools.values():
-        pool.close()
-
-
-def _inherit() -> None:
-    # In a forked child: the connections are the parent's, so they are neither used nor closed here.
-    _inherited.append((dict(_pools), dict(_async_pools)))
-    _pools.clear()
-    _async_pools.clear()
-    _lock.release()
-
-
-# Left open, kept-alive sockets are reported as a ResourceWarning when the interpreter goes down.
-atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    # Held over the fork, the lock cannot be left locked in the child by a thread that is not there.
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_inherit)
+async def _cut_up(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), _PIECE):
+        yield body[start : start + _PIECE]
 
 
 class SyncWire:
@@ -259,32 +263,32 @@ class SyncWire:
 
     def _open(self, step: Open) -> Head:
         self.close()
+        end_within(step.seconds)
         try:
-            request = self._transport.build(step, step.seconds)
-            self._response = self._transport.pool().handle_request(request)
+            request = self._transport.build(step)
+            self._response = response = self._transport.pools.of_threads().handle_request(request)
         except Exception as problem:  # noqa: BLE001 - every kind is translated
-            raise translate(problem, sent=False, host=self._transport.host) from None
-        # httpcore looks this up anew when it begins to read the body.
-        request.extensions["timeout"]["read"] = self._transport.idle()
-        self._body = self._response.iter_bytes()
-        return _head(self._response)
+            raise translate(problem, sent=False, host=self._transport.peer) from None
+        self._body = response.iter_bytes()
+        return self._transport.head(request, response)
 
-    def _read(self, step: Read) -> bytes:  # noqa: ARG002 - httpx takes the limit with the request
+    def _read(self, step: Read) -> bytes:
         assert self._body is not None
+        end_within(step.seconds)
         try:
             return next(self._body, b"")
         except Exception as problem:  # noqa: BLE001 - every kind is translated
-            raise translate(problem, sent=True, host=self._transport.host) from None
+            raise translate(problem, sent=True, host=self._transport.peer) from None
 
     def _rest(self, step: Rest) -> bytes:
-        # A blocking read has no other deadline of its own, so another thread takes the rest, and the connection with it: a late end
-        # then finds nobody waiting, and the connection is reused or dropped as if nothing had been.
-        response, self._response = self._response, None
-        rest: list[bytes] = []
-        reader = threading.Thread(target=_take_rest, args=(response, self._body, rest), daemon=True)
-        reader.start()
-        reader.join(step.seconds)
-        return b"".join(rest)
+        assert self._body is not None
+        rest = b""
+        end_within(step.seconds)
+        with contextlib.suppress(Exception):
+            # An error of any kind means that the connection is gone, which is no loss: what matters is here.
+            for piece in self._body:
+                rest += piece
+        return rest
 
     def close(self) -> None:
         """Let go of the connection, at once."""
@@ -316,14 +320,14 @@ class AsyncWire:
     async def _open(self, step: Open) -> Head:
         await self.close()
         try:
-            request = self._transport.build(step, None)
-            pool = await self._transport.async_pool()
+            request = self._transport.build(step, _pieces(step.request.body))
+            pool = await self._transport.pools.of_loop()
             async with asyncio.timeout(step.seconds):
-                self._response = await pool.handle_async_request(request)
+                self._response = response = await pool.handle_async_request(request)
         except Exception as problem:  # noqa: BLE001 - every kind is translated
-            raise translate(problem, sent=False, host=self._transport.host) from None
-        self._body = self._response.aiter_bytes()
-        return _head(self._response)
+            raise translate(problem, sent=False, host=self._transport.peer) from None
+        self._body = response.aiter_bytes()
+        return self._transport.head(request, response)
 
     async def _read(self, step: Read) -> bytes:
         assert self._body is not None
@@ -331,7 +335,7 @@ class AsyncWire:
             async with asyncio.timeout(step.seconds):
                 return await anext(self._body, b"")
         except Exception as problem:  # noqa: BLE001 - every kind is translated
-            raise translate(problem, sent=True, host=self._transport.host) from None
+            raise translate(problem, sent=True, host=self._transport.peer) from None
 
     async def _rest(self, step: Rest) -> bytes:
         assert self._body is not None
@@ -348,13 +352,3 @@ class AsyncWire:
         response, self._response = self._response, None
         if response is not None:
             await response.aclose()
-
-
-def _take_rest(response: httpx.Response, body: Iterator[bytes], rest: list[bytes]) -> None:
-    with contextlib.closing(response), contextlib.suppress(Exception):
-        # An error of any kind means that the connection is gone, which is no loss: what matters is here.
-        rest.extend(body)
-
-
-def _head(response: httpx.Response) -> Head:
-    return Head(response.status_code, {name.lower(): value for name, value in response.headers.items()})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from pydantic_core import from_json
@@ -34,6 +33,7 @@ from openrouter_opts.errors import (
     TimedOut,
 )
 from openrouter_opts.http.secret import strike_out
+from openrouter_opts.protocol.retry_after import availability, retry_after, retryable
 
 MAX_TEXT: Final = 2_000
 
@@ -133,21 +133,35 @@ _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTA
 _ADVICE: Final[dict[type[OpenRouterError], str]] = {
     AuthenticationError: "check `OPENROUTER_API_KEY` or `api_key`: https://openrouter.ai/settings/keys",
     InsufficientCredits: "add credits, or lower `max_tokens`: https://openrouter.ai/settings/credits",
+    ContextLengthExceeded: "shorten the conversation, or lower `max_tokens`",
+    NotFound: "look at https://openrouter.ai/models, and at what `provider` leaves of them",
+    NoProvider: "let `provider` leave more, or name `models` to fall back on",
+    EdgeTimeout: "it may have been generated, and billed; what takes long is better streamed",
+}
+# By `limit_source`: https://openrouter.ai/docs/api_reference/limits
+_ADVICE_OF_LIMIT: Final[dict[str, str]] = {
+    "openrouter_key_limit": "raise the limit of the key: https://openrouter.ai/settings/keys",
+    "openrouter_in_flight_budget": "send fewer requests at once, or lower `max_tokens`",
+    "openrouter_guardrail_budget": "wait until the guardrail's budget begins anew, or have it raised",
+    "openrouter_workspace_budget": "wait until the workspace's budget begins anew, or have it raised",
 }
 
 
-def from_status(status: int, headers: Mapping[str, str], body: bytes) -> OpenRouterError:
+def from_status(
+    status: int, headers: Mapping[str, str], body: bytes, *, sent: int | None = None
+) -> OpenRouterError:
     """Build the error for an answer whose status is not 200.
 
     Args:
         status: The HTTP status.
         headers: The response headers, lower case.
         body: As much of the body as was read; JSON, HTML or nothing.
+        sent: The size of the request's body.
     """
     said = _error_object(body)
     if said is None:
         said = {"message": _plain_text(status, body)}
-    return from_error(said, status=status, headers=headers, body=body)
+    return from_error(said, status=status, headers=headers, body=body, sent=sent)
 
 
 def from_error(
@@ -156,6 +170,7 @@ def from_error(
     status: int | None = None,
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
+    sent: int | None = None,
 ) -> OpenRouterError:
     """Build the error for an `error` object, wherever it stood: a body, a chunk of a stream, a choice.
 
@@ -164,6 +179,7 @@ def from_error(
         status: The HTTP status, if it is not 200.
         headers: The response headers, lower case.
         body: The body, for `error.response`.
+        sent: The size of the request's body.
     """
     said = {"message": said} if isinstance(said, str) else _without_keys(said)
     headers = headers or {}
@@ -172,32 +188,45 @@ def from_error(
     code = said.get("code", said.get("http_status"))
     known = _status(code) or status
     error_type = _text(metadata.get("error_type") or said.get("error_type")) or _type_by_word(said, known)
-    known = known or _STATUS_OF_TYPE.get(error_type or "")
+    known = known or status_of_type(error_type)
     message = _message(said, metadata)
     cls = _class_of(known, error_type, message, metadata)
-    advice = _ADVICE.get(cls)
     facts: dict[str, Any] = {
         "status": known,
         "error_type": error_type,
         "provider": _text(metadata.get("provider_name")),
         "provider_code": _text(metadata.get("provider_code")) or (code if isinstance(code, str) else None),
         "metadata": metadata,
+        "availability": availability(said),
         "generation_id": headers.get("x-generation-id"),
-        "request_id": headers.get("request-id") or headers.get("x-request-id") or headers.get("cf-ray"),
+        "request_id": request_id(headers),
         "delivered": "maybe" if cls is EdgeTimeout else "yes",
         "retry_after": retry_after(said, headers),
-        "retryable": _retryable(said, headers),
+        "retryable": retryable(said, headers),
         "response": view(known or 200, headers, body),
     }
     if cls is TimedOut:
         facts["phase"] = "server"
-    return cls(scrub(_with_advice(message, advice)), **facts)
+    return cls(scrub(_with_advice(message, _advice(cls, metadata, sent))), **facts)
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """Return the id of the request, or else that of Cloudflare, by which support can find it."""
+    return headers.get("request-id") or headers.get("x-request-id") or headers.get("cf-ray")
 
 
 def view(status: int, headers: Mapping[str, str], body: bytes) -> ResponseView:
     """Keep of a response what may be shown: useful headers, and the body without keys, cut at 2 kB."""
     useful = {name: value for name, value in headers.items() if name in USEFUL_HEADERS}
     return ResponseView(status, useful, scrub(body.decode("utf-8", "replace")))
+
+
+def _advice(cls: type[OpenRouterError], metadata: Mapping[str, Any], sent: int | None) -> str | None:
+    if issubclass(cls, InsufficientCredits | Forbidden):
+        return _ADVICE_OF_LIMIT.get(str(metadata.get("limit_source")), _ADVICE.get(cls))
+    if cls is PayloadTooLarge and sent:
+        return f"the request has {sent:,} bytes: shorten it, or give images and files as URLs"
+    return _ADVICE.get(cls)
 
 
 def _with_advice(message: str, advice: str | None) -> str:
@@ -218,44 +247,9 @@ def _without_keys(said: Mapping[str, Any]) -> Mapping[str, Any]:
     return said if clean == text else json.loads(clean)
 
 
-def retry_after(said: Mapping[str, Any], headers: Mapping[str, str]) -> float | None:
-    """Return the seconds the server asks to wait: the body's wish first, then `Retry-After` as seconds or as a date."""
-    availability = said.get("availability")
-    if isinstance(availability, Mapping):
-        wish = _seconds(availability.get("retry_after"))
-        if wish is not None:
-            return wish
-    wish = _seconds(headers.get("retry-after"))
-    if wish is not None:
-        return wish
-    wish = _seconds(headers.get("retry-after-ms"))
-    return _seconds_until(headers) if wish is None else wish / 1000
-
-
-def _retryable(said: Mapping[str, Any], headers: Mapping[str, str]) -> bool | None:
-    availability = said.get("availability")
-    if isinstance(availability, Mapping) and isinstance(availability.get("retryable"), bool):
-        return bool(availability["retryable"])
-    return {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
-
-
-def _seconds(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        seconds = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return seconds if 0 <= seconds < float("inf") else None
-
-
-def _seconds_until(headers: Mapping[str, str]) -> float | None:
-    # Against the server's own clock: ours may be wrong.
-    try:
-        then = parsedate_to_datetime(headers["retry-after"])
-        return max(0.0, (then - parsedate_to_datetime(headers["date"])).total_seconds())
-    except (KeyError, ValueError, TypeError, OverflowError):
-        return None
+def status_of_type(error_type: str | None) -> int | None:
+    """Return the status that belongs to one of OpenRouter's types, which says more than the one that came with it."""
+    return _STATUS_OF_TYPE.get(error_type or "")
 
 
 def _error_object(body: bytes) -> Mapping[str, Any] | str | None:
@@ -302,9 +296,9 @@ def _message(said: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
         for key in ("reasons", "patterns")
         if isinstance(metadata.get(key), list)
     ]
-    availability = said.get("availability")
-    if isinstance(availability, Mapping) and availability.get("fallback_models"):
-        details.append(f"models that are available: {availability['fallback_models']}")
+    fallbacks = availability(said).get("fallback_models")
+    if isinstance(fallbacks, list) and fallbacks:
+        details.append(f"models that are available: {', '.join(map(str, fallbacks))}")
     return ": ".join([message, *(detail for detail in details if detail and detail not in message)])
 
 
@@ -330,7 +324,7 @@ def _class_of(
     # The type says more than the status, and is the same over all of OpenRouter's APIs.
     if error_type in _CLASS_OF_TYPE:
         return _CLASS_OF_TYPE[error_type]
-    status = _STATUS_OF_TYPE.get(error_type or "", status)
+    status = status_of_type(error_type) or status
     if status in {400, 422, None} and _TOO_LONG.search(message):
         return ContextLengthExceeded
     if status == 403:

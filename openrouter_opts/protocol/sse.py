@@ -6,11 +6,14 @@ Specification: https://html.spec.whatwg.org/multipage/server-sent-events.html#pa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 # One event can hold a generated image or a minute of audio in base64.
 MAX_EVENT_BYTES: Final = 256 * 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
+# What a line takes in memory beside its bytes: without it, endless empty lines would be within the limit for gigabytes.
+_LINE_BYTES: Final = 48
 
 
 class Event(NamedTuple):
@@ -21,7 +24,9 @@ class Event(NamedTuple):
 
 
 class EventTooLarge(ValueError):
-    """An event grew over the limit."""
+    """An event grew over the limit; `events` are those that came whole before it, in the same bytes."""
+
+    events: Sequence[Event] = ()
 
 
 class EventDecoder:
@@ -44,10 +49,14 @@ class EventDecoder:
         """Take the next bytes; return the events they complete. Raises `EventTooLarge`."""
         *lines, last = self._with_plain_line_ends(chunk).split(b"\n")
         events: list[Event] = []
-        if lines:
-            lines[0] = self._end_tail(lines[0])
-            events = self._take_lines(lines)
-        self._hold(last)
+        try:
+            if lines:
+                lines[0] = self._end_tail(lines[0])
+                self._take_lines(lines, events)
+            self._hold(last)
+        except EventTooLarge as problem:
+            problem.events = events
+            raise
         return events
 
     def close(self) -> list[Event]:
@@ -56,7 +65,9 @@ class EventDecoder:
         The specification drops it; a provider's proxy that forgets the last line break should not cost an answer, so the
         caller judges by whether the data is whole.
         """
-        return self._take_lines([self._end_tail(b""), b""])
+        events: list[Event] = []
+        self._take_lines([self._end_tail(b""), b""], events)
+        return events
 
     def _with_plain_line_ends(self, chunk: bytes) -> bytes:
         if self._after_cr and chunk:
@@ -89,8 +100,7 @@ class EventDecoder:
         if self._tail_size + self._data_size > self._max:
             raise EventTooLarge(f"an event of the stream is larger than {self._max} bytes")
 
-    def _take_lines(self, lines: list[bytes]) -> list[Event]:
-        events: list[Event] = []
+    def _take_lines(self, lines: list[bytes], events: list[Event]) -> None:
         for line in lines:
             if line.startswith(b"data:"):
                 self._take_data(line[6:] if line.startswith(b"data: ") else line[5:])
@@ -102,12 +112,10 @@ class EventDecoder:
                 self._take_data(b"")
             elif line.startswith(b"event:"):
                 self._name = line[6:].removeprefix(b" ")
-        return events
 
     def _take_data(self, data: bytes) -> None:
+        self._data_size += len(data) + (_LINE_BYTES if self._data else 0)
         self._data.append(data)
-        # The line break counts too, or endless empty lines would take no room.
-        self._data_size += len(data) + 1
         self._check_size()
 
     def _dispatch(self) -> Event:

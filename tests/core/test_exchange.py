@@ -14,6 +14,7 @@ from openrouter_opts.errors import (
     ConfigurationError,
     ConnectionFailed,
     ConnectionLost,
+    ConnectTimedOut,
     EdgeTimeout,
     Empty,
     Forbidden,
@@ -427,6 +428,8 @@ def test_an_event_larger_than_the_limit_is_refused(monkeypatch: pytest.MonkeyPat
     outcome = call([SSE, delta("Hel"), b"data: ", *[b"x" * 500] * 10])
     assert outcome.failed(Malformed).partial.text == "Hel"
     assert len(outcome.wire.steps) < 8
+    together = call([SSE, delta("Hel") + b"data: " + b"x" * 5000])
+    assert (together.text, together.failed(Malformed).partial.text) == ("Hel", "Hel")
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8"])
@@ -453,9 +456,10 @@ def test_no_head_in_time_is_not_tried_again():
 
 
 def test_no_connection_in_time_is_tried_again():
-    outcome = call([TimedOut("late", phase="connect")], [SSE, STREAM])
+    outcome = call([ConnectTimedOut("late")], [SSE, STREAM])
     assert outcome.completion.attempts == 2
-    assert call([TimedOut("late", phase="connect")]).failed(TimedOut).phase == "connect"
+    error = call([ConnectTimedOut("late")]).failed(ConnectTimedOut)
+    assert (error.phase, error.delivered, error.attempts) == ("connect", "no", 3)
 
 
 def test_silence_is_idle():

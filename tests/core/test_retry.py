@@ -14,6 +14,7 @@ from openrouter_opts.errors import (
     ConfigurationError,
     ConnectionFailed,
     ConnectionLost,
+    ConnectTimedOut,
     EdgeTimeout,
     Empty,
     InsufficientCredits,
@@ -33,7 +34,7 @@ ALWAYS_LONGEST = Retry(jitter=lambda: 1.0)
 
 TRIED_AGAIN = [
     ConnectionFailed("refused"),
-    TimedOut("late", phase="connect"),
+    ConnectTimedOut("late"),
     *(from_status(status, {}, b"") for status in (408, 429, 500, 502, 503, 529)),
     Empty("nothing", delivered="yes"),
     NotFound("later", status=404, delivered="yes", retryable=True),

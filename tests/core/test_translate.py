@@ -16,6 +16,7 @@ from openrouter_opts.errors import (
     ConfigurationError,
     ConnectionFailed,
     ConnectionLost,
+    ConnectTimedOut,
     Empty,
     Malformed,
     OpenRouterError,
@@ -54,7 +55,7 @@ BEFORE_THE_HEAD: list[tuple[BaseException, type[OpenRouterError], str]] = [
     (caused(httpx.ConnectError("x"), refused()), ConnectionFailed, "no"),
     (httpx.ProxyError("407"), ConnectionFailed, "no"),
     (httpx.PoolTimeout("full"), ConnectionFailed, "no"),
-    (httpx.ConnectTimeout("late"), TimedOut, "no"),
+    (httpx.ConnectTimeout("late"), ConnectTimedOut, "no"),
     (httpx.ReadTimeout("late"), TimedOut, "maybe"),
     (httpx.WriteTimeout("late"), TimedOut, "maybe"),
     (TimeoutError(), TimedOut, "maybe"),
@@ -80,7 +81,7 @@ BEFORE_THE_HEAD: list[tuple[BaseException, type[OpenRouterError], str]] = [
         ConnectionFailed,
         "no",
     ),
-    (caused(httpx.ConnectTimeout("x"), aiohttp.ConnectionTimeoutError()), TimedOut, "no"),
+    (caused(httpx.ConnectTimeout("x"), aiohttp.ConnectionTimeoutError()), ConnectTimedOut, "no"),
     (caused(httpx.ReadTimeout("x"), aiohttp.SocketTimeoutError()), TimedOut, "maybe"),
     (
         caused(

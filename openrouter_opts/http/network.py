@@ -1,0 +1,137 @@
+"""The network under httpx: waits that end on time, and connections that are closed however their encryption ends.
+
+httpx bounds each connect, write and read by itself, with a limit that is fixed when the request is sent: ten slow pieces may take ten
+times as long, and what is left of a call's time cannot be said. Its network is exchangeable, though. This one ends every blocking wait
+at the moment that the step which waits has set for its thread, as `asyncio.timeout` does on the async side.
+https://www.encode.io/httpcore/network-backends/
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterable
+from ssl import SSLContext
+from time import monotonic
+from typing import Any, Final, cast
+
+import httpcore
+
+_PIECE: Final = 64 * 1024
+
+
+class _Deadline(threading.local):
+    at: float = math.inf
+
+
+_deadline = _Deadline()
+
+
+def end_within(seconds: float | None) -> None:
+    """Let everything that this thread waits for on a connection end within `seconds` from now, or whenever it comes (`None`)."""
+    _deadline.at = math.inf if seconds is None else monotonic() + seconds
+
+
+def _bounded(timeout: float | None) -> float | None:
+    if _deadline.at == math.inf:
+        return timeout
+    # A socket takes zero for "do not wait", and says then that nothing is there, not that it is late.
+    left = max(_deadline.at - monotonic(), 0.001)
+    return left if timeout is None else min(timeout, left)
+
+
+class Network(httpcore.NetworkBackend):
+    """Connections whose waits end at the deadline of the thread."""
+
+    def __init__(self) -> None:
+        self._network = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect; raises httpcore's errors."""
+        connection = self._network.connect_tcp(host, port, _bounded(timeout), local_address, socket_options)
+        return _Connection(connection)
+
+
+class _Connection(httpcore.NetworkStream):
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, _bounded(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        # Each piece that the other side takes starts a wait of its own.
+        for start in range(0, len(buffer), _PIECE):
+            self._stream.write(buffer[start : start + _PIECE], _bounded(timeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        try:
+            return _Connection(self._stream.start_tls(ssl_context, server_hostname, _bounded(timeout)))
+        except BaseException:
+            # httpcore closes after errors, but not after Ctrl-C.
+            self._stream.close()
+            raise
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class AsyncNetwork(httpcore.AsyncNetworkBackend):
+    """The same for the async side, which bounds its waits itself; the timeouts are of httpcore's own signatures."""
+
+    def __init__(self) -> None:
+        self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect; raises httpcore's errors."""
+        connection = await self._network.connect_tcp(host, port, timeout, local_address, socket_options)
+        return _AsyncConnection(connection)
+
+
+class _AsyncConnection(httpcore.AsyncNetworkStream):
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        return await self._stream.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+    async def start_tls(
+        self,
+        ssl_context: SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        except BaseException:
+            # httpcore closes after errors, but not when the task is cancelled.
+            await self._stream.aclose()
+            raise

@@ -1,0 +1,74 @@
+"""Connections of aiohttp, for httpx-aiohttp. The extra `aiohttp` has to be installed to import this."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from functools import partial
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.connector import Connection
+
+
+class Response(aiohttp.ClientResponse):
+    """aiohttp's response; its body ends when the connection does.
+
+    aiohttp 3.14.5 closes the connection when the chunks of a body are garbage, but tells only whoever waits for a head: who reads the
+    body waits for ever.
+    """
+
+    async def start(self, connection: Connection) -> Response:
+        """Read the head; watch the connection until the body has ended."""
+        protocol = connection.protocol
+        await super().start(connection)
+        # A protocol is a queue too, and false when it is empty.
+        if protocol is not None:
+            _end_with(protocol, self.content)
+        return self
+
+
+def _end_with(protocol: ResponseHandler, body: aiohttp.StreamReader) -> None:
+    def end(ended: asyncio.Future[None] | None) -> None:
+        if ended is not None and not ended.cancelled():
+            # Looked at, or asyncio reports that nobody did.
+            ended.exception()
+        if not body.is_eof() and body.exception() is None:
+            body.set_exception(aiohttp.ClientPayloadError(str(protocol.exception() or "it was closed")))
+
+    ended = protocol.closed
+    if ended is None:
+        # Already, and before the head was looked at.
+        end(None)
+        return
+    ended.add_done_callback(end)
+    # The connection may serve many more.
+    body.on_eof(partial(_forget, ended, end))
+
+
+def _forget(ended: asyncio.Future[None], callback: Callable[[asyncio.Future[None]], None]) -> None:
+    ended.remove_done_callback(callback)
+
+
+class Connector(aiohttp.TCPConnector):
+    """aiohttp's connections; one that is given up is closed at once.
+
+    aiohttp would first send what is left of the request, which a server that reads nothing prevents for ever, and over TLS wait half a
+    minute for the server's farewell.
+    """
+
+    def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        given_up = should_close or protocol.should_close
+        if given_up:
+            protocol.abort()
+        super()._release(key, protocol, should_close=given_up)
+
+
+def session(context: ssl.SSLContext, keepalive: float | None) -> aiohttp.ClientSession:
+    """Return a session with as many connections as are asked for: aiohttp's own limit is 100."""
+    connector = Connector(limit=0, ssl=context, keepalive_timeout=keepalive)
+    return aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), response_class=Response
+    )

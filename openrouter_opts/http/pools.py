@@ -1,0 +1,162 @@
+"""Pools of connections, and how long they live: as long as the process, the event loop, or the TLS context of a user's own.
+
+Every client with the same settings shares them, so that making a client costs nothing. Nothing here knows what is in a pool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import weakref
+from collections.abc import AsyncGenerator, Callable, Hashable
+from functools import partial
+from typing import Any, Protocol
+
+
+class Maker(Protocol):
+    """Makes pools; raises `ConfigurationError` where the settings don't allow it."""
+
+    def prepare(self) -> None:
+        """Do what takes long, once; in any thread."""
+        ...
+
+    def pool(self) -> Any:
+        """Return connections for all threads; they have `close`."""
+        ...
+
+    def async_pool(self) -> Any:
+        """Return connections for the running loop; they have `aclose`."""
+        ...
+
+
+class Pools:
+    """The connections with some settings: one pool for all threads, and one for each event loop."""
+
+    def __init__(self, maker: Maker) -> None:
+        self._maker = maker
+        self._prepared = False
+        self._pool: Any = None
+        self._closing: weakref.finalize[Any, Pools] | None = None
+        self._of_loops: dict[asyncio.AbstractEventLoop, tuple[Any, AsyncGenerator[None]]] = {}
+
+    def of_threads(self) -> Any:
+        """Return the pool for all threads."""
+        with _lock:
+            if self._pool is None:
+                self._maker.prepare()
+                self._prepared = True
+                self._pool = self._maker.pool()
+                # Also when the process ends, or kept-alive sockets are reported as a `ResourceWarning`.
+                self._closing = weakref.finalize(self, self._pool.close)
+            return self._pool
+
+    async def of_loop(self) -> Any:
+        """Return the pool of the running loop."""
+        loop = asyncio.get_running_loop()
+        held = self._of_loops.get(loop)
+        if held is None and not self._prepared:
+            # To read the certificates takes 20 ms, in which the loop would stand still.
+            await asyncio.to_thread(self._maker.prepare)
+            self._prepared = True
+            held = self._of_loops.get(loop)
+        if held is None:
+            pool = self._maker.async_pool()
+            keeper = _keep(pool, loop, weakref.ref(self))
+            held = self._of_loops[loop] = pool, keeper
+            await anext(keeper)
+        return held[0]
+
+    def forget(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Forget the pool of a loop."""
+        self._of_loops.pop(loop, None)
+
+    def leave(self) -> object:
+        """Forget all pools without closing them; return what must not be collected, since that would close it."""
+        left = (self._pool, self._closing and self._closing.detach(), self._of_loops)
+        self._pool, self._closing, self._of_loops = None, None, {}
+        return left
+
+
+_lock = threading.Lock()
+_shared: weakref.WeakValueDictionary[Hashable, Pools] = weakref.WeakValueDictionary()
+_lasting: list[Pools] = []
+_open: dict[asyncio.AbstractEventLoop, list[Any]] = {}
+_watched: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+_inherited: list[object] = []
+
+
+def shared(key: Hashable, make: Callable[[], Maker], *, lasting: bool) -> Pools:
+    """Return the pools for `key`.
+
+    Args:
+        key: What the connections depend on.
+        make: Returns what makes them, if there are none yet.
+        lasting: Whether they are kept for the process, or only for as long as somebody holds them.
+    """
+    with _lock:
+        found = _shared.get(key)
+        if found is None:
+            found = _shared[key] = Pools(make())
+            if lasting:
+                _lasting.append(found)
+        return found
+
+
+async def _keep(pool: Any, loop: asyncio.AbstractEventLoop, of: weakref.ref[Pools]) -> AsyncGenerator[None]:
+    """Close a pool when its loop shuts down its generators, or, in its loop, when nobody has the pools any more."""
+    if loop not in _watched:
+        _watched.add(loop)
+        _close_generators_before(loop)
+    _open.setdefault(loop, []).append(pool)
+    try:
+        yield
+    finally:
+        if pools := of():
+            pools.forget(loop)
+        await _close(pool, loop)
+
+
+async def _close(pool: Any, loop: asyncio.AbstractEventLoop) -> None:
+    held = _open.get(loop, [])
+    if pool in held:
+        held.remove(pool)
+        if not held:
+            del _open[loop]
+        await pool.aclose()
+
+
+def _close_generators_before(loop: asyncio.AbstractEventLoop) -> None:
+    """Have a loop that is closed by hand close its generators first, as `asyncio.run` does.
+
+    LlamaIndex's `asyncio_run` makes a loop in a thread and only closes it. Streams would leave their connections, and the books without
+    what they had cost; once a loop is closed, nothing of it can be closed any more.
+    """
+    loop.close = partial(_close_loop, loop, loop.close)  # type: ignore[method-assign]
+
+
+def _close_loop(loop: asyncio.AbstractEventLoop, close: Callable[[], None]) -> None:
+    if loop in _open and not loop.is_running() and not loop.is_closed():
+        # In a thread, since another loop may be running in this one.
+        ending = threading.Thread(target=loop.run_until_complete, args=(_end(loop),))
+        ending.start()
+        ending.join()
+    close()
+
+
+async def _end(loop: asyncio.AbstractEventLoop) -> None:
+    await loop.shutdown_asyncgens()
+    for pool in list(_open.get(loop, ())):
+        await _close(pool, loop)
+
+
+def _inherit() -> None:
+    # In a forked child: the connections are the parent's, so they are neither used nor closed here.
+    _inherited.append((dict(_open), [pools.leave() for pools in _shared.values()]))
+    _open.clear()
+    _lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    # Held over the fork, the lock cannot be left locked in the child by a thread that is not there.
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_inherit)

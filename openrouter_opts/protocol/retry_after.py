@@ -1,0 +1,77 @@
+"""What a server wishes of those it refuses: whether to come again, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+
+def retry_after(said: Mapping[str, Any], headers: Mapping[str, str]) -> float | None:
+    """Return the seconds the server asks to wait.
+
+    The body's wish comes first, then `Retry-After` as seconds or as a date, and at last the time when a limit that is used up begins anew.
+    """
+    milliseconds = _seconds(headers.get("retry-after-ms"))
+    wishes = (
+        _seconds(availability(said).get("retry_after")),
+        _seconds(headers.get("retry-after")),
+        None if milliseconds is None else milliseconds / 1000,
+        _seconds_until_date(headers),
+        _seconds_until_reset(headers),
+    )
+    return next((wish for wish in wishes if wish is not None), None)
+
+
+def retryable(said: Mapping[str, Any], headers: Mapping[str, str]) -> bool | None:
+    """Return whether the server says that another attempt may go well; `None` when it does not say."""
+    wish = availability(said).get("retryable")
+    if isinstance(wish, bool):
+        return wish
+    return {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
+
+
+def _seconds(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        seconds = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return seconds if 0 <= seconds < float("inf") else None
+
+
+def _seconds_until_date(headers: Mapping[str, str]) -> float | None:
+    try:
+        return max(0.0, _moment(headers["retry-after"]) - _now_there(headers))
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return None
+
+
+def _seconds_until_reset(headers: Mapping[str, str]) -> float | None:
+    """Return how long a limit of OpenRouter's own stays used up, such as that of free models for a day."""
+    reset = _seconds(headers.get("x-ratelimit-reset"))
+    if reset is None or headers.get("x-ratelimit-remaining") != "0":
+        return None
+    try:
+        return max(0.0, reset / 1000 - _now_there(headers))
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return None
+
+
+def _now_there(headers: Mapping[str, str]) -> float:
+    """Return the time by the server's own clock: ours may be wrong."""
+    return _moment(headers["date"])
+
+
+def _moment(date: str) -> float:
+    moment = parsedate_to_datetime(date)
+    if moment.tzinfo is None:
+        raise ValueError("a time without a zone is none")
+    return moment.timestamp()
+
+
+def availability(said: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what an error object says of the models that can be had."""
+    given = said.get("availability")
+    return given if isinstance(given, Mapping) else {}

@@ -1,0 +1,354 @@
+"""B: no connection comes about, so nothing was delivered."""
+
+from __future__ import annotations
+
+import datetime as dt
+import errno
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+
+import pytest
+
+from openrouter_opts import OpenRouterClient
+from openrouter_opts.errors import (
+    CertificateError,
+    ConnectionFailed,
+    ConnectionLost,
+    ConnectTimedOut,
+    TimedOut,
+)
+from tests.both import Caller, Side
+from tests.faults.aftermath import HI, KEY, SOON, both_kinds, failure
+from tests.faults.conftest import Handler, RawServer
+from tests.scripted_server import ScriptedServer
+from tests.wire_bytes import COMPLETION, STREAM, answer, delta, streamed
+
+Servers = Callable[..., ScriptedServer]
+Callers = Callable[..., Caller]
+Raw = Callable[[Handler], RawServer]
+Certified = Callable[..., ssl.SSLContext]
+SOMEWHERE = "https://openrouter.invalid/api/v1"
+
+
+@pytest.fixture
+def client_at(side: Side) -> Iterator[Callable[..., Caller]]:
+    """Return a function that makes a client of an address."""
+    with ExitStack() as stack:
+
+        def make(url: str, **settings: object) -> Caller:
+            client = Caller(
+                side, OpenRouterClient(**{"api_key": KEY, "base_url": url, "max_retries": 1, **settings})
+            )
+            stack.callback(client.close)
+            return client
+
+        yield make
+
+
+# --- B1, B2: no such host, and nobody there ---
+
+
+@both_kinds
+def test_a_name_that_does_not_resolve_is_tried_again(
+    stream: bool, client_at: Callers, monkeypatch: pytest.MonkeyPatch
+):
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    error = failure(client_at(SOMEWHERE), ConnectionFailed, stream=stream)
+    assert "no connection to openrouter.invalid: [Errno -2] Name or service not known" in str(error)
+    assert (error.attempts, error.delivered) == (2, "no")
+
+
+@both_kinds
+def test_a_refused_connection_is_tried_again(stream: bool, refusing: str, client_at: Callers):
+    error = failure(client_at(refusing), ConnectionFailed, stream=stream)
+    assert (error.attempts, error.delivered) == (2, "no")
+    assert "no connection to 127.0.0.1:" in str(error)
+
+
+@both_kinds
+def test_a_network_that_is_out_of_reach_is_tried_again(
+    stream: bool, client_at: Callers, monkeypatch: pytest.MonkeyPatch
+):
+    def unreachable(*_: object, **__: object) -> None:
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    monkeypatch.setattr(socket.socket, "connect", unreachable)
+    error = failure(client_at("https://127.0.0.1:9/api/v1"), ConnectionFailed, stream=stream)
+    assert "Network is unreachable" in str(error)
+    assert (error.attempts, error.delivered) == (2, "no")
+
+
+# --- B3, B4: nobody answers ---
+
+
+@pytest.fixture
+def crowded() -> Iterator[str]:
+    """Return the URL of a port whose queue is full: further connections are neither accepted nor refused."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/api/v1"
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """Return the URL of a server that takes connections, and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}/api/v1"
+
+
+@pytest.mark.parametrize("where", ["crowded", "silent"])
+@both_kinds
+def test_a_connection_that_does_not_come_about_in_time_is_tried_again(
+    where: str, stream: bool, client_at: Callers, request: pytest.FixtureRequest
+):
+    client = client_at(request.getfixturevalue(where), timeout={"connect": SOON, "first_byte": 5})
+    began = time.monotonic()
+    error = failure(client, ConnectTimedOut, stream=stream)
+    assert 2 * SOON <= time.monotonic() - began < 4 * SOON + 1
+    assert isinstance(error, ConnectionFailed)
+    assert isinstance(error, TimedOut)
+    assert (error.phase, error.delivered, error.attempts) == ("connect", "no", 2)
+    assert "`connect`" in str(error)
+
+
+@pytest.mark.parametrize("where", ["crowded", "silent"])
+def test_no_wait_for_a_connection_is_longer_than_the_whole_call_may_take(
+    where: str, client_at: Callers, request: pytest.FixtureRequest
+):
+    client = client_at(request.getfixturevalue(where), timeout={"connect": 5, "total": SOON})
+    began = time.monotonic()
+    error = failure(client, TimedOut)
+    assert SOON <= time.monotonic() - began < 2 * SOON
+    assert (error.phase, error.attempts) == ("total", 1)
+
+
+# --- B5, B6: no trust, and no encryption ---
+
+
+@pytest.mark.parametrize("why", ["unknown authority", "expired", "another host"])
+@both_kinds
+def test_a_certificate_that_is_not_trusted_is_not_tried_again(
+    why: str,
+    stream: bool,
+    scripted: Servers,
+    client_at: Callers,
+    certified: Certified,
+    trusting: ssl.SSLContext,
+):
+    past = dt.datetime(2001, 1, 1, tzinfo=dt.UTC)
+    tls = {
+        "unknown authority": certified(),
+        "expired": certified("127.0.0.1", not_before=past, not_after=past + dt.timedelta(1)),
+        "another host": certified("elsewhere.example"),
+    }[why]
+    server = scripted([answer(COMPLETION)], tls=tls)
+    verify = True if why == "unknown authority" else trusting
+    error = failure(client_at(server.base_url, verify=verify), CertificateError, stream=stream)
+    assert (error.attempts, error.delivered, server.deliveries) == (1, "no", [])
+    assert "SSL_CERT_FILE" in str(error)
+
+
+@both_kinds
+def test_a_certificate_of_an_authority_of_ones_own_is_trusted_when_it_is_told(
+    stream: bool, scripted: Servers, client_at: Callers, certified: Certified, trusting: ssl.SSLContext
+):
+    server = scripted(streamed(STREAM) if stream else [answer(COMPLETION)], tls=certified())
+    client = client_at(server.base_url, verify=trusting, model="m/x")
+    said = client.stream(HI) if stream else [client.complete(HI)]
+    assert "".join(step.text for step in said) == "Hello"
+
+
+@pytest.mark.parametrize("end", ["RST", "FIN"])
+def test_an_encrypted_connection_that_breaks_may_have_been_paid_for(
+    end: str, scripted: Servers, client_at: Callers, certified: Certified, trusting: ssl.SSLContext
+):
+    server = scripted([end], tls=certified())
+    error = failure(client_at(server.base_url, verify=trusting), ConnectionLost)
+    assert (error.delivered, error.attempts, len(server.deliveries)) == ("maybe", 1, 1)
+
+
+@both_kinds
+def test_a_server_that_does_not_encrypt_is_not_tried_again(stream: bool, raw: Raw, client_at: Callers):
+    def plain(connection: socket.socket) -> None:
+        connection.recv(1000)
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    server = raw(plain)
+    error = failure(client_at(f"https://{server.place}/api/v1"), ConnectionFailed, stream=stream)
+    assert "is this an http:// port?" in str(error)
+    assert (error.attempts, error.delivered, error.retryable) == (1, "no", False)
+
+
+# --- B7: proxies ---
+
+
+def read_head(connection: socket.socket) -> bytes:
+    head = b""
+    while b"\r\n\r\n" not in head and (piece := connection.recv(1000)):
+        head += piece
+    return head
+
+
+def proxied(place: str, way: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Return the settings that lead through a proxy."""
+    url = f"http://me:hunter2@{place}"
+    if way == "argument":
+        return {"proxy": url}
+    monkeypatch.setenv(way, url)
+    return {}
+
+
+ways = pytest.mark.parametrize("way", ["argument", "HTTPS_PROXY", "all_proxy"])
+
+
+@pytest.mark.parametrize("status", ["407 Proxy Authentication Required", "403 Forbidden"])
+@ways
+@both_kinds
+def test_a_proxy_that_refuses_is_named_and_not_tried_again(
+    status: str, way: str, stream: bool, raw: Raw, client_at: Callers, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(connection: socket.socket) -> None:
+        assert KEY.encode() not in read_head(connection)
+        connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    server = raw(refuse)
+    client = client_at(SOMEWHERE, **proxied(server.place, way, monkeypatch))
+    error = failure(client, ConnectionFailed, stream=stream)
+    assert f"openrouter.invalid through the proxy {server.place}" in str(error)
+    assert status in str(error)
+    assert "hunter2" not in repr(vars(error)) + str(error)
+    assert (error.attempts, error.delivered, server.connections) == (1, "no", 1)
+
+
+@pytest.mark.parametrize("status", ["502 Bad Gateway", "504 Gateway Timeout"])
+def test_a_proxy_that_cannot_get_through_is_tried_again(status: str, raw: Raw, client_at: Callers):
+    def fail(connection: socket.socket) -> None:
+        read_head(connection)
+        connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    server = raw(fail)
+    error = failure(client_at(SOMEWHERE, proxy=f"http://{server.place}"), ConnectionFailed)
+    assert (error.attempts, error.delivered, server.connections) == (2, "no", 2)
+
+
+@ways
+@both_kinds
+def test_a_proxy_that_is_down_is_named_and_tried_again(
+    way: str, stream: bool, refusing: str, client_at: Callers, monkeypatch: pytest.MonkeyPatch
+):
+    place = refusing.removeprefix("http://").removesuffix("/api/v1")
+    error = failure(client_at(SOMEWHERE, **proxied(place, way, monkeypatch)), ConnectionFailed, stream=stream)
+    assert f"through the proxy {place}: " in str(error)
+    assert "hunter2" not in repr(vars(error)) + str(error)
+    assert (error.attempts, error.delivered) == (2, "no")
+
+
+def relay(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while piece := source.recv(65536):
+            target.sendall(piece)
+
+
+@ways
+@both_kinds
+def test_a_proxy_that_works_sees_nothing(
+    way: str,
+    stream: bool,
+    raw: Raw,
+    scripted: Servers,
+    client_at: Callers,
+    certified: Certified,
+    trusting: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    script = streamed(STREAM) if stream else [answer(COMPLETION)]
+    behind = scripted(script, tls=certified("openrouter.invalid"))
+    heads: list[bytes] = []
+
+    def tunnel(connection: socket.socket) -> None:
+        heads.append(read_head(connection))
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", behind.port)) as onward:
+            back = threading.Thread(target=relay, args=(onward, connection), daemon=True)
+            back.start()
+            relay(connection, onward)
+            onward.shutdown(socket.SHUT_RDWR)
+            back.join()
+
+    server = raw(tunnel)
+    client = client_at(SOMEWHERE, verify=trusting, model="m/x", **proxied(server.place, way, monkeypatch))
+    said = client.stream(HI) if stream else [client.complete(HI)]
+    assert "".join(step.text for step in said) == "Hello"
+    assert heads[0].startswith(b"CONNECT openrouter.invalid:443 ")
+    assert KEY.encode() not in heads[0]
+
+
+@pytest.mark.parametrize("excepted", ["openrouter.invalid", ".invalid", "*", "a, openrouter.invalid:443"])
+def test_a_host_in_no_proxy_is_asked_directly(
+    excepted: str, raw: Raw, client_at: Callers, monkeypatch: pytest.MonkeyPatch
+):
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    server = raw(lambda _: None)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://{server.place}")
+    monkeypatch.setenv("NO_PROXY", excepted)
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    error = failure(client_at("https://openrouter.invalid:443/api/v1"), ConnectionFailed)
+    assert "proxy" not in str(error)
+    assert server.connections == 0
+
+
+# --- B8: many at once ---
+
+
+def test_open_streams_do_not_keep_others_from_a_connection(scripted: Servers, caller: Callers):
+    """The pool has no most that it could be exhausted of: httpx loses slots of cancelled requests, so slots bound nothing here."""
+    server = scripted(
+        choose=lambda sent: (
+            streamed(delta("x"), end="HANG") if sent.json.get("stream") else [answer(COMPLETION)]
+        )
+    )
+    client = caller(server)
+    streams = [client.stream(HI) for _ in range(120)]
+    for stream in streams:
+        next(stream)
+    assert client.complete(HI).text == "Hello"
+    for stream in streams:
+        stream.close()
+
+
+# --- B9: a kept connection ---
+
+
+@pytest.mark.parametrize("end", ["RST", "FIN"])
+def test_a_kept_connection_that_the_server_closes_as_we_send_may_have_been_paid_for(
+    end: str, scripted: Servers, caller: Callers
+):
+    server = scripted([answer(COMPLETION)], [end])
+    client = caller(server)
+    assert client.complete(HI).text == "Hello"
+    error = failure(client, ConnectionLost)
+    assert (error.delivered, error.attempts, server.connections, len(server.deliveries)) == ("maybe", 1, 1, 2)
+
+
+def test_a_kept_connection_that_the_server_has_closed_is_not_reused(scripted: Servers, caller: Callers):
+    server = scripted([answer(COMPLETION), "FIN"])
+    client = caller(server)
+    for _ in range(3):
+        assert client.complete(HI).text == "Hello"
+        client.pause(0.05)
+    assert server.connections == 3

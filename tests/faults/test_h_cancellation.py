@@ -1,0 +1,536 @@
+"""H: calls and streams that are left before their end. Nothing is swallowed, and nothing stays open."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import suppress
+from typing import Any
+
+import anyio
+import pytest
+from langchain_core.callbacks import BaseCallbackHandler
+from llama_index.core.llms import ChatMessage
+
+from langchain_openrouter_opts import ChatOpenRouter
+from llamaindex_openrouter_opts import OpenRouter
+from openrouter_opts import OpenRouterClient
+from openrouter_opts.errors import ConnectionLost
+from openrouter_opts.http import pools
+from tests.faults.aftermath import HI, KEY, in_use
+from tests.faults.calls import Callers, Servers, auntil, client_of, until
+from tests.scripted_server import Delivery, Script, ScriptedServer
+from tests.wire_bytes import COMPLETION, answer, delta, streamed
+
+ENDLESS = streamed(delta("a"), delta("b"), end="HANG")
+BUSY = [answer({"error": {"code": 503}}, 503, Retry_After="5")]
+over_both = pytest.mark.usefixtures("over_both")
+
+
+def endless_or_whole(sent: Delivery) -> Script:
+    return ENDLESS if sent.json.get("stream") else [answer(COMPLETION)]
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """Return the URL of a port that answers no attempt to connect: as many wait there already as may."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen(0)
+        waiting = [socket.socket() for _ in range(3)]
+        for each in waiting:
+            each.setblocking(False)
+            with suppress(BlockingIOError):
+                each.connect(held.getsockname())
+        yield f"http://127.0.0.1:{held.getsockname()[1]}/api/v1"
+        for each in waiting:
+            each.close()
+
+
+# --- H1, H2: cancelled ---
+
+WHERE: dict[str, Script | None] = {
+    "connecting": None,
+    "waiting for the head": ["HANG"],
+    "sleeping before an attempt": BUSY,
+    "between chunks": ENDLESS,
+}
+anywhere = pytest.mark.parametrize("where", WHERE)
+
+
+@pytest.fixture
+def read(where: str, scripted: Servers, silent: str) -> Callable[[], Coroutine[Any, Any, None]]:
+    """Return a function that reads a stream that stops at some point for ever."""
+    server = scripted(WHERE[where] or ["HANG"])
+    client = client_of(server, **({} if WHERE[where] else {"base_url": silent}))
+
+    async def run() -> None:
+        async for _ in client.astream(HI):
+            pass
+
+    return run
+
+
+@over_both
+@anywhere
+async def test_a_cancelled_call_ends_at_once_and_swallows_nothing(read: Any):
+    task = asyncio.create_task(read())
+    await asyncio.sleep(0.1)
+    began = time.monotonic()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert time.monotonic() - began < 0.2
+    assert in_use() == []
+
+
+@over_both
+@anywhere
+async def test_a_cancellation_during_the_cleanup_of_another_leaves_nothing(read: Any):
+    for steps in range(6):
+        task = asyncio.create_task(read())
+        await asyncio.sleep(0.05)
+        task.cancel()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.sleep(0)
+    await auntil(lambda: in_use() == [])
+
+
+async def in_a_timeout(read: Any) -> None:
+    async with asyncio.timeout(0.1):
+        await read()
+
+
+async def waited_for(read: Any) -> None:
+    await asyncio.wait_for(read(), 0.1)
+
+
+async def with_a_failing_sibling(read: Any) -> None:
+    async def fail() -> None:
+        await asyncio.sleep(0.1)
+        raise KeyError
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(read())
+        group.create_task(fail())
+
+
+async def in_a_scope_of_anyio(read: Any) -> None:
+    with anyio.move_on_after(0.1) as scope:
+        await read()
+    assert scope.cancelled_caught
+    raise TimeoutError
+
+
+WAYS = {
+    in_a_timeout: TimeoutError,
+    waited_for: TimeoutError,
+    with_a_failing_sibling: ExceptionGroup,
+    in_a_scope_of_anyio: TimeoutError,
+}
+
+
+@over_both
+@anywhere
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+async def test_every_way_to_cancel_ends_in_its_own_error(way: Any, read: Any):
+    with pytest.raises(WAYS[way]) as caught:
+        await way(read)
+    if isinstance(caught.value, ExceptionGroup):
+        assert [type(each) for each in caught.value.exceptions] == [KeyError]
+    assert in_use() == []
+
+
+@over_both
+@pytest.mark.parametrize("connecting", [True, False], ids=["connecting", "at any point"])
+async def test_a_thousand_cancelled_calls_leave_nothing(
+    connecting: bool, scripted: Servers, silent: str, caplog: pytest.LogCaptureFixture
+):
+    # What httpcore says of a thousand calls takes longer than the calls.
+    caplog.set_level(logging.WARNING)
+    server = scripted(choose=lambda sent: ["HANG"] if sent.json.get("user") else [answer(COMPLETION)])
+    client = client_of(server)
+    slow = client_of(server, base_url=silent) if connecting else client
+    for number in range(20):
+        tasks = [asyncio.create_task(slow.acomplete(HI, user="slow")) for _ in range(50)]
+        await asyncio.sleep([0, 0.0005, 0.002, 0.02][number % 4])
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(result, asyncio.CancelledError) for result in results)
+    assert in_use() == []
+    answers = await asyncio.gather(*(client.acomplete(HI) for _ in range(20)))
+    assert {each.text for each in answers} == {"Hello"}
+    assert kept() <= 20
+
+
+def kept() -> int:
+    """Return how many connections of loops are open."""
+    held = [pool for of_loop in pools._open.values() for pool in of_loop]
+    return sum(
+        sum(map(len, pool.client.connector._conns.values()))
+        if hasattr(pool, "client")
+        else len(pool._pool.connections)
+        for pool in held
+    )
+
+
+# --- H3, H4, H7: left ---
+
+
+@pytest.mark.parametrize("way", ["close", "drop", "raise", "in a cycle"])
+def test_a_stream_that_is_left_closes_its_connection_at_once(way: str, scripted: Servers):
+    server = scripted(choose=endless_or_whole)
+    client = client_of(server)
+
+    def read() -> None:
+        stream = client.stream(HI)
+        for step in stream:
+            assert step.text == "a"
+            if way == "raise":
+                raise KeyError
+            if way == "close":
+                stream.close()
+                stream.close()
+            if way == "in a cycle":
+                round_and_round: list[Any] = [stream]
+                round_and_round.append(round_and_round)
+            break
+
+    if way == "raise":
+        with pytest.raises(KeyError) as caught:
+            read()
+        assert caught.value.__context__ is None
+        del caught
+    else:
+        read()
+    gc.collect()
+    until(lambda: server.closed_by_client == 1)
+    assert in_use() == []
+    assert client.complete(HI).text == "Hello"
+
+
+@over_both
+@pytest.mark.parametrize("way", ["close", "drop", "raise", "in a cycle"])
+async def test_an_async_stream_that_is_left_closes_its_connection_at_once(way: str, scripted: Servers):
+    server = scripted(choose=endless_or_whole)
+    client = client_of(server)
+
+    async def read() -> None:
+        stream = client.astream(HI)
+        async for step in stream:
+            assert step.text == "a"
+            if way == "raise":
+                raise KeyError
+            if way == "close":
+                await stream.aclose()
+                await stream.aclose()
+            if way == "in a cycle":
+                round_and_round: list[Any] = [stream]
+                round_and_round.append(round_and_round)
+            break
+
+    if way == "raise":
+        with pytest.raises(KeyError) as caught:
+            await read()
+        del caught
+    else:
+        await read()
+    gc.collect()
+    await auntil(lambda: (server.closed_by_client, in_use()) == (1, []))
+    assert (await client.acomplete(HI)).text == "Hello"
+
+
+def run_by_hand(main: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine as LlamaIndex's `asyncio_run` does: nobody shuts down the loop's generators."""
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(main)
+    finally:
+        loop.close()
+
+
+def run_in_a_loop(main: Coroutine[Any, Any, Any]) -> Any:
+    """The same, but from a function that a running loop has called."""
+
+    async def outer() -> Any:
+        return await asyncio.to_thread(run_by_hand, main)
+
+    return asyncio.run(outer())
+
+
+kept_streams: list[Any] = []
+
+
+async def drop(client: OpenRouterClient) -> None:
+    await anext(client.astream(HI))
+
+
+async def keep(client: OpenRouterClient) -> None:
+    kept_streams.append(client.astream(HI))
+    await anext(kept_streams[-1])
+
+
+async def hide(client: OpenRouterClient) -> None:
+    stream = client.astream(HI)
+    await anext(stream)
+    round_and_round: list[Any] = [stream]
+    round_and_round.append(round_and_round)
+
+
+async def call(client: OpenRouterClient) -> None:
+    completions = await asyncio.gather(*(client.acomplete(HI) for _ in range(5)))
+    assert {each.text for each in completions} == {"Hello"}
+
+
+@over_both
+@pytest.mark.parametrize("runs", [asyncio.run, run_by_hand, run_in_a_loop])
+@pytest.mark.parametrize("main", [drop, keep, hide, call])
+def test_a_loop_that_ends_takes_its_connections_with_it(main: Any, runs: Any, scripted: Servers):
+    server = scripted(choose=endless_or_whole)
+    client = client_of(server)
+    for _ in range(3):
+        runs(main(client))
+        # A `ResourceWarning`, or an exception in some `__del__`, would fail the test.
+        gc.collect()
+    assert pools._open == {}
+    if main is not call:
+        until(lambda: server.closed_by_client == 3)
+    for stream in kept_streams:
+        with pytest.raises(RuntimeError, match="not whole"):
+            _ = stream.completion
+    kept_streams.clear()
+    gc.collect()
+
+
+@over_both
+def test_a_loop_that_is_closed_inside_another_takes_its_connections_with_it(scripted: Servers):
+    client = client_of(scripted(choose=endless_or_whole))
+
+    async def outer() -> None:
+        inner = asyncio.new_event_loop()
+        await asyncio.to_thread(inner.run_until_complete, keep(client))
+        inner.close()
+
+    asyncio.run(outer())
+    kept_streams.clear()
+    gc.collect()
+    assert pools._open == {}
+
+
+@over_both
+def test_an_async_stream_may_be_collected_in_another_thread(scripted: Servers):
+    server = scripted(choose=endless_or_whole)
+    client = client_of(server)
+
+    async def main() -> None:
+        await keep(client)
+        thread = threading.Thread(target=kept_streams.clear)
+        thread.start()
+        await asyncio.to_thread(thread.join)
+        await auntil(lambda: (server.closed_by_client, in_use()) == (1, []))
+
+    asyncio.run(main())
+
+
+# --- H5: two at once ---
+
+
+@over_both
+async def test_a_stream_has_one_reader_at_a_time(scripted: Servers):
+    client = client_of(scripted(choose=endless_or_whole))
+    stream = client.astream(HI)
+    for _ in "ab":
+        await anext(stream)
+    waiting = asyncio.create_task(anext(stream))
+    await asyncio.sleep(0.05)
+    for attempt in (anext(stream), stream.aclose()):
+        with pytest.raises(RuntimeError, match="already running"):
+            await attempt
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert in_use() == []
+    assert (await client.acomplete(HI)).text == "Hello"
+
+
+def test_a_stream_has_one_reading_thread_at_a_time(scripted: Servers):
+    server = scripted([*streamed(delta("a"), end=0.3), "FIN"])
+    stream = client_of(server).stream(HI)
+    next(stream)
+    ended: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            next(stream)
+        except ConnectionLost as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    time.sleep(0.1)
+    for attempt in (stream.__next__, stream.close):
+        with pytest.raises(ValueError, match="already executing"):
+            attempt()
+    thread.join()
+    assert len(ended) == 1
+
+
+# --- H6: Ctrl-C ---
+
+
+@pytest.fixture
+def interrupted() -> Iterator[None]:
+    """Press Ctrl-C in a moment."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    main = threading.main_thread().ident
+    assert main
+    timer = threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGINT))
+    timer.start()
+    yield
+    timer.join()
+    signal.signal(signal.SIGINT, before)
+
+
+@anywhere
+@pytest.mark.usefixtures("interrupted")
+# Interrupted, CPython's own `socket.create_connection` leaves closing its socket to the collector, which says so.
+@pytest.mark.filterwarnings("ignore:.*socket.socket:pytest.PytestUnraisableExceptionWarning")
+def test_ctrl_c_ends_a_call_at_once(where: str, scripted: Servers, caller: Callers, silent: str):
+    server = scripted(WHERE[where] or ["HANG"])
+    client = caller(server, **({} if WHERE[where] else {"base_url": silent}))
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        list(client.stream(HI))
+    assert time.monotonic() - began < 2
+    gc.collect()
+    assert in_use() == []
+
+
+# --- H8, H9: ends ---
+
+PROGRAM = """
+import asyncio, sys
+from openrouter_opts import OpenRouterClient
+from openrouter_opts.http import transport
+transport.has_aiohttp = lambda: sys.argv[2] == "aiohttp"
+client = OpenRouterClient(api_key="sk-or-v1-x", base_url=sys.argv[1], model="m/x")
+messages = [{"role": "user", "content": "hi"}]
+streams = []
+async def work():
+    await client.acomplete(messages)
+    await anext(client.astream(messages))
+    streams.append(client.astream(messages))
+    await anext(streams[-1])
+client.complete(messages)
+streams.append(client.stream(messages))
+next(streams[-1])
+next(client.stream(messages))
+asyncio.run(work())
+loop = asyncio.new_event_loop()
+loop.run_until_complete(work())
+loop.close()
+"""
+
+
+@pytest.mark.parametrize("kind", ["httpx", "aiohttp"])
+def test_a_process_that_ends_leaves_nothing_open(kind: str, scripted: Servers):
+    server = scripted(choose=endless_or_whole)
+    command = [sys.executable, "-X", "dev", "-W", "error", "-c", PROGRAM, server.base_url, kind]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    complaints = [line for line in done.stderr.splitlines() if "Executing <" not in line]
+    assert (done.returncode, complaints) == (0, [])
+
+
+def test_a_closed_stream_stays_closed(scripted: Servers, caller: Callers):
+    # There is no client to close: its connections are everybody's, and end with the process or the loop.
+    client = caller(scripted(choose=endless_or_whole))
+    stream = client.stream(HI)
+    assert next(stream).text == "a"
+    for _ in range(2):
+        stream.close()
+        assert list(stream) == []
+    with pytest.raises(RuntimeError, match="not whole"):
+        _ = stream.completion
+    assert client.complete(HI).text == "Hello"
+
+
+def test_a_stream_that_nobody_reads_sends_nothing(scripted: Servers, caller: Callers):
+    server = scripted(choose=endless_or_whole)
+    caller(server).stream(HI).close()
+    assert server.connections == 0
+
+
+# --- H10, H11: in the frameworks ---
+
+
+class Ends(BaseCallbackHandler):
+    """Writes down how runs end."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def on_llm_end(self, *_: Any, **__: Any) -> None:
+        self.seen.append("end")
+
+    def on_llm_error(self, error: BaseException, **_: Any) -> None:
+        self.seen.append(type(error).__name__)
+
+
+def chat_model(server: ScriptedServer) -> ChatOpenRouter:
+    return ChatOpenRouter(model="m/x", base_url=server.base_url, api_key=KEY)
+
+
+def test_a_run_of_langchain_that_is_left_ends_once(scripted: Servers):
+    server, ends = scripted(choose=endless_or_whole), Ends()
+    for chunk in chat_model(server).stream("hi", {"callbacks": [ends]}):
+        assert chunk.text == "a"
+        break
+    gc.collect()
+    until(lambda: server.closed_by_client == 1)
+    assert ends.seen == ["GeneratorExit"]
+
+
+@over_both
+async def test_an_async_run_of_langchain_that_is_cancelled_ends_once(scripted: Servers):
+    server, ends = scripted(choose=endless_or_whole), Ends()
+
+    async def read() -> None:
+        async for _ in chat_model(server).astream("hi", {"callbacks": [ends]}):
+            pass
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(read(), 0.2)
+    assert ends.seen == ["CancelledError"]
+    assert in_use() == []
+
+
+def test_a_stream_of_llamaindex_that_breaks_off_says_so_once_and_keeps_what_came(scripted: Servers):
+    llm = OpenRouter("m/x", api_base=scripted(streamed(delta("a"), delta("b"))).base_url, api_key=KEY)
+    seen = []
+    with pytest.raises(Exception, match="ended before") as caught:
+        seen.extend(step.delta for step in llm.stream_chat([ChatMessage("hi")]))
+    assert (seen, caught.value.partial.text) == (["a", "b"], "ab")  # type: ignore[attr-defined]
+
+
+@over_both
+async def test_an_async_stream_of_llamaindex_that_is_left_closes_its_connection(scripted: Servers):
+    server = scripted(choose=endless_or_whole)
+    llm = OpenRouter("m/x", api_base=server.base_url, api_key=KEY)
+    stream: AsyncIterator[Any] = await llm.astream_chat([ChatMessage("hi")])
+    async for _ in stream:
+        break
+    await stream.aclose()  # type: ignore[attr-defined]
+    assert in_use() == []

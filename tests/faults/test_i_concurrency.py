@@ -1,0 +1,439 @@
+"""I: many at once. Threads, event loops, processes: nothing is mixed up, nothing is shared that cannot be."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import copy
+import gc
+import logging
+import multiprocessing
+import os
+import pickle
+import ssl
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import cloudpickle
+import httpx
+import pytest
+
+from langchain_openrouter_opts import ChatOpenRouter
+from llamaindex_openrouter_opts import OpenRouter
+from openrouter_opts import OpenRouterClient
+from openrouter_opts.errors import OpenRouterError, RateLimited
+from openrouter_opts.http import pools
+from openrouter_opts.http.retry import MAX_WAIT, Retry
+from openrouter_opts.protocol.failure import from_status
+from tests.both import Side
+from tests.faults.aftermath import HI, KEY, in_use
+from tests.faults.calls import Callers, Servers, client_of, spoken
+from tests.faults.in_a_child import ask
+from tests.scripted_server import Delivery, Script, ScriptedServer
+from tests.wire_bytes import COMPLETION, DONE, STREAM, answer, delta, streamed
+
+STOP = delta("", finish_reason="stop")
+BUSY = [answer({"error": {"code": 503}}, 503, Retry_After="0")]
+over_both = pytest.mark.usefixtures("over_both")
+
+
+@pytest.fixture(autouse=True)
+def _few_logs(caplog: pytest.LogCaptureFixture, nothing_is_left: None) -> None:
+    """What httpcore says of a thousand calls takes longer than the calls."""
+    caplog.set_level(logging.INFO)
+
+
+def echo(sent: Delivery) -> Script:
+    """Answer with the user's words, so that a mix-up shows."""
+    words = sent.json["messages"][0]["content"]
+    if sent.json.get("stream"):
+        return streamed(delta(words), STOP, DONE)
+    choice = {"index": 0, "message": {"role": "assistant", "content": words}, "finish_reason": "stop"}
+    return [answer({**COMPLETION, "choices": [choice]})]
+
+
+def say(words: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": words}]
+
+
+async def asked(client: OpenRouterClient, *words: str) -> list[str | None]:
+    completions = await asyncio.gather(*(client.acomplete(say(each)) for each in words))
+    return [each.text for each in completions]
+
+
+# --- I1, I2: threads and tasks ---
+
+
+def test_two_hundred_threads_share_a_client(scripted: Servers):
+    client = client_of(scripted(choose=echo))
+
+    def work(number: int) -> list[str]:
+        wrong = []
+        for turn in range(5):
+            words = f"{number}/{turn}"
+            if turn % 2:
+                said = client.complete(say(words)).text
+            else:
+                said = "".join(step.text for step in client.stream(say(words)))
+            wrong += [] if said == words else [f"{words} was answered by {said}"]
+        return wrong
+
+    with ThreadPoolExecutor(200) as threads:
+        assert [wrong for each in threads.map(work, range(200)) for wrong in each] == []
+
+
+@over_both
+async def test_a_thousand_streams_run_at_once(scripted: Servers, over_both: str):
+    client = client_of(scripted(choose=echo))
+    # httpx's own pool takes time that grows with the square.
+    count = 1000 if over_both == "aiohttp" else 300
+
+    async def read(number: int) -> bool:
+        stream = client.astream(say(str(number)))
+        return "".join([step.text async for step in stream]) == str(number)
+
+    assert all(await asyncio.gather(*(read(number) for number in range(count))))
+
+
+def test_a_thread_that_is_held_up_after_its_stream_harms_nobody(
+    scripted: Servers, monkeypatch: pytest.MonkeyPatch
+):
+    # Once, the end of a stream was bounded by shutting its socket down a little later, when it could be another call's.
+    slow = [0.4, answer(COMPLETION)]
+    server = scripted(choose=lambda sent: streamed(STREAM) if sent.json.get("stream") else slow)
+    client = client_of(server)
+    in_the_pool, answered = threading.Event(), threading.Event()
+    close = httpx.Response.close
+
+    def held_up(response: httpx.Response) -> None:
+        close(response)
+        if threading.current_thread() is reader:
+            in_the_pool.set()
+            answered.wait(5)
+
+    monkeypatch.setattr(httpx.Response, "close", held_up)
+    reader = threading.Thread(target=lambda: list(client.stream(HI)))
+    reader.start()
+    assert in_the_pool.wait(5)
+    said = client.complete(HI).text
+    answered.set()
+    reader.join()
+    assert (said, server.connections) == ("Hello", 1)
+
+
+# --- I3, I4, I5, I8: event loops ---
+
+
+@over_both
+def test_a_client_serves_one_event_loop_after_another(scripted: Servers):
+    client = client_of(scripted(choose=echo))
+    for loop in range(5):
+        words = [f"{loop}/{turn}" for turn in range(3)]
+        assert asyncio.run(asked(client, *words)) == words
+        gc.collect()
+    assert pools._open == {}
+
+
+@over_both
+def test_a_client_serves_one_loop_that_runs_now_and_then(scripted: Servers):
+    server = scripted(choose=echo)
+    client = client_of(server)
+    loop = asyncio.new_event_loop()
+    for turn in range(5):
+        assert loop.run_until_complete(asked(client, str(turn))) == [str(turn)]
+    loop.close()
+    assert server.connections == 1
+
+
+@over_both
+def test_a_client_serves_event_loops_in_many_threads(scripted: Servers):
+    client = client_of(scripted(choose=echo))
+
+    def work(number: int) -> bool:
+        words = [f"{number}/{turn}" for turn in range(5)]
+        return all(asyncio.run(asked(client, *words)) == words for _ in range(3))
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(work, range(8)))
+    gc.collect()
+    assert pools._open == {}
+
+
+@over_both
+async def test_a_sync_call_inside_a_running_loop_blocks_it_and_works(scripted: Servers):
+    client = client_of(scripted(choose=echo))
+    assert await asked(client, "async") == ["async"]
+    assert client.complete(say("sync")).text == "sync"
+    assert "".join(step.text for step in client.stream(say("stream"))) == "stream"
+    assert await asked(client, "again") == ["again"]
+
+
+NESTED = """
+import asyncio, sys
+import nest_asyncio
+from openrouter_opts import OpenRouterClient
+nest_asyncio.apply()
+client = OpenRouterClient(api_key="sk-or-v1-x", base_url=sys.argv[1], model="m/x")
+async def call(words):
+    return (await client.acomplete([{"role": "user", "content": words}])).text
+async def outer():
+    # As a notebook does.
+    inner = asyncio.get_event_loop().run_until_complete(call("inner"))
+    return [inner, asyncio.run(call("run")), await call("outer")]
+print(asyncio.run(outer()))
+"""
+
+
+def test_nested_loops_of_a_notebook_work(scripted: Servers):
+    command = [sys.executable, "-c", NESTED, scripted(choose=echo).base_url]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("['inner', 'run', 'outer']\n", "")
+
+
+# --- I6, I7: processes and copies ---
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+def test_a_forked_child_opens_its_own_connection(asynchronous: bool, scripted: Servers):
+    server = scripted(choose=echo)
+    client = client_of(server)
+
+    def ask(words: str) -> bool:
+        said = asyncio.run(asked(client, words))[0] if asynchronous else client.complete(say(words)).text
+        return said == words
+
+    assert ask("parent")
+    kept = client.stream(say("a stream of the parent"))
+    next(kept)
+    warm = server.connections
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            gc.collect()
+            status = 0 if ask("child") else 2
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    assert server.connections == warm + 1
+    assert kept.close() is None
+    assert ask("again")
+    assert server.connections == warm + 2
+
+
+@pytest.fixture(params=["client", "LangChain", "LlamaIndex"])
+def model(request: pytest.FixtureRequest, scripted: Servers, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a model that has connections already."""
+    # A pickled model takes its key from the environment.
+    monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
+    server = scripted(choose=echo)
+    made = {
+        "client": lambda: client_of(server),
+        "LangChain": lambda: ChatOpenRouter(model="m/x", base_url=server.base_url, api_key=KEY),
+        "LlamaIndex": lambda: OpenRouter("m/x", api_base=server.base_url, api_key=KEY),
+    }[request.param]()
+    assert ask(made, "warm") == "warm"
+    return made
+
+
+COPIES: dict[str, Callable[[Any], Any]] = {
+    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
+    "cloudpickle": lambda model: cloudpickle.loads(cloudpickle.dumps(lambda: model))(),
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "model_copy": lambda model: model.model_copy(deep=True) if hasattr(model, "model_copy") else model,
+}
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_a_copy_of_a_model_works(how: str, model: Any):
+    copied = COPIES[how](model)
+    assert ask(copied, "copy") == "copy"
+    assert ask(model, "model") == "model"
+
+
+def test_a_model_works_in_spawned_processes(model: Any):
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as processes:
+        assert list(processes.map(ask, [model] * 3, "abc")) == list("abc")
+
+
+def test_a_copy_with_a_users_own_tls_context_shares_it(scripted: Servers):
+    client = client_of(scripted(choose=echo), verify=ssl.create_default_context())
+    assert ask(copy.deepcopy(client), "copy") == "copy"
+    with pytest.raises(TypeError, match="SSLContext"):
+        pickle.dumps(client)
+
+
+# --- shared pools ---
+
+
+def test_a_client_is_made_in_no_time_and_shares_its_connections(scripted: Servers, caller: Callers):
+    server = scripted(choose=echo)
+    first = caller(server)
+    assert first.complete(say("first")).text == "first"
+    began = time.process_time()
+    clients = [client_of(server) for _ in range(100)]
+    assert (time.process_time() - began) / 100 < 0.001
+    first.client = clients[-1]
+    assert first.complete(say("last"), timeout=5).text == "last"
+    assert server.connections == 1
+
+
+def test_connections_of_a_users_own_tls_context_end_with_its_clients(scripted: Servers, caller: Callers):
+    server = scripted(choose=lambda sent: [*echo(sent), "HANG"])
+    context = ssl.create_default_context()
+    made, watched = caller(server, verify=context), weakref.ref(context)
+    for timeout in (5, 6, None):
+        # Each of them is a call with settings of its own, and still the client's connections are found.
+        assert made.complete(say("hi"), timeout=timeout).text == "hi"
+    assert len([key for key in pools._shared if context in key]) == 1  # type: ignore[operator]
+    del context, made.client
+    gc.collect()
+    made.pause(0.05)
+    gc.collect()
+    assert watched() is None
+    assert in_use() == []
+
+
+# --- I9, I10: in the loop ---
+
+
+@over_both
+async def test_certificates_are_not_read_in_the_thread_of_the_loop(
+    scripted: Servers, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pools, "_shared", weakref.WeakValueDictionary())
+    threads = []
+    make = httpx.create_ssl_context
+    monkeypatch.setattr(
+        httpx,
+        "create_ssl_context",
+        lambda **how: (
+            (isinstance(how["verify"], bool) and threads.append(threading.current_thread())) or make(**how)
+        ),
+    )
+    client = client_of(scripted(choose=echo))
+    assert await asked(client, *"abc") == list("abc")
+    assert threads
+    assert threading.current_thread() not in threads
+
+
+WHO: contextvars.ContextVar[str] = contextvars.ContextVar("who", default="nobody")
+
+
+def test_every_attempt_is_made_in_the_context_of_the_caller(scripted: Servers, caller: Callers):
+    heard: list[str] = []
+
+    def key() -> str:
+        heard.append(WHO.get())
+        return KEY
+
+    client = caller(scripted(BUSY, BUSY, [answer(COMPLETION)]), api_key=key)
+    token = WHO.set("me")
+    assert client.complete(HI).attempts == 3
+    WHO.reset(token)
+    assert heard == ["me"] * 3
+
+
+# --- I11, I12: time ---
+
+
+def test_a_hundred_clients_that_are_turned_away_do_not_come_back_at_once():
+    limited = from_status(429, {}, b"{}")
+    delays = {Retry().delay(limited, 1) for _ in range(100)}
+    assert len(delays) > 90
+    assert all(0.375 <= delay <= 0.5 for delay in delays if delay is not None)
+
+
+@pytest.mark.parametrize("jump", [-1e6, 1e6])
+def test_a_clock_that_jumps_ends_no_wait(
+    jump: float, scripted: Servers, caller: Callers, monkeypatch: pytest.MonkeyPatch
+):
+    client = caller(scripted(streamed(STREAM)), timeout={"total": 5, "idle": 5, "progress": 5})
+    stream, now = client.stream(HI), time.time
+    next(stream)
+    monkeypatch.setattr(time, "time", lambda: now() + jump)
+    assert "".join(step.text for step in stream) == "llo"
+
+
+@pytest.mark.parametrize("date", ["Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2099 07:28:00 GMT"])
+def test_a_date_to_come_back_at_is_never_waited_for_longer_than_a_minute(date: str):
+    error = from_status(429, {"retry-after": date}, b"{}")
+    assert isinstance(error, RateLimited)
+    delay = Retry().delay(error, 1)
+    assert delay is None or 0 <= delay <= MAX_WAIT
+
+
+# --- I13: memory ---
+
+
+@pytest.fixture
+def _collected_by_hand() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+SCRIPTS: dict[str, Script] = {
+    "answered": [answer(COMPLETION)],
+    "refused": [answer({"error": {"code": 400, "message": "x"}}, 400)],
+    "reset": ["RST"],
+    "malformed": [answer(b"{")],
+}
+
+
+@pytest.mark.usefixtures("_collected_by_hand")
+@pytest.mark.parametrize("kind", SCRIPTS)
+def test_nothing_of_a_call_waits_for_the_collector(kind: str, scripted: Servers, side: Side):
+    client = client_of(scripted(SCRIPTS[kind]))
+
+    async def call() -> None:
+        with suppress(OpenRouterError):
+            await client.acomplete(HI)
+
+    for _ in range(3):
+        with suppress(OpenRouterError):
+            client.complete(HI) if side == "sync" else asyncio.run(call())
+    assert [each for each in gc.get_objects() if isinstance(each, httpx.Response | OpenRouterError)] == []
+
+
+def test_streams_that_were_left_are_not_remembered(scripted: Servers, caller: Callers):
+    client = caller(scripted(choose=lambda sent: streamed(delta("a"), delta("b"), end="HANG")))
+    for _ in range(20):
+        stream = client.stream(HI)
+        next(stream)
+        stream.close()
+    assert in_use() == []
+    assert sum(len(held) for held in pools._open.values()) <= 1
+
+
+def test_a_model_is_made_in_a_millisecond(scripted: Servers):
+    server: ScriptedServer = scripted(choose=echo)
+    makers: list[Callable[[], Any]] = [
+        lambda: ChatOpenRouter(model="m/x", base_url=server.base_url, api_key=KEY),
+        lambda: OpenRouter("m/x", api_base=server.base_url, api_key=KEY),
+    ]
+    for make in makers:
+        make()
+        began = time.process_time()
+        for _ in range(50):
+            make()
+        assert (time.process_time() - began) / 50 < 0.001
+
+
+def test_answers_to_many_streams_of_one_thread_are_not_mixed_up(scripted: Servers, caller: Callers):
+    client = caller(scripted(choose=echo))
+    streams = [client.stream(say(str(number))) for number in range(20)]
+    begun = [next(stream).text for stream in streams]
+    rest = ["".join(step.text for step in stream) for stream in streams]
+    assert [first + more for first, more in zip(begun, rest, strict=True)] == [str(n) for n in range(20)]
+    assert spoken(client)[0] == "hi"

@@ -1,0 +1,130 @@
+"""Timeouts end when they say, on every side and over encrypted connections too, however the server keeps itself alive."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from openrouter_opts import Timeout
+from openrouter_opts.errors import TimedOut
+from openrouter_opts.http.network import _Connection, end_within
+from tests.both import Caller
+from tests.faults.aftermath import HI, SOON, failure
+from tests.faults.calls import Callers, Servers
+from tests.scripted_server import Script
+from tests.wire_bytes import COMPLETION, answer, chunked, delta, streamed
+
+LATE = 0.25
+"""What a loaded machine may take beside."""
+
+
+def endless(piece: bytes, pause: float = 0.02) -> Script:
+    return [step for _ in range(200) for step in (piece, pause)]
+
+
+HEAD_IN_DROPS: Script = [b"HTTP/1.1 200 OK\r\n", *endless(b"X")]
+BEGUN = streamed(delta("Hel"), end=0.0)
+COMMENTS: Script = [*BEGUN, *endless(chunked(b": OPENROUTER PROCESSING\n\n"))]
+DELTAS: Script = [*BEGUN, *endless(chunked(delta("x")))]
+BYTES: Script = [*BEGUN, *endless(chunked(b"d"))]
+# Each comment starts a read that may take longer than what is left.
+SLOW_COMMENTS: Script = [*BEGUN, *endless(chunked(b": OPENROUTER PROCESSING\n\n"), 0.2)]
+WHOLE: Script = [answer(COMPLETION)[:-30], *endless(b" ", 0.2)]
+
+CASES: dict[str, tuple[dict[str, float], Script, bool, str]] = {
+    "no head": ({"first_byte": SOON}, ["HANG"], False, "first_byte"),
+    "a head in drops": ({"first_byte": SOON}, HEAD_IN_DROPS, True, "first_byte"),
+    "nothing more": ({"idle": SOON}, [*BEGUN, "HANG"], True, "idle"),
+    "comments": ({"progress": SOON}, COMMENTS, True, "progress"),
+    "slow comments": ({"progress": SOON, "idle": 5}, SLOW_COMMENTS, True, "progress"),
+    "bytes of one event": ({"progress": SOON}, BYTES, True, "progress"),
+    "deltas without end": ({"total": SOON}, DELTAS, True, "total"),
+    "slow comments, in all": ({"total": SOON, "idle": 5, "progress": 5}, SLOW_COMMENTS, True, "total"),
+    "a whole answer in drops": ({"total": SOON, "idle": 5}, WHOLE, False, "total"),
+    "no head, in all": ({"total": SOON}, ["HANG"], False, "total"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "TLS"])
+def test_a_timeout_ends_when_it_says(
+    case: str,
+    encrypted: bool,
+    scripted: Servers,
+    caller: Callers,
+    certified: Callable[..., ssl.SSLContext],
+    trusting: ssl.SSLContext,
+):
+    timeout, script, stream, phase = CASES[case]
+    server = scripted(script, tls=certified() if encrypted else None)
+    client = caller(server, timeout=timeout, verify=trusting)
+    # The handshake takes its time, and is not what is measured.
+    began = time.monotonic()
+    error = failure(client, TimedOut, stream=stream)
+    assert SOON <= time.monotonic() - began < SOON + LATE
+    assert (error.phase, error.attempts, len(server.deliveries)) == (phase, 1, 1)
+    assert f"`{phase}` timeout of {SOON:g} s" in str(error)
+
+
+@pytest.mark.parametrize("given", [SOON, {"first_byte": SOON}, Timeout(first_byte=SOON), (5, SOON)], ids=str)
+@pytest.mark.parametrize("where", ["constructor", "call"])
+def test_a_timeout_may_be_given_in_many_ways(given: Any, where: str, scripted: Servers, caller: Callers):
+    server = scripted(["HANG"])
+    settings, call = ({"timeout": given}, {}) if where == "constructor" else ({}, {"timeout": given})
+    began = time.monotonic()
+    error = failure(caller(server, **settings), TimedOut, **call)
+    assert SOON <= time.monotonic() - began < SOON + LATE
+    assert error.phase == "first_byte"
+
+
+def test_the_total_covers_attempts_and_the_waits_between_them(scripted: Servers, caller: Callers):
+    busy = answer({"error": {"code": 503, "message": "busy"}}, 503, Retry_After="0.2")
+    server = scripted([busy], [busy], ["HANG"])
+    began = time.monotonic()
+    error = failure(caller(server, timeout={"total": 2 * SOON}, max_retries=5), TimedOut)
+    assert 2 * SOON <= time.monotonic() - began < 2 * SOON + LATE
+    assert (error.phase, error.attempts, len(server.deliveries)) == ("total", 3, 3)
+
+
+def test_the_time_that_a_consumer_takes_is_not_the_servers(scripted: Servers, caller: Callers):
+    client: Caller = caller(
+        scripted(streamed(delta("a"), delta("b"), delta("", finish_reason="stop"), end="HANG")),
+        timeout={"idle": SOON, "progress": SOON},
+    )
+    stream = client.stream(HI)
+    assert next(stream).text == "a"
+    client.pause(2 * SOON)
+    assert "".join(step.text for step in stream) == "b"
+
+
+def test_a_deadline_of_one_thread_is_no_other_threads(scripted: Servers, caller: Callers):
+    """What a call leaves behind bounds no later one."""
+    end_within(0.001)
+    server = scripted([0.1, answer(COMPLETION)])
+    assert (
+        caller(server, timeout={"first_byte": None, "idle": None, "progress": None}).complete(HI).text
+        == "Hello"
+    )
+
+
+class Interrupted:
+    """A connection whose encryption is interrupted by Ctrl-C."""
+
+    closed = False
+
+    def start_tls(self, *_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_ctrl_c_while_a_connection_is_encrypted_leaves_none_open(trusting: ssl.SSLContext):
+    stream: Any = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        _Connection(stream).start_tls(trusting)
+    assert stream.closed
