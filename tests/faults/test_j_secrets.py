@@ -231,8 +231,12 @@ def test_a_callable_that_fails_does_not_show_what_it_fetched(scripted: Servers, 
 
 def test_a_failure_while_another_is_handled_is_judged_by_itself(scripted: Servers, caller: Callers):
     made = caller(scripted(["RST"]))
-    try:
+
+    def fail() -> None:
         raise CertificateError("an earlier failure, elsewhere")
+
+    try:
+        fail()
     except CertificateError:
         error = failure(made, ConnectionLost)
     assert "earlier" not in str(error)
