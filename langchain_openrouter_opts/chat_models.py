@@ -61,9 +61,11 @@ class ChatOpenRouter(ModelOptions, BindingModel):
 
     model_name: str = Field(alias="model")
     """The slug of a model, such as `"anthropic/claude-sonnet-4.6"`; variants such as `:nitro` included."""
-    openrouter_api_key: SecretStr | Callable[[], str] | None = Field(
-        default=None, alias="api_key", repr=False
-    )
+    openrouter_api_key: Annotated[
+        SecretStr | Callable[[], str] | None,
+        # A callable has no JSON, and a secret is stars.
+        PlainSerializer(lambda key: str(key) if isinstance(key, SecretStr) else None, when_used="json"),
+    ] = Field(default=None, alias="api_key", repr=False)
     """The key, or what is asked for it before every request; by default `OPENROUTER_API_KEY`, read at the first request."""
     openrouter_api_base: str | None = Field(default=None, alias="base_url")
     """By default `OPENROUTER_API_BASE`, or else OpenRouter."""

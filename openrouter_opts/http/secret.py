@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 from openrouter_opts.errors import ConfigurationError
 
 ENV_KEY = "OPENROUTER_API_KEY"
-_revealed: set[str] = set()
+_revealed: dict[str, None] = {}
 _REMEDY = f"set `{ENV_KEY}` or pass `api_key`; keys are made at https://openrouter.ai/settings/keys"
 
 
@@ -27,18 +27,40 @@ KeySource: TypeAlias = str | HasSecretValue | Callable[[], str] | None
 
 
 def in_use(key: str) -> str:
-    """Return a key that goes out now, so that `strike_out` knows it."""
-    _revealed.add(key)
+    """Return a key that goes out now, so that `strike_out` knows it; the last thousand are known."""
+    if key not in _revealed:
+        _revealed[key] = None
+        for old in tuple(_revealed)[:-1000]:
+            _revealed.pop(old, None)
     return key
 
 
 def strike_out(text: str) -> str:
     """Strike the keys that were in use out of a text: servers echo what they were sent."""
-    for key in _revealed:
+    for key in tuple(_revealed):
         # A shorter one is no key but a placeholder, and stands in many words.
         if len(key) >= 8:
             text = text.replace(key, "…")
     return text
+
+
+def _problem(key: object) -> str | None:
+    """Say why something is no key that could be sent."""
+    if not key:
+        return f"there is no API key: {_REMEDY}"
+    if inspect.iscoroutine(key):
+        key.close()
+    if not isinstance(key, str):
+        return f"the API key is a {type(key).__name__}, not a string: {_REMEDY}"
+    # Named by its place: the character could be part of the key.
+    wrong = next((place for place, character in enumerate(key) if not "!" <= character <= "~"), None)
+    if wrong is None:
+        return None
+    kind = "a line break" if key[wrong] in "\r\n" else "white space" if key[wrong].isspace() else "no ASCII"
+    return (
+        f"character {wrong + 1} of the API key is {kind}, which cannot be in a header; "
+        f"look at `{ENV_KEY}` or `api_key`, wherever it comes from"
+    )
 
 
 class Secret:
@@ -59,26 +81,11 @@ class Secret:
         """Return the key, stripped of white space around it; raises `ConfigurationError` if there is none or it cannot be a header."""
         key = self._read()
         key = key.strip() if isinstance(key, str) else key
-        if not key:
-            raise ConfigurationError(f"there is no API key: {_REMEDY}")
-        if inspect.iscoroutine(key):
-            key.close()
-        if not isinstance(key, str):
-            raise ConfigurationError(f"the API key is a {type(key).__name__}, not a string: {_REMEDY}")
-        for position, character in enumerate(key, 1):
-            if not "!" <= character <= "~":
-                # Named by its place: the character could be part of the key.
-                kind = (
-                    "a line break"
-                    if character in "\r\n"
-                    else "white space"
-                    if character.isspace()
-                    else "no ASCII"
-                )
-                raise ConfigurationError(
-                    f"character {position} of the API key is {kind}, which cannot be in a header; "
-                    f"look at `{ENV_KEY}` or `api_key`, wherever it comes from"
-                )
+        if problem := _problem(key):
+            # A traceback may show the locals of every frame, and what is nearly a key shows the key.
+            del key
+            raise ConfigurationError(problem)
+        assert isinstance(key, str)
         return in_use(key)
 
     def _read(self) -> object:

@@ -29,6 +29,7 @@ from openrouter_opts.http.proxies import Proxy, proxy_for
 from openrouter_opts.http.secret import Secret
 from openrouter_opts.http.settings import Settings
 from openrouter_opts.http.steps import Head, Open, Read, Rest, Sleep
+from openrouter_opts.protocol.failure import keyless
 
 # httpx loses pool slots for cancelled requests, so slots are not what bounds us; and few kept-alive connections keep its pool fast.
 _LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=5.0)
@@ -109,7 +110,7 @@ class Transport:
         """Return the head of a response; after a 401, with whether there is another key by now."""
         headers = {name.lower(): value for name, value in response.headers.items()}
         rekeyed = response.status_code == 401 and self._has_other_key(request.headers["authorization"])
-        return Head(response.status_code, headers, rekeyed)
+        return Head(response.status_code, keyless(headers), rekeyed)
 
     def _has_other_key(self, sent: str) -> bool:
         try:

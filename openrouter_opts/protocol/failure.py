@@ -237,13 +237,23 @@ def _with_advice(message: str, advice: str | None) -> str:
 
 def scrub(text: str) -> str:
     """Strike out whatever looks like a key, and cut the text at 2 kB: servers echo what they were sent."""
-    text = _ANY_KEY.sub(_STRUCK_OUT, strike_out(text))
+    text = _keyless(text)
     return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…"
+
+
+def keyless(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the headers of a response, without the keys that a server echoes in them."""
+    text = "\n".join(headers.values())
+    return headers if _keyless(text) == text else {name: _keyless(value) for name, value in headers.items()}
+
+
+def _keyless(text: str) -> str:
+    return _ANY_KEY.sub(_STRUCK_OUT, strike_out(text))
 
 
 def _without_keys(said: Mapping[str, Any]) -> Mapping[str, Any]:
     text = json.dumps(said)
-    clean = _ANY_KEY.sub(_STRUCK_OUT, strike_out(text))
+    clean = _keyless(text)
     return said if clean == text else json.loads(clean)
 
 

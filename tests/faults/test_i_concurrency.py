@@ -210,9 +210,9 @@ def test_a_forked_child_opens_its_own_connection(asynchronous: bool, scripted: S
         said = asyncio.run(asked(client, words))[0] if asynchronous else client.complete(say(words)).text
         return said == words
 
-    assert ask("parent")
     kept = client.stream(say("a stream of the parent"))
     next(kept)
+    assert ask("parent")
     warm = server.connections
     child = os.fork()
     if child == 0:
@@ -226,7 +226,8 @@ def test_a_forked_child_opens_its_own_connection(asynchronous: bool, scripted: S
     assert server.connections == warm + 1
     assert kept.close() is None
     assert ask("again")
-    assert server.connections == warm + 2
+    # A loop that has ended took its connection with it; that of the threads is still there.
+    assert server.connections == warm + (2 if asynchronous else 1)
 
 
 @pytest.fixture(params=["client", "LangChain", "LlamaIndex"])
@@ -288,13 +289,13 @@ def test_a_client_is_made_in_no_time_and_shares_its_connections(scripted: Server
 
 
 def test_connections_of_a_users_own_tls_context_end_with_its_clients(scripted: Servers, caller: Callers):
-    server = scripted(choose=lambda sent: [*echo(sent), "HANG"])
+    server = scripted(choose=echo)
     context = ssl.create_default_context()
     made, watched = caller(server, verify=context), weakref.ref(context)
     for timeout in (5, 6, None):
         # Each of them is a call with settings of its own, and still the client's connections are found.
         assert made.complete(say("hi"), timeout=timeout).text == "hi"
-    assert len([key for key in pools._shared if context in key]) == 1  # type: ignore[operator]
+    assert server.connections == 1
     del context, made.client
     gc.collect()
     made.pause(0.05)
