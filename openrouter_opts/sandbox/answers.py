@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from openrouter_opts.sandbox.model.clues import Clues
+from openrouter_opts.sandbox.model.code_act import code_act
 from openrouter_opts.sandbox.model.conversation import AskedCall, Conversation, ToolResult, read
+from openrouter_opts.sandbox.model.handoff import hand_over
 from openrouter_opts.sandbox.model.media import picture
-from openrouter_opts.sandbox.model.prompts import chosen, respond
-from openrouter_opts.sandbox.model.react import observe, protocol_of
+from openrouter_opts.sandbox.model.prompts import chosen, relevance, respond
+from openrouter_opts.sandbox.model.react import react
 from openrouter_opts.sandbox.model.retrieval import answer_from, best_sentences, read_prompt
 from openrouter_opts.sandbox.model.schema import fill
 from openrouter_opts.sandbox.model.skills import converse, practise, styled
@@ -61,12 +63,19 @@ def answer(body: Mapping[str, Any], *, reasons: bool) -> Answer:
 
 
 def _with_evidence(talk: Conversation) -> Conversation:
-    """A choice among numbered options is made before anything is filled in from it."""
+    """A choice among numbered options, or their ranking, is made before anything is filled in from it."""
     number = chosen(talk)
-    if number is None:
+    if number is not None:
+        return replace(
+            talk, evidence=f"index: {number}\nchoice: {number}\nselection: {number}\nreason: It fits best."
+        )
+    ranked = relevance(talk) if talk.schema is not None or talk.forced else {}
+    if not ranked:
         return talk
+    # Nothing but this, since the numbers in the instructions are no answer.
     return replace(
-        talk, evidence=f"index: {number}\nchoice: {number}\nselection: {number}\nreason: It fits best."
+        talk,
+        question="\n".join(f"document_number: {each}\nrelevance: {score}" for each, score in ranked.items()),
     )
 
 
@@ -93,11 +102,11 @@ def _continued(prefill: str, text: str) -> str:
 
 
 def _use_protocol(talk: Conversation) -> _Move | None:
-    """ReAct agents ask for tools in text; the same machinery answers, in their format."""
-    protocol = protocol_of(talk)
+    """Some agents ask for tools in text; the same machinery answers, in their format."""
+    protocol = react(talk) or code_act(talk)
     if protocol is None:
         return None
-    observed = observe(talk, protocol)
+    observed = protocol.observe(talk)
     calls = choose_calls(observed)
     if calls:
         thought = f"I need the tool {calls[0].name} to answer the question."
@@ -107,7 +116,8 @@ def _use_protocol(talk: Conversation) -> _Move | None:
 
 
 def _call_tools(talk: Conversation) -> _Move | None:
-    calls = choose_calls(talk)
+    handed = hand_over(talk)
+    calls = choose_calls(talk) or ((handed,) if handed else ())
     if not calls:
         return None
     return _Move(f"The tools fit, so I call {' and '.join(map(call_in_words, calls))}.", calls=calls)

@@ -10,12 +10,13 @@ import re
 from collections.abc import Callable, Iterator
 
 from openrouter_opts.sandbox.model.conversation import Conversation
-from openrouter_opts.sandbox.model.text import STOP_WORDS, keywords, names, topic, words
+from openrouter_opts.sandbox.model.text import STOP_WORDS, capitalised, keywords, names, topic, words
 
 _CHOICE = re.compile(r"^\((\d+)\)\s*(.*)$", re.MULTILINE)
 _CHOOSE = re.compile(r"most relevant to the\s+question:\s*'(.+?)'", re.DOTALL)
 _DOCUMENT = re.compile(r"^Document (\d+):\s*$", re.MULTILINE)
-_RANK = re.compile(r"\bDoc: \d+, Relevance: \d+")
+_RANKED = re.compile(r"\bDoc: \d+, Relevance: \d+")
+_RANK = re.compile(r"\brelevance score\b", re.IGNORECASE)
 _STANDALONE = re.compile(r"standalone question", re.IGNORECASE)
 _FOLLOW_UP = re.compile(
     r"^\W*Follow[ -]?Up (?:Input|Message|Question)[>:]\s*(.+?)\s*(?:^\W*Standalone|\Z)",
@@ -32,6 +33,7 @@ _QUERIES = re.compile(
 _SUB_QUESTIONS = re.compile(
     r"<Tools>\s*```json\s*(\{.*?\})\s*```\s*<User Question>\s*(.+?)\s*<Output>\s*\Z", re.DOTALL
 )
+_NEXT_CLAUSE = re.compile(r",?\s+and\s+(?=(?:who|what|when|where|which|why|how)\s+\w+\s+\w)", re.IGNORECASE)
 _COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5}
 
 
@@ -60,22 +62,29 @@ def _choice(talk: Conversation) -> str | None:
     return json.dumps([{"choice": number, "reason": reason}])
 
 
-def _ranking(talk: Conversation) -> str | None:
-    """Documents that share words with the question, best first, each with a relevance from 1 to 10."""
-    if not _RANK.search(talk.question):
-        return None
+def relevance(talk: Conversation) -> dict[int, int]:
+    """How well each document that the prompt numbers fits its question, from 1 to 10: those that share words with it, best first."""
+    examples = list(_RANKED.finditer(talk.question))
+    if not examples and not _RANK.search(talk.question):
+        return {}
     # Everything up to the last example line is instruction.
-    shown = talk.question[list(_RANK.finditer(talk.question))[-1].end() :]
+    shown = talk.question[examples[-1].end() :] if examples else talk.question
     listed, _, asked = shown.rpartition("Question:")
     wanted = set(keywords(asked.removesuffix("\n").removesuffix("Answer:")))
     pieces = _DOCUMENT.split(listed)[1:]
     shared = {
-        number: len(wanted.intersection(keywords(text)))
+        int(number): len(wanted.intersection(keywords(text)))
         for number, text in zip(pieces[::2], pieces[1::2], strict=True)
     }
     ranked = sorted((number for number, count in shared.items() if count), key=lambda number: -shared[number])
+    return {number: min(10, 4 + 2 * shared[number]) for number in ranked}
+
+
+def _ranking(talk: Conversation) -> str | None:
+    if not _RANKED.search(talk.question):
+        return None
     return (
-        "\n".join(f"Doc: {number}, Relevance: {min(10, 4 + 2 * shared[number])}" for number in ranked) or None
+        "\n".join(f"Doc: {number}, Relevance: {score}" for number, score in relevance(talk).items()) or None
     )
 
 
@@ -131,17 +140,29 @@ _VARIANTS = ("{0}", "What is known about {1}?", "{1} explained", "Details on {1}
 
 
 def _sub_questions(talk: Conversation) -> str | None:
-    """One question for each tool that the user's question is about."""
+    """The part of the user's question that each tool fits; all of it for all of them where none does."""
     matches = list(_SUB_QUESTIONS.finditer(talk.question[talk.question.rfind("<Tools>") :]))
     if not matches:
         return None
     tools: dict[str, str] = json.loads(matches[0][1])
-    wanted = set(keywords(matches[0][2]))
-    fitting = [
-        name for name, told in tools.items() if wanted.intersection(keywords(f"{name} {told}"))
-    ] or list(tools)
-    items = [{"sub_question": matches[0][2], "tool_name": name} for name in fitting]
+    asked = matches[0][2]
+    fitting = {name: part for name, told in tools.items() if (part := _part_for(f"{name} {told}", asked))}
+    items = [
+        {"sub_question": part, "tool_name": name}
+        for name, part in (fitting or dict.fromkeys(tools, asked)).items()
+    ]
     return f"```json\n{json.dumps({'items': items}, ensure_ascii=False)}\n```"
+
+
+def _part_for(tool: str, question: str) -> str | None:
+    """The clause of the question that shares most words with what a tool says of itself."""
+    known = set(keywords(tool))
+
+    def shared(clause: str) -> int:
+        return len(known.intersection(keywords(clause)))
+
+    best = max(_NEXT_CLAUSE.split(question), key=shared)
+    return f"{capitalised(best.strip(' ?.'))}?" if shared(best) else None
 
 
 _FORMS: tuple[Callable[[Conversation], str | None], ...] = (

@@ -121,7 +121,8 @@ def answer_from(reading: Reading) -> str:
 
 def best_sentences(text: str, question: str) -> str:
     """Up to three sentences that share the most telling words with the question, in the text's order; "" if none do."""
-    pieces = sentences(text)
+    # A question in the text, as above its answer, answers nothing.
+    pieces = [piece for piece in sentences(text) if not piece.endswith("?")]
     stems = [frozenset(keywords(piece)) for piece in pieces]
     spread = Counter(word for piece in stems for word in piece)
     asked = frozenset(keywords(question)) - _EMPTY
