@@ -125,6 +125,8 @@ def _call_tools(talk: Conversation) -> _Move | None:
 
 def _fill_schema(talk: Conversation) -> _Move | None:
     if talk.schema is None:
+        talk = _asked_in_words(talk)
+    if talk.schema is None:
         return None
     value = _json_answer(talk, talk.schema)
     return _Move("The answer must be JSON, so I fill in its fields.", json.dumps(value, ensure_ascii=False))
@@ -221,6 +223,9 @@ _SOURCES: tuple[Callable[[Conversation], _Move | None], ...] = (
 # -- JSON --------------------------------------------------------------------------------------------------------------
 
 _MOST_BRACES = 50
+_WANTS_JSON = re.compile(
+    r"\bJSON schema to follow\b|\b(?:output|return|answer with|reply with)\b[^.\n]*\bJSON\b", re.IGNORECASE
+)
 _KEYS = re.compile(r"\b(?:keys?|fields?|properties|attributes)\b", re.IGNORECASE)
 
 
@@ -253,7 +258,29 @@ def _schema_from(prompt: str) -> Mapping[str, Any]:
     }
 
 
+def _asked_in_words(talk: Conversation) -> Conversation:
+    """The conversation with the schema, and what is said of it, taken out of the question, where that asks for JSON in words."""
+    prompt = talk.question
+    if '{{"' in prompt:  # LlamaIndex sends the braces as it escapes them for its templates
+        prompt = prompt.replace("{{", "{").replace("}}", "}")
+    found = _schema_within(prompt) if _WANTS_JSON.search(prompt) else None
+    if found is None:
+        return talk
+    schema, start, end = found
+    before = prompt[:start].rstrip()
+    if before.endswith(":"):
+        before = before[: before.rfind("\n") + 1]
+    after = "\n".join(line for line in prompt[end:].split("\n") if "JSON" not in line)
+    return replace(talk, question=before + after, schema=schema)
+
+
 def _embedded_schema(prompt: str) -> Mapping[str, Any] | None:
+    found = _schema_within(prompt)
+    return found[0] if found else None
+
+
+def _schema_within(prompt: str) -> tuple[Mapping[str, Any], int, int] | None:
+    """A schema of an object that is written into the prompt, and where it stands."""
     start, last = prompt.find("{"), prompt.rfind('"properties"')
     for _ in range(_MOST_BRACES):
         if not 0 <= start < last:
@@ -263,6 +290,6 @@ def _embedded_schema(prompt: str) -> Mapping[str, Any] | None:
         except ValueError:  # an example in braces, not JSON: the next brace may open the schema
             found, end = None, start + 1
         if isinstance(found, dict) and isinstance(found.get("properties"), dict) and "type" in found:
-            return found
+            return found, start, end
         start = prompt.find("{", end)
     return None

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from openrouter_opts.sandbox.model.conversation import Conversation
+from openrouter_opts.sandbox.model.retrieval import fenced
 from openrouter_opts.sandbox.model.text import STOP_WORDS, capitalised, keywords, names, topic, words
 
 _CHOICE = re.compile(r"^\((\d+)\)\s*(.*)$", re.MULTILINE)
@@ -25,6 +26,10 @@ _FOLLOW_UP = re.compile(
 _PRONOUN = re.compile(r"\b(?:it|its|they|them|their|he|him|his|she|her|this|that|there)\b", re.IGNORECASE)
 _KEYWORDS = re.compile(r"KEYWORDS: <keywords>")
 _KEYWORD_COUNT = re.compile(r"up to (\d+)\s+keywords")
+_UNIQUE_KEYWORDS = re.compile(r"(.*)\bGive (\d+) unique keywords for this document\b", re.DOTALL)
+_QUESTIONS = re.compile(
+    r"(?:[^\n]*:\n)?(.*?)(?:\n\s*\n[^\n]*)?\bgenerate (\d+) questions this context can\b", re.DOTALL
+)
 _QUERIES = re.compile(
     r"\bgenerate (\w+) (?:search queries|(?:different )?versions of the (?:given )?user question)"
     r".*(?:^Query|Original question):\s*([^\n]+)",
@@ -114,12 +119,31 @@ _SPEAKERS = frozenset({"Human", "Assistant", "User", "AI", "Chat History", "Syst
 
 
 def _keywords(talk: Conversation) -> str | None:
+    if unique := _UNIQUE_KEYWORDS.match(talk.question):
+        return ", ".join(_told(unique[1])[: int(unique[2])])
     if not _KEYWORDS.search(talk.question):
         return None
     pieces = re.split(r"-{3,}", talk.question)
     most = _KEYWORD_COUNT.search(talk.question)
-    told = (word for word in words(pieces[1] if len(pieces) > 2 else talk.question) if word not in STOP_WORDS)
-    return f"KEYWORDS: {', '.join(list(dict.fromkeys(told))[: int(most[1]) if most else 10])}"
+    told = _told(pieces[1] if len(pieces) > 2 else talk.question)
+    return f"KEYWORDS: {', '.join(told[: int(most[1]) if most else 10])}"
+
+
+def _told(text: str) -> list[str]:
+    """The words that carry meaning, each once."""
+    body = fenced(text) or text
+    return list(dict.fromkeys(word for word in words(body) if word not in STOP_WORDS))
+
+
+def _questions(talk: Conversation) -> str | None:
+    """Questions that a text answers: about the names in it, and then about what else it tells of."""
+    asked = _QUESTIONS.match(talk.question) if "questions this context can" in talk.question else None
+    if asked is None:
+        return None
+    told = _told(asked[1])
+    known = [span.text for span in names(fenced(asked[1]) or asked[1])]
+    subjects = list(dict.fromkeys([*known, *told]))[: int(asked[2])]
+    return "\n".join(f"{at}. What is told about {subject}?" for at, subject in enumerate(subjects, 1))
 
 
 def _queries(talk: Conversation) -> str | None:
@@ -170,6 +194,7 @@ _FORMS: tuple[Callable[[Conversation], str | None], ...] = (
     _ranking,
     _standalone,
     _keywords,
+    _questions,
     _queries,
     _sub_questions,
 )
