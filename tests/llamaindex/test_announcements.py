@@ -109,6 +109,8 @@ async def test_what_is_asked_may_be_given_by_place_or_by_name_and_only_once(
     assert "84" in await _read(method(asked))
     assert "84" in await _read(method(**{argument: asked}))
     for wrong in (method, lambda: method(asked, **{argument: asked})):
-        with pytest.raises((TypeError, ValueError), match="prompt|message|multiple|missing|required|argument"):
+        with pytest.raises(
+            (TypeError, ValueError), match=r"prompt|message|multiple|missing|required|argument"
+        ):
             await _read(wrong())
     assert len(sandbox.requests) == 2
