@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from llama_index.core import VectorStoreIndex
 from llama_index.core.agent.workflow import (
     AgentOutput,
     AgentStream,
@@ -19,13 +21,16 @@ from llama_index.core.agent.workflow import (
 )
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.memory import ChatMemoryBuffer
-from llama_index.core.tools import FunctionTool
+from llama_index.core.tools import FunctionTool, QueryEngineTool
 from llama_index.core.workflow import Context, Event, StartEvent, StopEvent, Workflow, step
 from pydantic import BaseModel
+from workflows.errors import WorkflowCancelledByUser
 
 from llamaindex_openrouter_opts import OpenRouter
+from openrouter_opts import track_costs
 from openrouter_opts.sandbox import Sandbox
-from tests.llamaindex.consumers import accounted
+from tests.llamaindex.consumers import QUESTION, accounted
+from tests.wire_bytes import STREAM_HEAD, chunked, delta
 
 # What LlamaIndex does by itself: its workflows look at every attribute of an agent, which is a pydantic model.
 pytestmark = [
@@ -152,6 +157,59 @@ async def test_what_a_tool_returns_directly_is_the_answer_and_goes_back_as_a_mod
     _, call, result, told, _ = sandbox.last.body["messages"]
     assert result["tool_call_id"] == call["tool_calls"][0]["id"]
     assert told == {"role": "assistant", "content": "It is sunny in Paris."}
+
+
+@streamed_or_not
+async def test_an_agent_searches_documents_through_a_query_engine_of_the_same_model(
+    streaming: bool, consumed: OpenRouter, index: VectorStoreIndex, sandbox: Sandbox
+) -> None:
+    search = QueryEngineTool.from_defaults(
+        index.as_query_engine(llm=consumed), name="search", description="Search for what is known of Aster."
+    )
+    agent = FunctionAgent(tools=[search], llm=consumed, streaming=streaming)
+
+    with accounted(sandbox):
+        assert "Ida Holm" in str(await agent.run(f"Search: {QUESTION}"))
+
+    assert len(sandbox.requests) == 3
+
+
+@streamed_or_not
+async def test_an_agent_that_has_called_too_often_answers_with_what_it_knows(
+    streaming: bool, consumed: OpenRouter, sandbox: Sandbox
+) -> None:
+    agent = FunctionAgent(
+        tools=[multiply], llm=consumed, streaming=streaming, early_stopping_method="generate"
+    )
+
+    with accounted(sandbox):
+        output = await agent.run("What is 12 times 7?", max_iterations=1)
+
+    assert "84" in str(output)
+    assert "tools" not in sandbox.last.body
+
+
+async def test_an_agent_that_is_cancelled_hangs_up_at_once_and_its_call_is_in_the_books(
+    make_llm: MakeLLM, scripted: Any
+) -> None:
+    server = scripted([STREAM_HEAD, chunked(delta("word ")), "HANG"])
+    llm = make_llm("openai/gpt-5-mini", api_base=server.base_url)
+
+    with track_costs() as spend:
+        run = FunctionAgent(tools=[multiply], llm=llm).run("Tell me something.")
+        async for event in run.stream_events():
+            if isinstance(event, AgentStream) and event.delta:
+                break
+        await run.cancel_run()
+        with contextlib.suppress(WorkflowCancelledByUser):
+            await run
+
+    for _ in range(100):
+        if server.closed_by_client:
+            break
+        await asyncio.sleep(0.01)
+    assert server.closed_by_client == 1
+    assert len(server.deliveries) == len(spend.pending) == 1
 
 
 class Forecast(BaseModel):

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from llama_index.core import Document, VectorStoreIndex
+from llama_index.core import Document, Settings, VectorStoreIndex
 from llama_index.core.agent.workflow import FunctionAgent
+from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.instrumentation import get_dispatcher
 from openinference.instrumentation.llama_index import LlamaIndexInstrumentor as OpenInference
@@ -22,8 +23,14 @@ from openrouter_opts import track_costs
 from openrouter_opts.sandbox import Sandbox
 from tests.llamaindex.ways import CHATS, WAYS, Way, every_way
 
-# OpenInference calls it on LlamaIndex's metadata; an error inside a span handler would be swallowed, and the span with it.
-pytestmark = pytest.mark.filterwarnings("ignore:The `json` method is deprecated")
+pytestmark = [
+    # OpenInference calls it on LlamaIndex's metadata; an error inside a span handler would be swallowed, and the span with it.
+    pytest.mark.filterwarnings("ignore:The `json` method is deprecated"),
+    # What LlamaIndex does by itself: its workflows look at every attribute of an agent, which is a pydantic model.
+    pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince20:inspect"),
+    pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince211:inspect"),
+    pytest.mark.filterwarnings("ignore:is_running called from within a step:DeprecationWarning:llama_index"),
+]
 
 MakeLLM = Callable[..., OpenRouter]
 
@@ -154,9 +161,6 @@ async def _query_engine(llm: OpenRouter, streaming: bool) -> str:
     return "".join([piece async for piece in answer.response_gen]) if streaming else str(answer)
 
 
-@pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince20:inspect")
-@pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince211:inspect")
-@pytest.mark.filterwarnings("ignore:is_running called from within a step:DeprecationWarning:llama_index")
 @pytest.mark.parametrize("streaming", [True, False], ids=["streamed", "whole"])
 @pytest.mark.parametrize("ask", [_agent, _query_engine], ids=["agent", "query engine"])
 @pytest.mark.parametrize("name", TRACERS)
@@ -178,3 +182,19 @@ async def test_every_call_that_an_agent_or_a_query_engine_makes_is_counted_once(
     assert sum(says[tracer.prompt_tokens] for says in counted) == spend.prompt_tokens
     assert sum(says[tracer.completion_tokens] for says in counted) == spend.completion_tokens
     assert sandbox.api_key not in "".join(span.to_json() for span in exporter.get_finished_spans())
+
+
+@pytest.mark.parametrize("streaming", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize("ask", [_agent, _query_engine], ids=["agent", "query engine"])
+async def test_a_token_counting_handler_counts_every_call_of_an_agent_or_a_query_engine(
+    ask: Any, streaming: bool, make_llm: MakeLLM, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter = TokenCountingHandler()
+    manager = CallbackManager([counter])
+    monkeypatch.setattr(Settings, "_callback_manager", manager)  # that of query engines
+    with track_costs() as spend:
+        await ask(make_llm(callback_manager=manager), streaming)
+
+    assert len(counter.llm_token_counts) == len(sandbox.requests)
+    assert counter.prompt_llm_token_count == spend.prompt_tokens
+    assert counter.completion_llm_token_count == spend.completion_tokens
