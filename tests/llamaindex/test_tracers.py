@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from llamaindex_openrouter_opts import OpenRouter
+from llamaindex_openrouter_opts import OpenRouter, OpenRouterEmbedding
 from openrouter_opts import track_costs
 from openrouter_opts.sandbox import Sandbox
 from tests.llamaindex.ways import CHATS, WAYS, Way, every_way
@@ -114,6 +114,11 @@ async def test_a_tracer_reads_model_tokens_and_finish_reason_from_one_span(
     assert says[tracer.prompt_tokens] == known["prompt_tokens"] > 0
     assert says[tracer.completion_tokens] == known["completion_tokens"] > 0
     assert says[tracer.finish_reason] in {"stop", ("stop",)}
+    assert "openai" not in {
+        says.get("llm.provider"),
+        says.get("llm.system"),
+        says.get("gen_ai.provider.name"),
+    }
     assert len(exporter.get_finished_spans()) == 1
 
 
@@ -143,6 +148,27 @@ async def test_openllmetry_names_openrouter_what_was_asked_for_and_what_answered
     assert says["gen_ai.request.temperature"] == 0.5
     assert says["gen_ai.response.model"] == answer.additional_kwargs["model"]
     assert says["gen_ai.response.id"] == answer.additional_kwargs["id"]
+
+
+@pytest.mark.parametrize(
+    ("name", "model"), [("OpenInference", "embedding.model_name"), ("OpenLLMetry", "gen_ai.request.model")]
+)
+@pytest.mark.parametrize("method", ["get_text_embedding", "aget_text_embedding"])
+async def test_a_tracer_reads_the_model_of_vectors_and_sees_no_key(
+    method: str, name: str, model: str, watch: Any, exporter: InMemorySpanExporter, sandbox: Sandbox
+) -> None:
+    watch(name)
+    embedding = OpenRouterEmbedding(
+        model_name="openai/text-embedding-3-small", api_base=sandbox.base_url, api_key=sandbox.api_key
+    )
+    vector = getattr(embedding, method)("The lighthouse of Aster.")
+    assert len(await vector if method.startswith("a") else vector) > 100
+
+    spans = exporter.get_finished_spans()
+    assert [span.attributes[model] for span in spans if model in (span.attributes or {})] == [
+        "openai/text-embedding-3-small"
+    ]
+    assert sandbox.api_key not in "".join(span.to_json() for span in spans)
 
 
 def weather(city: str) -> str:
