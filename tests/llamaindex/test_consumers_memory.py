@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.chat_engine import SimpleChatEngine
-from llama_index.core.memory import ChatSummaryMemoryBuffer, FactExtractionMemoryBlock, Memory
+from llama_index.core.memory import (
+    ChatMemoryBuffer,
+    ChatSummaryMemoryBuffer,
+    FactExtractionMemoryBlock,
+    Memory,
+)
+from llama_index.core.workflow import Context, JsonPickleSerializer
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from llamaindex_openrouter_opts import OpenRouter
@@ -54,6 +62,30 @@ async def test_a_conversation_goes_on_from_a_database_in_another_process(
     assert after[: len(before)] == before
     assert [message["role"] for message in after] == ["user", "assistant", "tool", "assistant", "user"]
     assert all(message["reasoning_details"][0]["signature"] for message in after[1:4:2])
+
+
+@pytest.mark.parametrize("streaming", [True, False], ids=["streamed", "whole"])
+async def test_a_conversation_goes_on_from_a_saved_context_which_has_no_key(
+    streaming: bool, make_llm: MakeLLM, sandbox: Sandbox
+) -> None:
+    def agent() -> FunctionAgent:
+        llm = make_llm("anthropic/claude-sonnet-4.6", reasoning={"effort": "low"}, **OPTIONS)
+        return FunctionAgent(tools=[multiply], llm=llm, streaming=streaming)
+
+    # LlamaIndex's plain JsonSerializer leaves memories out.
+    first, serializer = agent(), JsonPickleSerializer()
+    begun: Any = Context(first)
+    memory = ChatMemoryBuffer.from_defaults(llm=first.llm)
+    with accounted(sandbox):
+        assert "84" in str(await first.run("My name is Ida. What is 12 times 7?", ctx=begun, memory=memory))
+        before = sandbox.last.body["messages"]
+        saved = json.dumps(begun.to_dict(serializer=serializer))
+        second = agent()
+        again: Any = Context.from_dict(second, json.loads(saved), serializer=serializer)
+        assert "Ida" in str(await second.run("What is my name?", ctx=again))
+
+    assert sandbox.api_key not in saved
+    assert sandbox.last.body["messages"][: len(before)] == before
 
 
 async def test_a_memory_lets_the_model_write_down_facts_and_shows_them_again(
