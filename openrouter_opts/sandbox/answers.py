@@ -56,7 +56,7 @@ def answer(body: Mapping[str, Any], *, reasons: bool) -> Answer:
         body: The request, as `POST /chat/completions` takes it. It is not changed.
         reasons: Whether to give `reasoning` as well.
     """
-    talk = _with_evidence(read(body))
+    talk = _with_evidence(_asked_in_words(read(body)))
     move = next(move for behaviour in _BEHAVIOURS if (move := behaviour(talk)))
     text = _continued(talk.prefill, move.text) if move.text is not None else None
     return Answer(text, move.calls, _reasoning(talk, move) if reasons else None, move.images)
@@ -117,15 +117,21 @@ def _use_protocol(talk: Conversation) -> _Move | None:
 
 def _call_tools(talk: Conversation) -> _Move | None:
     handed = hand_over(talk)
-    calls = choose_calls(talk) or ((handed,) if handed else ())
+    calls = _forms(talk) or choose_calls(talk) or ((handed,) if handed else ())
     if not calls:
         return None
     return _Move(f"The tools fit, so I call {' and '.join(map(call_in_words, calls))}.", calls=calls)
 
 
+def _forms(talk: Conversation) -> tuple[AskedCall, ...]:
+    """The one tool that must be called, where there is a text to answer from: a form for the answer."""
+    tool = next((tool for tool in talk.tools if tool.name == talk.forced), None)
+    if tool is None or talk.results or read_prompt(talk.question, talk.system) is None:
+        return ()
+    return (AskedCall(tool.name, _json_answer(talk, {"type": "object", **tool.parameters})),)
+
+
 def _fill_schema(talk: Conversation) -> _Move | None:
-    if talk.schema is None:
-        talk = _asked_in_words(talk)
     if talk.schema is None:
         return None
     value = _json_answer(talk, talk.schema)
@@ -264,7 +270,7 @@ def _asked_in_words(talk: Conversation) -> Conversation:
     if '{{"' in prompt:  # LlamaIndex sends the braces as it escapes them for its templates
         prompt = prompt.replace("{{", "{").replace("}}", "}")
     found = _schema_within(prompt) if _WANTS_JSON.search(prompt) else None
-    if found is None:
+    if found is None or talk.schema is not None:
         return talk
     schema, start, end = found
     before = prompt[:start].rstrip()

@@ -211,6 +211,17 @@ def test_a_follow_up_uses_the_tool_of_the_last_call() -> None:
     assert got.tool_calls == (AskedCall("get_weather", {"city": "Rome"}),)
 
 
+def test_a_tool_that_must_be_called_is_a_form_for_an_answer_from_a_text() -> None:
+    form = tool("Answer", "The answer.", answer=TEXT, year={"type": "integer"})
+    asked = (
+        "Context information is below.\n-----\nThe bridge of Aster was built in 1874 by Ada Stone.\n-----\n"
+        "Query: Who built the bridge?\nAnswer: "
+    )
+    choice = {"type": "function", "function": {"name": "Answer"}}
+    given = {"answer": "The bridge of Aster was built in 1874 by Ada Stone.", "year": 1874}
+    assert calls(asked, form, tool_choice=choice) == [("Answer", given)]
+
+
 # -- ReAct -------------------------------------------------------------------------------------------------------------
 
 REACT = (
