@@ -23,7 +23,7 @@ from pydantic import BaseModel
 
 from llamaindex_openrouter_opts import OpenRouter
 from openrouter_opts.sandbox import Sandbox
-from tests.llamaindex.consumers import DOCUMENTS, QUESTION, accounted, said
+from tests.llamaindex.consumers import DOCUMENTS, OPTIONS, QUESTION, accounted, said
 
 MakeLLM = Callable[..., OpenRouter]
 sides = pytest.mark.parametrize("method", ["query", "aquery"], ids=["sync", "async"])
@@ -54,11 +54,21 @@ class Answer(BaseModel):
     year: int
 
 
+# How a model is asked for an object: by a schema, by a tool, or in words.
+ASKING: dict[str, dict[str, Any]] = {
+    "schema": {"should_use_structured_outputs": True},
+    "tool": {"should_use_structured_outputs": False},
+    "words": {"should_use_structured_outputs": False, "is_function_calling_model": False},
+}
+every_way_of_asking = pytest.mark.parametrize("asking", ASKING.values(), ids=ASKING.keys())
+
+
 @sides
+@every_way_of_asking
 async def test_a_query_engine_gives_objects(
-    method: str, consumed: OpenRouter, index: VectorStoreIndex, sandbox: Sandbox
+    asking: Any, method: str, make_llm: MakeLLM, index: VectorStoreIndex, sandbox: Sandbox
 ) -> None:
-    engine = index.as_query_engine(llm=consumed.as_structured_llm(Answer))
+    engine = index.as_query_engine(llm=make_llm(**OPTIONS, **asking).as_structured_llm(Answer))
 
     with accounted(sandbox):
         answer = getattr(engine, method)(QUESTION)
@@ -135,10 +145,12 @@ async def test_a_synthesizer_that_writes_nothing_asks_nothing(
 
 @pytest.mark.parametrize("mode", [ResponseMode.COMPACT, ResponseMode.REFINE, ResponseMode.TREE_SUMMARIZE])
 @pytest.mark.parametrize("method", ["synthesize", "asynthesize"])
+@every_way_of_asking
 async def test_a_synthesizer_gives_objects(
-    method: str, mode: ResponseMode, consumed: OpenRouter, sandbox: Sandbox
+    asking: Any, method: str, mode: ResponseMode, make_llm: MakeLLM, sandbox: Sandbox
 ) -> None:
-    synthesizer = get_response_synthesizer(llm=consumed, response_mode=mode, output_cls=Answer)
+    llm = make_llm(**OPTIONS, **asking)
+    synthesizer = get_response_synthesizer(llm=llm, response_mode=mode, output_cls=Answer)
 
     with accounted(sandbox):
         answer = getattr(synthesizer, method)(QUESTION, nodes())
@@ -215,10 +227,11 @@ RANKED = "How long does the ferry take?"
 
 @pytest.mark.parametrize("reranker", [LLMRerank, StructuredLLMRerank])
 @pytest.mark.parametrize("method", ["postprocess_nodes", "apostprocess_nodes"], ids=["sync", "async"])
+@every_way_of_asking
 async def test_nodes_are_ranked_by_the_model(
-    method: str, reranker: Any, consumed: OpenRouter, sandbox: Sandbox
+    asking: Any, method: str, reranker: Any, make_llm: MakeLLM, sandbox: Sandbox
 ) -> None:
-    rank = getattr(reranker(llm=consumed, top_n=1), method)
+    rank = getattr(reranker(llm=make_llm(**OPTIONS, **asking), top_n=1), method)
 
     with accounted(sandbox):
         ranked = rank(nodes(), query_str=RANKED)
