@@ -11,7 +11,7 @@ from llama_index.core.postprocessor import LLMRerank, StructuredLLMRerank
 from llama_index.core.query_engine import RouterQueryEngine, SubQuestionQueryEngine
 from llama_index.core.question_gen import LLMQuestionGenerator
 from llama_index.core.response_synthesizers import ResponseMode, get_response_synthesizer
-from llama_index.core.schema import NodeWithScore, TextNode
+from llama_index.core.schema import MediaResource, Node, NodeWithScore, TextNode
 from llama_index.core.selectors import (
     LLMMultiSelector,
     LLMSingleSelector,
@@ -28,6 +28,9 @@ from tests.llamaindex.consumers import DOCUMENTS, OPTIONS, QUESTION, accounted, 
 MakeLLM = Callable[..., OpenRouter]
 sides = pytest.mark.parametrize("method", ["query", "aquery"], ids=["sync", "async"])
 streamed_or_not = pytest.mark.parametrize("streaming", [True, False], ids=["streamed", "whole"])
+
+
+PIXEL = b"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
 def nodes() -> list[NodeWithScore]:
@@ -159,6 +162,24 @@ async def test_a_synthesizer_gives_objects(
     assert isinstance(response, Answer)
     assert "Ida Holm" in response.answer
     assert response.year == 1872
+
+
+@pytest.mark.parametrize("method", ["synthesize", "asynthesize"])
+@pytest.mark.parametrize("mode", WRITING, ids=lambda mode: mode.value)
+async def test_a_synthesizer_shows_the_model_the_pictures_of_documents(
+    mode: ResponseMode, method: str, consumed: OpenRouter, sandbox: Sandbox
+) -> None:
+    picture = MediaResource(data=PIXEL, mimetype="image/png")
+    node = Node(text_resource=MediaResource(text=DOCUMENTS[0]), image_resource=picture)
+    synthesizer = get_response_synthesizer(llm=consumed, response_mode=mode, multimodal=True)
+
+    with accounted(sandbox):
+        answer = await said(getattr(synthesizer, method)(QUESTION, [NodeWithScore(node=node)]))
+
+    assert "Ida Holm" in answer
+    parts = sandbox.last.body["messages"][-1]["content"]
+    (shown,) = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
+    assert shown == f"data:image/png;base64,{PIXEL.decode()}"
 
 
 def test_a_long_text_fits_into_one_call_of_a_model_with_a_large_window(

@@ -20,7 +20,11 @@ from llama_index.core import (
 )
 from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent, ReActAgent
 from llama_index.core.base.llms.types import ChatMessage
-from llama_index.core.chat_engine import MultiModalContextChatEngine, SimpleChatEngine
+from llama_index.core.chat_engine import (
+    MultiModalCondensePlusContextChatEngine,
+    MultiModalContextChatEngine,
+    SimpleChatEngine,
+)
 from llama_index.core.composability import QASummaryQueryEngineBuilder
 from llama_index.core.evaluation import (
     AnswerRelevancyEvaluator,
@@ -227,10 +231,13 @@ async def question_or_summary(_: VectorStoreIndex) -> str:
     return await said(engine.aquery(QUESTION))
 
 
-async def pictures(index: VectorStoreIndex) -> str:
-    memory = ChatMemoryBuffer.from_defaults()
-    engine = MultiModalContextChatEngine.from_defaults(index.as_retriever(), memory=memory)
-    return await said(engine.achat(QUESTION))
+def pictures(kind: Any) -> Use:
+    async def use(index: VectorStoreIndex) -> str:
+        memory = ChatMemoryBuffer.from_defaults()
+        engine = kind.from_defaults(index.as_retriever(), memory=memory)
+        return await said(engine.achat(QUESTION))
+
+    return use
 
 
 def judged(kind: Any, **given: Any) -> Use:
@@ -331,7 +338,12 @@ USES: dict[str, tuple[Use, str, list[str]]] = {
         ["SELECT minutes FROM ferries WHERE destination = 'Brim'", "It takes 40 minutes."],
     ),
     "question or summary": (question_or_summary, "Ida Holm", []),
-    "multi-modal chat engine": (pictures, "Ida Holm", []),
+    "multi-modal chat engine": (pictures(MultiModalContextChatEngine), "Ida Holm", []),
+    "multi-modal chat engine that condenses": (
+        pictures(MultiModalCondensePlusContextChatEngine),
+        "Ida Holm",
+        [],
+    ),
     "faithfulness evaluator": (judged(FaithfulnessEvaluator), "1.0", ["YES"]),
     "relevancy evaluator": (judged(RelevancyEvaluator), "1.0", ["YES"]),
     "correctness evaluator": (judged(CorrectnessEvaluator), "4.5", ["4.5\nIt is right."]),
