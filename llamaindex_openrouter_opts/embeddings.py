@@ -30,6 +30,39 @@ from openrouter_opts.protocol.embeddings import EncodingFormat, check_settings
 _RENAMED: Final = {"model": "model_name", "base_url": "api_base"}
 
 
+class VectorMethods:
+    """How each kind of text is embedded.
+
+    Beside LlamaIndex's class and not below it, since what overrides an abstract method of its becomes a span of its own.
+    """
+
+    if TYPE_CHECKING:
+        query_input_type: str | None
+        text_input_type: str | None
+
+        def _embed(self, texts: list[str], input_type: str | None) -> list[Embedding]: ...
+
+        async def _aembed(self, texts: list[str], input_type: str | None) -> list[Embedding]: ...
+
+    def _get_query_embedding(self, query: str) -> Embedding:
+        return self._embed([query], self.query_input_type)[0]
+
+    async def _aget_query_embedding(self, query: str) -> Embedding:
+        return (await self._aembed([query], self.query_input_type))[0]
+
+    def _get_text_embedding(self, text: str) -> Embedding:
+        return self._embed([text], self.text_input_type)[0]
+
+    async def _aget_text_embedding(self, text: str) -> Embedding:
+        return (await self._aembed([text], self.text_input_type))[0]
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        return self._embed(texts, self.text_input_type)
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        return await self._aembed(texts, self.text_input_type)
+
+
 class _Turns:
     """Bounds how many requests there are at the same time, in each event loop. A copy has its own."""
 
@@ -47,7 +80,7 @@ class _Turns:
         return _Turns, ()
 
 
-class OpenRouterEmbedding(BaseEmbedding):
+class OpenRouterEmbedding(VectorMethods, BaseEmbedding):
     """An embedding model served by OpenRouter, for LlamaIndex: indexes, retrievers, ingestion pipelines.
 
     Texts go out unchanged, `embed_batch_size` in one request, and their vectors come back in the same order. The options that embeddings
@@ -158,24 +191,6 @@ class OpenRouterEmbedding(BaseEmbedding):
                 verify=self.verify,
             )
         return self._built
-
-    def _get_query_embedding(self, query: str) -> Embedding:
-        return self._embed([query], self.query_input_type)[0]
-
-    async def _aget_query_embedding(self, query: str) -> Embedding:
-        return (await self._aembed([query], self.query_input_type))[0]
-
-    def _get_text_embedding(self, text: str) -> Embedding:
-        return self._embed([text], self.text_input_type)[0]
-
-    async def _aget_text_embedding(self, text: str) -> Embedding:
-        return (await self._aembed([text], self.text_input_type))[0]
-
-    def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return self._embed(texts, self.text_input_type)
-
-    async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return await self._aembed(texts, self.text_input_type)
 
     def _embed(self, texts: list[str], input_type: str | None) -> list[Embedding]:
         return list(self.client.embed(texts, **self._how(input_type)).vectors)

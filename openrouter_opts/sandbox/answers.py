@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from openrouter_opts.sandbox.model.clues import Clues
+from openrouter_opts.sandbox.model.code_act import code_act
 from openrouter_opts.sandbox.model.conversation import AskedCall, Conversation, ToolResult, read
+from openrouter_opts.sandbox.model.handoff import hand_over
 from openrouter_opts.sandbox.model.media import picture
-from openrouter_opts.sandbox.model.prompts import chosen, respond
-from openrouter_opts.sandbox.model.react import observe, protocol_of
+from openrouter_opts.sandbox.model.prompts import chosen, relevance, respond
+from openrouter_opts.sandbox.model.react import react
 from openrouter_opts.sandbox.model.retrieval import answer_from, best_sentences, read_prompt
 from openrouter_opts.sandbox.model.schema import fill
 from openrouter_opts.sandbox.model.skills import converse, practise, styled
@@ -54,19 +56,26 @@ def answer(body: Mapping[str, Any], *, reasons: bool) -> Answer:
         body: The request, as `POST /chat/completions` takes it. It is not changed.
         reasons: Whether to give `reasoning` as well.
     """
-    talk = _with_evidence(read(body))
+    talk = _with_evidence(_asked_in_words(read(body)))
     move = next(move for behaviour in _BEHAVIOURS if (move := behaviour(talk)))
     text = _continued(talk.prefill, move.text) if move.text is not None else None
     return Answer(text, move.calls, _reasoning(talk, move) if reasons else None, move.images)
 
 
 def _with_evidence(talk: Conversation) -> Conversation:
-    """A choice among numbered options is made before anything is filled in from it."""
+    """A choice among numbered options, or their ranking, is made before anything is filled in from it."""
     number = chosen(talk)
-    if number is None:
+    if number is not None:
+        return replace(
+            talk, evidence=f"index: {number}\nchoice: {number}\nselection: {number}\nreason: It fits best."
+        )
+    ranked = relevance(talk) if talk.schema is not None or talk.forced else {}
+    if not ranked:
         return talk
+    # Nothing but this, since the numbers in the instructions are no answer.
     return replace(
-        talk, evidence=f"index: {number}\nchoice: {number}\nselection: {number}\nreason: It fits best."
+        talk,
+        question="\n".join(f"document_number: {each}\nrelevance: {score}" for each, score in ranked.items()),
     )
 
 
@@ -93,11 +102,11 @@ def _continued(prefill: str, text: str) -> str:
 
 
 def _use_protocol(talk: Conversation) -> _Move | None:
-    """ReAct agents ask for tools in text; the same machinery answers, in their format."""
-    protocol = protocol_of(talk)
+    """Some agents ask for tools in text; the same machinery answers, in their format."""
+    protocol = react(talk) or code_act(talk)
     if protocol is None:
         return None
-    observed = observe(talk, protocol)
+    observed = protocol.observe(talk)
     calls = choose_calls(observed)
     if calls:
         thought = f"I need the tool {calls[0].name} to answer the question."
@@ -107,10 +116,19 @@ def _use_protocol(talk: Conversation) -> _Move | None:
 
 
 def _call_tools(talk: Conversation) -> _Move | None:
-    calls = choose_calls(talk)
+    handed = hand_over(talk)
+    calls = _forms(talk) or choose_calls(talk) or ((handed,) if handed else ())
     if not calls:
         return None
     return _Move(f"The tools fit, so I call {' and '.join(map(call_in_words, calls))}.", calls=calls)
+
+
+def _forms(talk: Conversation) -> tuple[AskedCall, ...]:
+    """The one tool that must be called, where there is a text to answer from: a form for the answer."""
+    tool = next((tool for tool in talk.tools if tool.name == talk.forced), None)
+    if tool is None or talk.results or read_prompt(talk.question, talk.system) is None:
+        return ()
+    return (AskedCall(tool.name, _json_answer(talk, {"type": "object", **tool.parameters})),)
 
 
 def _fill_schema(talk: Conversation) -> _Move | None:
@@ -211,6 +229,9 @@ _SOURCES: tuple[Callable[[Conversation], _Move | None], ...] = (
 # -- JSON --------------------------------------------------------------------------------------------------------------
 
 _MOST_BRACES = 50
+_WANTS_JSON = re.compile(
+    r"\bJSON schema to follow\b|\b(?:output|return|answer with|reply with)\b[^.\n]*\bJSON\b", re.IGNORECASE
+)
 _KEYS = re.compile(r"\b(?:keys?|fields?|properties|attributes)\b", re.IGNORECASE)
 
 
@@ -243,7 +264,29 @@ def _schema_from(prompt: str) -> Mapping[str, Any]:
     }
 
 
+def _asked_in_words(talk: Conversation) -> Conversation:
+    """The conversation with the schema, and what is said of it, taken out of the question, where that asks for JSON in words."""
+    prompt = talk.question
+    if '{{"' in prompt:  # LlamaIndex sends the braces as it escapes them for its templates
+        prompt = prompt.replace("{{", "{").replace("}}", "}")
+    found = _schema_within(prompt) if _WANTS_JSON.search(prompt) else None
+    if found is None or talk.schema is not None:
+        return talk
+    schema, start, end = found
+    before = prompt[:start].rstrip()
+    if before.endswith(":"):
+        before = before[: before.rfind("\n") + 1]
+    after = "\n".join(line for line in prompt[end:].split("\n") if "JSON" not in line)
+    return replace(talk, question=before + after, schema=schema)
+
+
 def _embedded_schema(prompt: str) -> Mapping[str, Any] | None:
+    found = _schema_within(prompt)
+    return found[0] if found else None
+
+
+def _schema_within(prompt: str) -> tuple[Mapping[str, Any], int, int] | None:
+    """A schema of an object that is written into the prompt, and where it stands."""
     start, last = prompt.find("{"), prompt.rfind('"properties"')
     for _ in range(_MOST_BRACES):
         if not 0 <= start < last:
@@ -253,6 +296,6 @@ def _embedded_schema(prompt: str) -> Mapping[str, Any] | None:
         except ValueError:  # an example in braces, not JSON: the next brace may open the schema
             found, end = None, start + 1
         if isinstance(found, dict) and isinstance(found.get("properties"), dict) and "type" in found:
-            return found
+            return found, start, end
         start = prompt.find("{", end)
     return None

@@ -8,11 +8,13 @@ from typing import Any
 from zlib import crc32
 
 import pytest
+from llama_index.core import Document, VectorStoreIndex
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.embeddings import BaseEmbedding
 
 from llamaindex_openrouter_opts import OpenRouter
 from openrouter_opts.sandbox import Sandbox
+from tests.llamaindex.consumers import DOCUMENTS, OPTIONS
 
 MakeLLM = Callable[..., OpenRouter]
 
@@ -44,6 +46,17 @@ def make_llm(sandbox: Sandbox) -> MakeLLM:
 @pytest.fixture
 def llm(make_llm: MakeLLM) -> OpenRouter:
     return make_llm()
+
+
+@pytest.fixture
+def consumed(make_llm: MakeLLM) -> OpenRouter:
+    """A model with options, for consumers, each of whose requests must have them."""
+    return make_llm(**OPTIONS)
+
+
+@pytest.fixture
+def index(embedding: WordEmbedding) -> VectorStoreIndex:
+    return VectorStoreIndex.from_documents([Document(text=text) for text in DOCUMENTS], embed_model=embedding)
 
 
 @pytest.fixture

@@ -16,8 +16,7 @@ from llama_index.core.llms.loading import load_llm
 from pydantic import SecretStr
 
 from llamaindex_openrouter_opts import OpenRouter
-from openrouter_opts import Catalog, ProviderOptions, ProviderPreferences, Timeout
-from openrouter_opts.catalog import Model
+from openrouter_opts import ProviderOptions, ProviderPreferences, Timeout
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.sandbox import Sandbox
 
@@ -286,58 +285,6 @@ def test_it_is_saved_and_loaded(
         assert sandbox.last.body["models"] == ["openai/gpt-5-nano"]
         assert sandbox.last.body["provider"] == {"zdr": True}
         assert sandbox.last.body["top_k"] == 3
-
-
-def test_metadata_are_those_of_the_model() -> None:
-    metadata = OpenRouter("anthropic/claude-sonnet-4.6").metadata
-
-    assert metadata.context_window == 1_000_000
-    assert metadata.is_function_calling_model
-    assert metadata.is_chat_model
-    assert metadata.model_name == "anthropic/claude-sonnet-4.6"
-
-
-def test_what_is_left_for_the_answer_does_not_eat_the_window() -> None:
-    assert OpenRouter("anthropic/claude-sonnet-4.6").metadata.num_output == 256
-    assert OpenRouter("anthropic/claude-sonnet-4.6", max_tokens=2000).metadata.num_output == 2000
-    assert OpenRouter("anthropic/claude-sonnet-4.6", max_tokens=2000, num_output=9).metadata.num_output == 9
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        {"max_completion_tokens": 700},
-        {"provider_options": {"openrouter_max_tokens": 700}},
-        {"additional_kwargs": {"max_tokens": 700}},
-        {"additional_kwargs": {"extra_body": {"max_tokens": 700}}},
-        {"extra_body": {"max_tokens": 700}},
-    ],
-    ids=str,
-)
-def test_room_is_left_for_as_many_tokens_as_are_asked_for_in_any_spelling(given: dict[str, Any]) -> None:
-    assert OpenRouter("anthropic/claude-sonnet-4.6", **given).metadata.num_output == 700
-
-
-def test_metadata_follow_the_catalogue_that_is_given() -> None:
-    catalog = Catalog(
-        [Model("acme/own", "Own", context_length=5_000, supported_parameters=frozenset({"tools"}))]
-    )
-    metadata = OpenRouter("acme/own", catalog=catalog).metadata
-    assert (metadata.context_window, metadata.is_function_calling_model) == (5_000, True)
-
-
-def test_a_limit_that_is_no_number_leaves_the_metadata_readable() -> None:
-    assert OpenRouter("m/x", extra_body={"max_tokens": "many"}).metadata.num_output == 256
-
-
-def test_metadata_of_an_unknown_model_are_sensible_and_can_be_said() -> None:
-    assumed = OpenRouter("some/unknown-model").metadata
-    said = OpenRouter("some/unknown-model", context_window=9_000, is_function_calling_model=False).metadata
-
-    assert assumed.context_window == 128_000
-    assert assumed.is_function_calling_model
-    assert said.context_window == 9_000
-    assert not said.is_function_calling_model
 
 
 def test_the_other_endpoints_are_at_hand(llm: OpenRouter, sandbox: Sandbox) -> None:

@@ -16,7 +16,7 @@ from llama_index.core.tools import FunctionTool
 from llama_index.core.types import PydanticProgramMode
 from pydantic import BaseModel
 
-from llamaindex_openrouter_opts import OpenRouter
+from llamaindex_openrouter_opts import OpenRouter, OpenRouterEmbedding
 from openrouter_opts.sandbox import Sandbox
 
 MakeLLM = Callable[..., OpenRouter]
@@ -157,3 +157,16 @@ def test_every_public_method_of_a_call_is_looked_at() -> None:
 
     # The last one only converts.
     assert public == {case.id for case in SEEN} | {"convert_chat_messages"}
+
+
+@pytest.mark.parametrize("kind", ["query", "text"])
+@pytest.mark.parametrize("prefix", ["get", "aget"])
+async def test_a_text_that_is_embedded_is_one_span(prefix: str, kind: str, sandbox: Sandbox) -> None:
+    embedding = OpenRouterEmbedding(
+        model_name="openai/text-embedding-3-small", api_base=sandbox.base_url, api_key=sandbox.api_key
+    )
+    with watched() as handler:
+        await used_up(getattr(embedding, f"{prefix}_{kind}_embedding")("The lighthouse of Aster."))
+
+    (span,) = handler.completed_spans
+    assert span.id_.startswith(f"OpenRouterEmbedding.{prefix}_{kind}_embedding-")

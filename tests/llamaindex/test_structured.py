@@ -169,10 +169,15 @@ def test_a_streamed_object_grows_and_is_never_blank(schema: bool, make_llm: Make
 
 
 @every_way
+@pytest.mark.parametrize(
+    "answer",
+    ['{"setup": "Why did', {"content": None}, {"content": None, "reasoning": "Hm, a joke"}, {"content": ""}],
+    ids=["half", "none", "only thoughts", "empty"],
+)
 async def test_an_object_that_is_cut_off_is_an_error(
-    predict: Any, make_llm: MakeLLM, sandbox: Sandbox
+    predict: Any, answer: Any, make_llm: MakeLLM, sandbox: Sandbox
 ) -> None:
-    sandbox.answer_next('{"setup": "Why did', finish_reason="length")
+    sandbox.answer_next(answer, finish_reason="length")
 
     with pytest.raises(InvalidOutput, match=r"token limit.*raise `max_tokens`"):
         await predict(make_llm())

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock, ThinkingBlock
 from llama_index.core.chat_engine import SimpleChatEngine
 from llama_index.core.memory import ChatMemoryBuffer
@@ -128,6 +129,41 @@ async def test_a_stream_that_just_ends_is_an_error(way: Way, scripted: Scripted)
     with pytest.raises(Interrupted) as caught:
         await way(llm_at(server, max_retries=0), {})
 
+    assert caught.value.partial.text == "par"
+
+
+HALVES: dict[str, list[Any]] = {
+    "an error in the choice": streamed(
+        chunk({"content": "par"}),
+        chunk({"content": ""}, finish_reason="error", error={"code": 502, "message": "gone"}),
+    ),
+    "an error beside the choices": streamed(
+        chunk({"content": "par"}), {"error": {"code": 502, "message": "gone"}, "choices": []}
+    ),
+    "no end": streamed(chunk({"content": "par"}), done=False),
+    "a cut connection": [
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+        + f"data: {json.dumps(chunk({'content': 'par'}))}\n\n".encode(),
+        0.05,
+        "RST",
+    ],
+}
+
+
+# What LlamaIndex does by itself: its workflows look at every attribute of an agent, which is a pydantic model.
+@pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince20:inspect")
+@pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince211:inspect")
+@pytest.mark.filterwarnings("ignore:is_running called from within a step:DeprecationWarning:llama_index")
+@pytest.mark.parametrize("script", HALVES.values(), ids=HALVES.keys())
+async def test_an_agent_does_not_take_half_an_answer_for_the_final_one(
+    script: Any, scripted: Scripted
+) -> None:
+    agent = FunctionAgent(tools=[], llm=llm_at(scripted(script), max_retries=0))
+
+    with pytest.raises(OpenRouterError) as caught:
+        await agent.run("Tell me something.")
+
+    assert caught.value.partial
     assert caught.value.partial.text == "par"
 
 

@@ -221,11 +221,105 @@ def test_choices_rankings_and_keywords_come_in_the_form_asked_for() -> None:
         "Document 2:\nBread costs a penny.\n\nQuestion: What does bread cost?\nAnswer:\n"
     )
     assert (ask(ranking).text or "").startswith("Doc: 2, Relevance:")
+    structured = ranking.replace(
+        "Example format: \nAnswer:\nDoc: 9, Relevance: 7\n", "with the relevance score, 1-10"
+    )
+    listed = {
+        "type": "object",
+        "properties": {
+            "documents": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {"document_number": WHOLE, "relevance": WHOLE},
+                    "required": ["document_number", "relevance"],
+                },
+            }
+        },
+        "required": ["documents"],
+    }
+    form = {"type": "json_schema", "json_schema": {"name": "Ranking", "schema": listed}}
+    best = {"documents": [{"document_number": 2, "relevance": 8}]}
+    assert json.loads(ask(structured, response_format=form).text or "") == best
+    rank = tool("rank", "Rank.", **listed["properties"])
+    choice = {"type": "function", "function": {"name": "rank"}}
+    assert calls(structured, rank, tool_choice=choice) == [("rank", best)]
     keywords = (
         "Some text is provided below. Given the text, extract up to 2 keywords from the text.---------------------\n"
         "The bread is fresh\n---------------------\nProvide keywords in the format: 'KEYWORDS: <keywords>'\n"
     )
     assert ask(keywords).text == "KEYWORDS: bread, fresh"
+    unique = "[Excerpt]\n-----\nThe fresh bread\n-----\n. Give 2 unique keywords for this document. Format as comma separated."
+    assert ask(unique).text == "fresh, bread"
+
+
+def test_a_question_is_taken_apart_for_the_tools_that_know_its_parts() -> None:
+    prompt = (
+        '<Tools>\n```json\n{"ships": "knows ships", "bread": "knows bread"}\n```\n\n'
+        "<User Question>\nWhere do ships sail, and what does bread cost, and when?\n\n<Output>\n"
+    )
+    items = json.loads((ask(prompt).text or "").removeprefix("```json\n").removesuffix("\n```"))["items"]
+    assert items == [
+        {"sub_question": "Where do ships sail?", "tool_name": "ships"},
+        {"sub_question": "What does bread cost, and when?", "tool_name": "bread"},
+    ]
+    unknown = ask(prompt.replace("ships sail", "cats live").replace("bread cost", "milk cost")).text or ""
+    assert unknown.count("Where do cats live, and what does milk cost, and when?") == 2
+
+
+def test_questions_are_made_for_a_text() -> None:
+    text = "Here is the context:\nThe bread of Ada Stone.\n\nGiven this, generate 3 questions this context can provide"
+    assert ask(text).text == (
+        "1. What is told about Ada Stone?\n2. What is told about bread?\n3. What is told about ada?"
+    )
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Here is the content of the section:\n{}\n\nSummarize the key topics of the section.\nSummary: ",
+        "Here is the content of the section:\n-----\n{}\n-----\nSummarize the key topics of the section.\nSummary: ",
+        "Context information is below.\n-----\n{}\n-----\nQuery: Describe what the provided text is about.\nAnswer: ",
+        "Summarize the following:\n{}",
+    ],
+)
+def test_a_text_is_summarised_wherever_the_prompt_says_so(prompt: str) -> None:
+    text = "The Hollow Bridge was built in 1874 by Ada Stone. It spans the river Lune."
+    assert ask(prompt.format(text)).text == text.replace(". ", ". ")
+
+
+@pytest.mark.parametrize("doubled", [True, False])
+def test_json_is_written_where_a_schema_stands_in_the_prompt(doubled: bool) -> None:
+    schema = json.dumps(
+        {"type": "object", "properties": {"answer": TEXT, "year": WHOLE}, "required": ["answer", "year"]}
+    )
+    if doubled:
+        schema = schema.replace("{", "{{").replace("}", "}}")
+    asked = QA.format("When was the Hollow Bridge built?")
+    prompt = f"{asked}\n\nHere's a JSON schema to follow:\n{schema}\n\nOutput a valid JSON object but do not repeat it."
+    told = json.loads(ask(prompt).text or "")
+    assert told == {"answer": "The Hollow Bridge was built in 1874 by Ada Stone.", "year": 1874}
+
+
+def test_a_schema_that_is_only_spoken_of_is_not_filled_in() -> None:
+    told = ask('What does {"type": "object", "properties": {}} mean?').text or ""
+    assert not told.startswith("{")
+
+
+def test_a_question_in_the_text_is_not_its_answer() -> None:
+    context = "Sub question: When was the Hollow Bridge built?\nResponse: It was built in 1874."
+    prompt = f"Context information is below.\n-----\n{context}\n-----\nQuery: When was the Hollow Bridge built?\nAnswer: "
+    assert ask(prompt).text == "Response: It was built in 1874."
+
+
+def test_a_value_between_quotation_marks_takes_nothing_of_what_follows() -> None:
+    schema = {"type": "object", "properties": {"place": TEXT, "year": WHOLE}, "required": ["place", "year"]}
+    form = {"type": "json_schema", "json_schema": {"name": "A", "schema": schema}}
+    told = 'Write this down: place: "the old lighthouse of Aster", year: 1872, and not 3'
+    assert json.loads(ask(told, response_format=form).text or "") == {
+        "place": "the old lighthouse of Aster",
+        "year": 1872,
+    }
 
 
 def test_a_follow_up_becomes_a_standalone_question() -> None:

@@ -211,6 +211,17 @@ def test_a_follow_up_uses_the_tool_of_the_last_call() -> None:
     assert got.tool_calls == (AskedCall("get_weather", {"city": "Rome"}),)
 
 
+def test_a_tool_that_must_be_called_is_a_form_for_an_answer_from_a_text() -> None:
+    form = tool("Answer", "The answer.", answer=TEXT, year={"type": "integer"})
+    asked = (
+        "Context information is below.\n-----\nThe bridge of Aster was built in 1874 by Ada Stone.\n-----\n"
+        "Query: Who built the bridge?\nAnswer: "
+    )
+    choice = {"type": "function", "function": {"name": "Answer"}}
+    given = {"answer": "The bridge of Aster was built in 1874 by Ada Stone.", "year": 1874}
+    assert calls(asked, form, tool_choice=choice) == [("Answer", given)]
+
+
 # -- ReAct -------------------------------------------------------------------------------------------------------------
 
 REACT = (
@@ -245,3 +256,74 @@ def test_a_react_agent_gets_small_talk_as_an_answer() -> None:
     got = answer({"messages": [said("system", REACT), said("user", "Hello")]}, reasons=False).text or ""
     assert "Action:" not in got
     assert "\nAnswer: H" in got
+
+
+# -- agents that write code, and agents that hand over -----------------------------------------------------------------
+
+CODE_ACT = (
+    "Write Python code wrapped in <execute>...</execute> tags.\n<execute>\ndef area(radius):\n    return radius**2\n"
+    "</execute>\nYou can use the following functions:\n"
+    'def multiply(a: int, b: int = 2) -> int:\n  """\nMultiply two numbers.\n  """\n\n  ...\n\n'
+    'def get_weather(city: \'str\') -> \'str\':\n  """\nTell the weather\nin a city.\n  """\n\n  ...\n\n'
+    'def get_tide(*, city: str, zone: str = \'UTC\'):\n  """\nTell the tide in a city.\n  """\n\n  ...\n\n'
+    "def hum():\n\n  ...\n\ndef this(is no: function):\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "code", "printed", "told"),
+    [
+        ("What is 12 times 7?", "print(multiply(a=12, b=7))", "84", "84"),
+        ("What is the weather in Paris?", "print(get_weather(city='Paris'))", "Sunny.", "Sunny."),
+        ("What is the tide in Paris?", "print(get_tide(city='Paris'))", "12:00", "12:00"),
+    ],
+)
+def test_an_agent_that_acts_by_code_gets_a_call_to_print_and_then_an_answer(
+    question: str, code: str, printed: str, told: str
+) -> None:
+    first = ask(question, system=CODE_ACT).text or ""
+    assert first.endswith(f"<execute>\n{code}\n</execute>")
+
+    history = [said("user", question), said("assistant", first)]
+    last = ask(f"Result of executing the code given:\n\n{printed}\n", *history, system=CODE_ACT).text or ""
+    assert "<execute>" not in last
+    assert told in last
+
+
+def test_an_example_of_code_is_no_function_to_call() -> None:
+    assert "<execute>" not in (ask("Call area for the radius 5.", system=CODE_ACT).text or "")
+
+
+@pytest.mark.parametrize("code", ["x = 1", "print(", "print(multiply(a=b, b=1))", "print(1)"])
+def test_code_of_another_form_in_the_history_is_no_call(code: str) -> None:
+    history = [said("user", "What is 12 times 7?"), said("assistant", f"<execute>{code}</execute>")]
+    got = ask("Result of executing the code given:\n\n1", *history, system=CODE_ACT).text or ""
+    assert "print(multiply(a=12, b=7))" in got
+
+
+def _handoff(agents: str) -> dict[str, Any]:
+    described = f"Useful for handing off to another agent.\n\nCurrently available agents:\n{agents}\n"
+    return tool("handoff", described, to_agent=TEXT, reason=TEXT)
+
+
+def test_an_agent_hands_over_once_to_the_one_that_knows() -> None:
+    handoff = _handoff("{'cook': 'Knows recipes.', 'sailor': 'Knows the ferries and the harbour.'}")
+    question = "When does the ferry leave?"
+    given = {"to_agent": "sailor", "reason": "sailor knows about this."}
+    assert calls(question, handoff) == [("handoff", given)]
+    assert calls(question, handoff, tool_choice="none") == []
+    assert calls("Who wrote Faust?", handoff) == []
+
+    function = {"name": "handoff", "arguments": json.dumps(given)}
+    made = {"role": "assistant", "tool_calls": [{"id": "1", "type": "function", "function": function}]}
+    messages = [
+        said("user", question),
+        made,
+        {"role": "tool", "tool_call_id": "1", "content": "Handed over."},
+    ]
+    assert answer({"messages": messages, "tools": [handoff]}, reasons=False).tool_calls == ()
+
+
+@pytest.mark.parametrize("agents", ["{cook, sailor", "{'sailor'}", "{ferry: ferry}", "None."])
+def test_a_tool_that_lists_no_agents_hands_nothing_over(agents: str) -> None:
+    assert calls("When does the ferry leave?", _handoff(agents)) == []

@@ -67,9 +67,10 @@ class Clues:
         match = re.search(rf"(?<![\w]){_label(label)}{_ASSIGNED}{_VALUE}", self.text, re.IGNORECASE)
         if not match:
             return None
-        value = match["double"] or match["single"] or _BARE_END.split(match["bare"] or "")[0].strip()
-        self._forget(match.start(), match.end() - len(match["bare"] or "") + len(value))
-        return value or None
+        bare = match["bare"] or ""
+        given = _BARE_END.split(bare)[0].strip()
+        self._forget(match.start(), match.end() - len(bare) + len(given))
+        return match["double"] or match["single"] or given or None
 
     def quotation(self) -> str | None:
         """The next quotation, without its marks."""

@@ -10,12 +10,14 @@ import re
 from collections.abc import Callable, Iterator
 
 from openrouter_opts.sandbox.model.conversation import Conversation
-from openrouter_opts.sandbox.model.text import STOP_WORDS, keywords, names, topic, words
+from openrouter_opts.sandbox.model.retrieval import fenced
+from openrouter_opts.sandbox.model.text import STOP_WORDS, capitalised, keywords, names, topic, words
 
 _CHOICE = re.compile(r"^\((\d+)\)\s*(.*)$", re.MULTILINE)
 _CHOOSE = re.compile(r"most relevant to the\s+question:\s*'(.+?)'", re.DOTALL)
 _DOCUMENT = re.compile(r"^Document (\d+):\s*$", re.MULTILINE)
-_RANK = re.compile(r"\bDoc: \d+, Relevance: \d+")
+_RANKED = re.compile(r"\bDoc: \d+, Relevance: \d+")
+_RANK = re.compile(r"\brelevance score\b", re.IGNORECASE)
 _STANDALONE = re.compile(r"standalone question", re.IGNORECASE)
 _FOLLOW_UP = re.compile(
     r"^\W*Follow[ -]?Up (?:Input|Message|Question)[>:]\s*(.+?)\s*(?:^\W*Standalone|\Z)",
@@ -24,6 +26,10 @@ _FOLLOW_UP = re.compile(
 _PRONOUN = re.compile(r"\b(?:it|its|they|them|their|he|him|his|she|her|this|that|there)\b", re.IGNORECASE)
 _KEYWORDS = re.compile(r"KEYWORDS: <keywords>")
 _KEYWORD_COUNT = re.compile(r"up to (\d+)\s+keywords")
+_UNIQUE_KEYWORDS = re.compile(r"(.*)\bGive (\d+) unique keywords for this document\b", re.DOTALL)
+_QUESTIONS = re.compile(
+    r"(?:[^\n]*:\n)?(.*?)(?:\n\s*\n[^\n]*)?\bgenerate (\d+) questions this context can\b", re.DOTALL
+)
 _QUERIES = re.compile(
     r"\bgenerate (\w+) (?:search queries|(?:different )?versions of the (?:given )?user question)"
     r".*(?:^Query|Original question):\s*([^\n]+)",
@@ -32,6 +38,7 @@ _QUERIES = re.compile(
 _SUB_QUESTIONS = re.compile(
     r"<Tools>\s*```json\s*(\{.*?\})\s*```\s*<User Question>\s*(.+?)\s*<Output>\s*\Z", re.DOTALL
 )
+_NEXT_CLAUSE = re.compile(r",?\s+and\s+(?=(?:who|what|when|where|which|why|how)\s+\w+\s+\w)", re.IGNORECASE)
 _COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5}
 
 
@@ -60,22 +67,29 @@ def _choice(talk: Conversation) -> str | None:
     return json.dumps([{"choice": number, "reason": reason}])
 
 
-def _ranking(talk: Conversation) -> str | None:
-    """Documents that share words with the question, best first, each with a relevance from 1 to 10."""
-    if not _RANK.search(talk.question):
-        return None
+def relevance(talk: Conversation) -> dict[int, int]:
+    """How well each document that the prompt numbers fits its question, from 1 to 10: those that share words with it, best first."""
+    examples = list(_RANKED.finditer(talk.question))
+    if not examples and not _RANK.search(talk.question):
+        return {}
     # Everything up to the last example line is instruction.
-    shown = talk.question[list(_RANK.finditer(talk.question))[-1].end() :]
+    shown = talk.question[examples[-1].end() :] if examples else talk.question
     listed, _, asked = shown.rpartition("Question:")
     wanted = set(keywords(asked.removesuffix("\n").removesuffix("Answer:")))
     pieces = _DOCUMENT.split(listed)[1:]
     shared = {
-        number: len(wanted.intersection(keywords(text)))
+        int(number): len(wanted.intersection(keywords(text)))
         for number, text in zip(pieces[::2], pieces[1::2], strict=True)
     }
     ranked = sorted((number for number, count in shared.items() if count), key=lambda number: -shared[number])
+    return {number: min(10, 4 + 2 * shared[number]) for number in ranked}
+
+
+def _ranking(talk: Conversation) -> str | None:
+    if not _RANKED.search(talk.question):
+        return None
     return (
-        "\n".join(f"Doc: {number}, Relevance: {min(10, 4 + 2 * shared[number])}" for number in ranked) or None
+        "\n".join(f"Doc: {number}, Relevance: {score}" for number, score in relevance(talk).items()) or None
     )
 
 
@@ -105,12 +119,31 @@ _SPEAKERS = frozenset({"Human", "Assistant", "User", "AI", "Chat History", "Syst
 
 
 def _keywords(talk: Conversation) -> str | None:
+    if unique := _UNIQUE_KEYWORDS.match(talk.question):
+        return ", ".join(_told(unique[1])[: int(unique[2])])
     if not _KEYWORDS.search(talk.question):
         return None
     pieces = re.split(r"-{3,}", talk.question)
     most = _KEYWORD_COUNT.search(talk.question)
-    told = (word for word in words(pieces[1] if len(pieces) > 2 else talk.question) if word not in STOP_WORDS)
-    return f"KEYWORDS: {', '.join(list(dict.fromkeys(told))[: int(most[1]) if most else 10])}"
+    told = _told(pieces[1] if len(pieces) > 2 else talk.question)
+    return f"KEYWORDS: {', '.join(told[: int(most[1]) if most else 10])}"
+
+
+def _told(text: str) -> list[str]:
+    """The words that carry meaning, each once."""
+    body = fenced(text) or text
+    return list(dict.fromkeys(word for word in words(body) if word not in STOP_WORDS))
+
+
+def _questions(talk: Conversation) -> str | None:
+    """Questions that a text answers: about the names in it, and then about what else it tells of."""
+    asked = _QUESTIONS.match(talk.question) if "questions this context can" in talk.question else None
+    if asked is None:
+        return None
+    told = _told(asked[1])
+    known = [span.text for span in names(fenced(asked[1]) or asked[1])]
+    subjects = list(dict.fromkeys([*known, *told]))[: int(asked[2])]
+    return "\n".join(f"{at}. What is told about {subject}?" for at, subject in enumerate(subjects, 1))
 
 
 def _queries(talk: Conversation) -> str | None:
@@ -131,17 +164,29 @@ _VARIANTS = ("{0}", "What is known about {1}?", "{1} explained", "Details on {1}
 
 
 def _sub_questions(talk: Conversation) -> str | None:
-    """One question for each tool that the user's question is about."""
+    """The part of the user's question that each tool fits; all of it for all of them where none does."""
     matches = list(_SUB_QUESTIONS.finditer(talk.question[talk.question.rfind("<Tools>") :]))
     if not matches:
         return None
     tools: dict[str, str] = json.loads(matches[0][1])
-    wanted = set(keywords(matches[0][2]))
-    fitting = [
-        name for name, told in tools.items() if wanted.intersection(keywords(f"{name} {told}"))
-    ] or list(tools)
-    items = [{"sub_question": matches[0][2], "tool_name": name} for name in fitting]
+    asked = matches[0][2]
+    fitting = {name: part for name, told in tools.items() if (part := _part_for(f"{name} {told}", asked))}
+    items = [
+        {"sub_question": part, "tool_name": name}
+        for name, part in (fitting or dict.fromkeys(tools, asked)).items()
+    ]
     return f"```json\n{json.dumps({'items': items}, ensure_ascii=False)}\n```"
+
+
+def _part_for(tool: str, question: str) -> str | None:
+    """The clause of the question that shares most words with what a tool says of itself."""
+    known = set(keywords(tool))
+
+    def shared(clause: str) -> int:
+        return len(known.intersection(keywords(clause)))
+
+    best = max(_NEXT_CLAUSE.split(question), key=shared)
+    return f"{capitalised(best.strip(' ?.'))}?" if shared(best) else None
 
 
 _FORMS: tuple[Callable[[Conversation], str | None], ...] = (
@@ -149,6 +194,7 @@ _FORMS: tuple[Callable[[Conversation], str | None], ...] = (
     _ranking,
     _standalone,
     _keywords,
+    _questions,
     _queries,
     _sub_questions,
 )

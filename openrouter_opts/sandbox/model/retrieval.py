@@ -24,8 +24,10 @@ _LABEL = re.compile(
 _FENCE = re.compile(r"^[ \t]*(?:-{3,}|={3,}|`{3,}|\"{3,})[ \t]*$", re.MULTILINE)
 _METADATA = re.compile(r"^[a-z_]+: \S*$", re.IGNORECASE)
 _SUMMARY = re.compile(
-    r"\b(?:summar\w+|tl;?dr|key (?:points|takeaways)|main (?:idea|points?))\b", re.IGNORECASE
+    r"\b(?:summar\w+|tl;?dr|key (?:points|takeaways)|main (?:idea|points?)|what (?:the|this) (?:provided )?text is about)\b",
+    re.IGNORECASE,
 )
+_INSTRUCTION = re.compile(r"^[ \t]*(?:summari[sz]e\b.*|summary:[ \t]*)$", re.IGNORECASE | re.MULTILINE)
 _PRONOUN = re.compile(r"^(?:it|they|he|she|this|these|its|their|his|her)\b", re.IGNORECASE)
 _EMPTY = frozenset(
     map(stem, word_set("summary summarize summarise document context text article please write about"))
@@ -62,7 +64,7 @@ def _parts(prompt: str) -> Reading | None:
     if opening is None:
         return None
     known = next((label for label in reversed(labels) if label["known"]), None)
-    context = _fenced(prompt, opening.end()) or _until(prompt, opening, [asked, known, *_ends(labels, asked)])
+    context = fenced(prompt, opening.end()) or _until(prompt, opening, [asked, known, *_ends(labels, asked)])
     return Reading(
         context=_without_metadata(context),
         question=_until(prompt, asked, [one for one in labels if one is not asked], lines=4) if asked else "",
@@ -76,7 +78,7 @@ def _ends(labels: list[re.Match[str]], asked: re.Match[str] | None) -> list[re.M
     return ends[-1:] if asked or ends else []
 
 
-def _fenced(prompt: str, start: int) -> str:
+def fenced(prompt: str, start: int = 0) -> str:
     """What stands between the first line of dashes and the last one, if there are two."""
     fences = [fence for fence in _FENCE.finditer(prompt) if fence.start() >= start - 4]
     return prompt[fences[0].end() : fences[-1].start()].strip() if len(fences) >= 2 else ""
@@ -101,6 +103,8 @@ def _to_summarise(prompt: str) -> Reading | None:
     if not (separator and len(rest.strip()) > 40):
         head, separator, rest = prompt.strip().partition("\n")
     context = rest.strip().removesuffix('SUMMARY:"""').removesuffix("CONCISE SUMMARY:").strip(' "\n`')
+    if not _SUMMARY.search(head):  # what is to be done stands behind the text
+        context, head = _INSTRUCTION.sub("", context).strip(), "Summarize it."
     return Reading(context, head) if len(context) > 40 else None
 
 
@@ -121,7 +125,8 @@ def answer_from(reading: Reading) -> str:
 
 def best_sentences(text: str, question: str) -> str:
     """Up to three sentences that share the most telling words with the question, in the text's order; "" if none do."""
-    pieces = sentences(text)
+    # A question in the text, as above its answer, answers nothing.
+    pieces = [piece for piece in sentences(text) if not piece.endswith("?")]
     stems = [frozenset(keywords(piece)) for piece in pieces]
     spread = Counter(word for piece in stems for word in piece)
     asked = frozenset(keywords(question)) - _EMPTY
