@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from langchain_openrouter_opts.callbacks import OpenRouterCostCallbackHandler, get_openrouter_callback
 from langchain_openrouter_opts.chat_models import ChatOpenRouter
 from langchain_openrouter_opts.embeddings import OpenRouterEmbeddings
 from langchain_openrouter_opts.errors import InvalidOutput, Refused, Truncated
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
 __all__ = [
     "ChatOpenRouter",
     "InvalidOutput",
+    "OpenRouterCostCallbackHandler",
     "OpenRouterEmbeddings",
     "PromptCachingMiddleware",
     "Refused",
     "Truncated",
+    "get_openrouter_callback",
     "register",
 ]
 

@@ -67,7 +67,7 @@ LAYERS = (
     # the books: a request, as it becomes known; limits; scopes, and who is admitted; what is found out later; the account of a call
     {"openrouter_opts.money.record"},
     {"openrouter_opts.money.entry", "openrouter_opts.money.report"},
-    {"openrouter_opts.money.limits"},
+    {"openrouter_opts.money.limits", "openrouter_opts.money.sums"},
     {"openrouter_opts.money.tracking", "openrouter_opts.money.admission"},
     {"openrouter_opts.money.reconcile"},
     {"openrouter_opts.money.background"},
@@ -88,7 +88,8 @@ LAYERS = (
     {"openrouter_opts.stream"},
     # all of it under one name
     {"openrouter_opts.client"},
-    # what a framework's model is made of
+    # what a framework's model is made of: its limit, its client
+    {"openrouter_opts.limited"},
     {"openrouter_opts.built"},
     {"openrouter_opts"},
     # the frameworks
@@ -181,7 +182,7 @@ def test_what_a_module_may_import_of_others(name: str):
         "uvicorn": {SANDBOX},
         "pytest": {f"{SANDBOX}.fixture"},
         "typer": {"openrouter_opts.cli"},
-        "rich": {"openrouter_opts.cli", "openrouter_opts.money.report", "openrouter_opts.money.tracking"},
+        "rich": {"openrouter_opts.cli", "openrouter_opts.money.report", "openrouter_opts.money.sums"},
     }
     for library in theirs & places.keys():
         assert any(f"{name}.".startswith(f"{place}.") for place in places[library]), (
