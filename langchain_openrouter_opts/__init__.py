@@ -12,7 +12,7 @@ from langchain_openrouter_opts.errors import InvalidOutput, Refused, Truncated
 from langchain_openrouter_opts.registry import register
 
 if TYPE_CHECKING:
-    from langchain_openrouter_opts.middleware import PromptCachingMiddleware
+    from langchain_openrouter_opts.middleware import PromptCachingMiddleware, SpendLimitMiddleware
 
 __all__ = [
     "ChatOpenRouter",
@@ -21,13 +21,14 @@ __all__ = [
     "OpenRouterEmbeddings",
     "PromptCachingMiddleware",
     "Refused",
+    "SpendLimitMiddleware",
     "Truncated",
     "get_openrouter_callback",
     "register",
 ]
 
 # Imported when they are asked for: models and chains need `langchain-core`, and these need `langchain`.
-_HOME_OF = {"PromptCachingMiddleware": "middleware"}
+_HOME_OF = {"PromptCachingMiddleware": "middleware", "SpendLimitMiddleware": "middleware"}
 
 
 def __getattr__(name: str) -> Any:

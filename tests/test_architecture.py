@@ -176,7 +176,7 @@ def test_what_a_module_may_import_of_others(name: str):
         "langchain_core": {"langchain_openrouter_opts", "openrouter_opts.cli"},
         "langchain": {"langchain_openrouter_opts", "openrouter_opts.cli"},
         "langchain_protocol": {"langchain_openrouter_opts"},
-        "langgraph": {"openrouter_opts.cli"},
+        "langgraph": {"langchain_openrouter_opts.middleware", "openrouter_opts.cli"},
         "llama_index": {"llamaindex_openrouter_opts", "openrouter_opts.cli"},
         "starlette": {SANDBOX},
         "uvicorn": {SANDBOX},
@@ -255,6 +255,7 @@ class Plain(ast.NodeTransformer):
         "asyncio": "time",
         "_afetch": "_fetch",
         "awrap_model_call": "wrap_model_call",
+        "awrap_tool_call": "wrap_tool_call",
     }
     TWINS = frozenset(
         {
@@ -358,9 +359,17 @@ def test_the_async_side_is_the_sync_side_with_await(module: str, sync: str, asyn
     assert plain(names[asynchronous]) == plain(names[sync])
 
 
-def test_the_async_side_of_a_middleware_is_the_sync_side_with_await():
-    own = methods("langchain_openrouter_opts.middleware.prompt_caching", "PromptCachingMiddleware")
-    assert plain(own["awrap_model_call"]) == plain(own["wrap_model_call"])
+@pytest.mark.parametrize(
+    ("module", "cls", "method"),
+    [
+        ("prompt_caching", "PromptCachingMiddleware", "wrap_model_call"),
+        ("spend_limit", "SpendLimitMiddleware", "wrap_model_call"),
+        ("spend_limit", "SpendLimitMiddleware", "wrap_tool_call"),
+    ],
+)
+def test_the_async_side_of_a_middleware_is_the_sync_side_with_await(module: str, cls: str, method: str):
+    own = methods(f"langchain_openrouter_opts.middleware.{module}", cls)
+    assert plain(own[f"a{method}"]) == plain(own[method])
 
 
 @pytest.mark.parametrize("method", ["perform", "close"])

@@ -40,6 +40,7 @@ class SpendLimit:
         unknown_price: What to do with a request whose price nobody knows: `"refuse"` it, `"allow"` it without a reservation, or reserve a
             flat amount (USD) for it.
         reconcile: Whether the cost of what is pending is looked up in the background.
+        spent: What was spent under it already, USD.
         store: Where the figures are kept; by default in memory.
 
     Raises:
@@ -53,12 +54,13 @@ class SpendLimit:
         on_limit: OnLimit = "refuse",
         unknown_price: UnknownPrice | str | float = "refuse",
         reconcile: bool = False,
+        spent: str | float | Decimal = 0,
         store: Store = MEMORY,
     ) -> None:
         self.on_limit: OnLimit = _on_limit(on_limit)
         self.unknown_price: UnknownPrice = _unknown_price(unknown_price)
         self.reconciles = reconcile
-        self.money = Money(_usd(amount, "amount"), store)
+        self.money = Money(_usd(amount, "amount"), store, spent=_usd(spent, "spent"))
         """The account, for its store."""
         self._entries: dict[str, Entry] = {}
         _limits[self.money.id] = self
