@@ -19,8 +19,7 @@ from langchain_openrouter_opts.results import MODEL_PROVIDER
 from langchain_openrouter_opts.schemas import response_format
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.http.settings import Timeout
-from openrouter_opts.limited import written_limits
-from openrouter_opts.money.limits import limits_of
+from openrouter_opts.limited import with_one_limit, written_limits
 from openrouter_opts.options import OptionFields, Part, ProviderOptions, nearest
 from openrouter_opts.options.model_options import fields_of, first_names, parted, sorted_out, stored
 from openrouter_opts.options.names import refuse_unknown
@@ -231,16 +230,14 @@ def _own_part(bound: Call, call: Mapping[str, Any]) -> Call:
 def _named(call: Mapping[str, Any]) -> Call:
     """Return a call with its arguments under their first names, and in the client's terms."""
     check_call(call)
-    named = first_names(call, _RENAMED)
+    # What is bound is one limit for all calls; and limits add up, so that one more takes none away.
+    named = with_one_limit(first_names(call, _RENAMED))
     if named.get("stop") == []:
         # An empty list takes the constructor's away.
         named["stop"] = None
     if named.get("tools") == []:
         # Providers refuse an empty list; here too it takes the constructor's away.
         named["tools"] = None
-    if "spend_limit" in named:
-        # What is bound is one limit for all calls; and limits add up, so that one more takes none away.
-        named["spend_limit"] = limits_of(named["spend_limit"])
     if isinstance(named.get("response_format"), type):
         named["response_format"] = response_format(named["response_format"])
     return named
@@ -249,7 +246,8 @@ def _named(call: Mapping[str, Any]) -> Call:
 def _over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> Call:
     """Lay one call over another: options are merged deeply, and whatever the upper one says wins."""
     (below, low), (above, high) = parted(lower), parted(upper)
-    limits = {name: (*below[name], *above[name]) for name in below.keys() & above.keys() & {"spend_limit"}}
+    both = below.get("spend_limit") and above.get("spend_limit")
+    limits = {"spend_limit": (*below["spend_limit"], *above["spend_limit"])} if both else {}
     return {**below, **above, **limits, "provider_options": low.merged(high)}
 
 

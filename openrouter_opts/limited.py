@@ -19,6 +19,12 @@ def written_limits(limits: LimitsLike) -> dict[str, Any] | list[dict[str, Any]] 
     return several if len(several) > 1 else next(iter(several), None)
 
 
+def with_one_limit(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of several calls with an amount made a limit, which is one for all of them."""
+    limits = given.get("spend_limit")
+    return dict(given) if limits is None else {**given, "spend_limit": limits_of(limits)}
+
+
 def shown_limits(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a call with its limits in plain form, which name the same limits: others may write them as JSON."""
     limits = given.get("spend_limit")

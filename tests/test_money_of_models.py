@@ -246,6 +246,16 @@ def test_what_is_bound_is_one_limit_and_adds_to_the_others(sandbox: Sandbox):
         restored.invoke("hi")
 
 
+def test_what_is_bound_to_a_model_and_its_fallbacks_is_one_limit(sandbox: Sandbox):
+    llm = FRAMEWORKS[0].make(sandbox, max_tokens=50)
+    both = llm.with_fallbacks([llm.bind(seed=1)]).bind(spend_limit="0.5")
+    limits = [each.kwargs["spend_limit"] for each in (both.runnable, *both.fallbacks)]
+    assert limits[0] == limits[1]
+    sandbox.fail_next(400, path="/chat/completions")
+    both.invoke("hi")
+    assert limits[0][0].spent == sandbox.credits_used > 0
+
+
 def test_a_limit_read_from_json_elsewhere_is_one_limit_from_nothing_on():
     written = {
         **SpendLimit("0.5", on_limit="fit", unknown_price="0.1", reconcile=True).written(),
