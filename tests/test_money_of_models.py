@@ -226,6 +226,14 @@ def test_whatever_is_made_of_a_model_has_the_same_limit(
     assert limit.spent == sandbox.credits_used > 0
 
 
+def test_a_limit_of_a_structured_llm_adds_to_that_of_its_model(sandbox: Sandbox):
+    limit, other = SpendLimit("1"), SpendLimit("2")
+    llm = FRAMEWORKS[1].make(sandbox, spend_limit=limit, max_tokens=50)
+    sandbox.answer_next('{"name": "Oslo"}')
+    llm.as_structured_llm(City, spend_limit=other).chat(HI)
+    assert limit.spent == other.spent == sandbox.credits_used > 0
+
+
 @pytest.mark.filterwarnings("ignore:The function `load` is in beta")
 def test_what_is_bound_is_one_limit_and_adds_to_the_others(sandbox: Sandbox):
     limit = SpendLimit("1")

@@ -62,7 +62,7 @@ class SpendLimitMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
     conditions that you set.
 
     The last answer is an `AIMessage` whose `finish_reason` is `spend_limit`. With a `response_format` there is no `structured_response`
-    then.
+    then. Middleware that may send an answer back to the model goes before this one, which ends the agent before it is asked.
 
     Args:
         limit: For all runs of all agents that have this middleware: USD such as `"0.50"`, or a `SpendLimit`, which may be shared.

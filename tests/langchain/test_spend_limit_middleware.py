@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import pytest
 from langchain.agents import create_agent
-from langchain.agents.middleware import ModelRetryMiddleware
+from langchain.agents.middleware import AgentMiddleware, ModelRetryMiddleware, hook_config
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
@@ -137,6 +137,23 @@ def test_an_agent_with_a_response_format_ends_too(
     assert is_last_answer(state["messages"][-1])
     assert state.get("structured_response") is None
     assert chats(sandbox) == []
+
+
+class NeverContent(AgentMiddleware[Any, Any, Any]):
+    """Sends every answer back."""
+
+    @hook_config(can_jump_to=["model"])
+    def after_model(self, state: Any, runtime: Any) -> dict[str, Any]:
+        return {"jump_to": "model", "messages": [HumanMessage("Better, please.")]}
+
+
+def test_nobody_sends_the_last_answer_back(make_llm: Make, sandbox: Sandbox):
+    middleware = [NeverContent(), SpendLimitMiddleware(SpendLimit("0.0005"))]
+    agent = create_agent(make_llm(max_tokens=100), middleware=middleware)
+    messages = agent.invoke(QUESTION, {"recursion_limit": 1000})["messages"]
+    assert len(messages) > 3
+    assert is_last_answer(messages[-1])
+    assert sandbox.credits_used <= Decimal("0.0005")
 
 
 def test_server_tools_get_what_is_left_beside_what_the_user_said(make_llm: Make, sandbox: Sandbox):
