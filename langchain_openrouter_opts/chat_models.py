@@ -24,6 +24,7 @@ from langchain_openrouter_opts.events import Events, Steps, message_id
 from langchain_openrouter_opts.messages import wire_messages
 from langchain_openrouter_opts.profile import profile
 from langchain_openrouter_opts.results import chat_result
+from langchain_openrouter_opts.runs import RunLike, RunningModel, in_run
 from langchain_openrouter_opts.schemas import Schema
 from langchain_openrouter_opts.spending import from_cache, with_totals
 from langchain_openrouter_opts.tools import ToolLike
@@ -31,6 +32,7 @@ from openrouter_opts.built import Built
 from openrouter_opts.catalog import Catalog
 from openrouter_opts.client import OpenRouterClient
 from openrouter_opts.http.secret import ENV_KEY
+from openrouter_opts.limited import Limited
 from openrouter_opts.options.model_options import ModelOptions, storable
 from openrouter_opts.options.secrecy import without_secrets
 from openrouter_opts.options.toolbox import ToolChoice
@@ -44,7 +46,7 @@ T = TypeVar("T")
 blocks.register()
 
 
-class ChatOpenRouter(ModelOptions, BindingModel):
+class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
     """A chat model of OpenRouter.
 
     Every option of OpenRouter may be given to the constructor and to each call, among `provider_options` or as a keyword argument, under
@@ -123,6 +125,7 @@ class ChatOpenRouter(ModelOptions, BindingModel):
 
     def _made_ready(self) -> Built:
         """Return the client and its options. They are made again when a field has changed, by whatever way."""
+        limits = self._limits()
         if self._ready is None or not self._ready.is_of(self.__dict__):
             self._ready = Built.of(
                 self.__dict__,
@@ -135,6 +138,7 @@ class ChatOpenRouter(ModelOptions, BindingModel):
                 retry_uncertain=self.retry_uncertain,
                 check=self.check,
                 catalog=self.catalog,
+                spend_limit=limits,
                 trust_env=self.trust_env,
                 verify=self.verify,
                 proxy=self.proxy,
@@ -149,7 +153,7 @@ class ChatOpenRouter(ModelOptions, BindingModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        with ModelErrors():
+        with ModelErrors(), in_run(run_manager):
             call = arguments.of_call(stop, kwargs)
             return chat_result(self.client.complete(wire_messages(messages), **call))
 
@@ -161,7 +165,7 @@ class ChatOpenRouter(ModelOptions, BindingModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        with ModelErrors():
+        with ModelErrors(), in_run(run_manager):
             call = arguments.of_call(stop, kwargs)
             return chat_result(await self.client.acomplete(wire_messages(messages), **call))
 
@@ -173,7 +177,7 @@ class ChatOpenRouter(ModelOptions, BindingModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        return self._produced(Chunks(), messages, stop, **kwargs)
+        return self._produced(Chunks(), messages, stop, run_manager, **kwargs)
 
     @override
     def _astream(
@@ -183,33 +187,49 @@ class ChatOpenRouter(ModelOptions, BindingModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        return self._aproduced(Chunks(), messages, stop, **kwargs)
+        return self._aproduced(Chunks(), messages, stop, run_manager, **kwargs)
 
     # No base declares these two: langchain-core looks for them by name, and otherwise makes events of chunks.
     def _stream_chat_model_events(self, messages: list[BaseMessage], **call: Any) -> Iterator[MessagesData]:
-        return self._produced(Events(message_id(call.pop("run_manager"))), messages, **call)
+        run = call.pop("run_manager")
+        return self._produced(Events(message_id(run)), messages, run=run, **call)
 
     def _astream_chat_model_events(
         self, messages: list[BaseMessage], **call: Any
     ) -> AsyncIterator[MessagesData]:
-        return self._aproduced(Events(message_id(call.pop("run_manager"))), messages, **call)
+        run = call.pop("run_manager")
+        return self._aproduced(Events(message_id(run)), messages, run=run, **call)
 
     def _produced(
-        self, steps: Steps[T], messages: list[BaseMessage], stop: list[str] | None, **kwargs: Any
+        self,
+        steps: Steps[T],
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        run: RunLike | None,
+        **kwargs: Any,
     ) -> Iterator[T]:
         with ModelErrors():
             call, counted = arguments.of_stream(self, self._made_ready().options, stop, kwargs)
-            with self.client.stream(wire_messages(messages), **call) as stream:
+            with in_run(run):
+                stream = self.client.stream(wire_messages(messages), **call)
+            with stream:
                 for delta in stream:
                     yield from steps.take(delta)
                 yield from steps.end(stream.completion, counted=counted)
 
     async def _aproduced(
-        self, steps: Steps[T], messages: list[BaseMessage], stop: list[str] | None, **kwargs: Any
+        self,
+        steps: Steps[T],
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        run: RunLike | None,
+        **kwargs: Any,
     ) -> AsyncIterator[T]:
         with ModelErrors():
             call, counted = arguments.of_stream(self, self._made_ready().options, stop, kwargs)
-            async with self.client.astream(wire_messages(messages), **call) as stream:
+            with in_run(run):
+                stream = self.client.astream(wire_messages(messages), **call)
+            async with stream:
                 async for delta in stream:
                     for each in steps.take(delta):
                         yield each
@@ -316,10 +336,11 @@ class ChatOpenRouter(ModelOptions, BindingModel):
     @property
     @override
     def _serialized(self) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        # langchain-core makes this once for all time, and takes it as the key of cached answers: it has to follow the fields.
+        # langchain-core makes this once for all time, and takes it as the key of cached answers: it has to follow the fields,
+        # but for the limit, on which no answer depends.
         built = self._made_ready()
         if self._written is None or self._written[0] is not built:
-            self._written = built, dumpd(self)
+            self._written = built, dumpd(self.model_copy(update={"spend_limit": None}))
         return self._written[1]
 
     @override

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
@@ -21,9 +20,9 @@ from openrouter_opts.http.transport import Transport
 from openrouter_opts.lint.body import models_of
 from openrouter_opts.money.account import UNCOUNTED, Account, account_of
 from openrouter_opts.money.estimate import Estimate, estimate
-from openrouter_opts.money.limits import LimitLike, SpendLimit
+from openrouter_opts.money.limits import LimitsLike, limits_of
 from openrouter_opts.options import ProviderOptions, warn_if_online
-from openrouter_opts.options.caller import stack_level
+from openrouter_opts.options.caller import warn
 from openrouter_opts.options.environment import from_environment
 from openrouter_opts.options.for_embeddings import embedding_options, shared_options
 from openrouter_opts.preflight import Check, check_of, preflight
@@ -66,7 +65,7 @@ class OpenRouterClient:
             endpoints (`Catalog.with_endpoints`, `Catalog.with_zdr`) it also knows which of them routing preferences leave. Where a limit
             holds and none is given, OpenRouter is asked for the endpoints of a model and their prices, once an hour.
         spend_limit: The most that the calls of this client may cost together: USD such as `"0.50"`, or a `SpendLimit`, which may be
-            shared. What might cost more isn't sent: `SpendLimitExceeded`.
+            shared; several of them all hold. What might cost more isn't sent: `SpendLimitExceeded`.
         trust_env: Whether the environment's proxy variables count.
         verify: Whether to check certificates, or an `ssl.SSLContext`.
         proxy: The URL of a proxy.
@@ -84,7 +83,7 @@ class OpenRouterClient:
         provider_options: OptionsLike = None,
         check: Check = "warn",
         catalog: Catalog | None = None,
-        spend_limit: LimitLike = None,
+        spend_limit: LimitsLike = None,
         trust_env: bool = True,
         verify: Any = True,
         proxy: str | None = None,
@@ -100,12 +99,12 @@ class OpenRouterClient:
             proxy=proxy,
         )
         for doubt in doubts_about(base_url, self._settings.base_url, key_is_given=api_key is not None):
-            warnings.warn(doubt, stacklevel=stack_level())
+            warn(doubt)
         self._model = None if model is None else _checked_model(model)
         self._options = from_environment().merged(ProviderOptions.of(provider_options))
         self._check: Check = check_of(check)
         self._catalog = catalog
-        self._limit = SpendLimit.of(spend_limit)
+        self._limits = limits_of(spend_limit)
         self._transport = Transport(self._settings, self._secret)
 
     def complete(self, messages: Messages, **call: Any) -> Completion:
@@ -273,11 +272,11 @@ class OpenRouterClient:
 
     def _chat(self, messages: Messages, call: dict[str, Any], *, stream: bool) -> _Call:
         settings, transport = self._for_call(call)
-        limits = self._limit, SpendLimit.of(call.pop("spend_limit", None))
+        limits = *self._limits, *limits_of(call.pop("spend_limit", None))
         request = self._request(messages, call, stream=stream)
         account = account_of(request, self._facts, limits=limits, lookup=self)
         asks = account.has_limits and self._catalog is None
-        return _Call(request, transport, settings, _retry(settings), account, asks_for_prices=asks)
+        return _Call(request, transport, settings, _retry(settings), account, LIVE.asking if asks else None)
 
     def _request(self, messages: Messages, call: dict[str, Any], *, stream: bool) -> Request:
         given_model = call.pop("model", None)
@@ -300,12 +299,13 @@ class OpenRouterClient:
         given_model = call.pop("model", None)
         model = self._model if given_model is None else _checked_model(given_model)
         settings, transport = self._for_call(call)
-        limits = self._limit, SpendLimit.of(call.pop("spend_limit", None))
+        limits = *self._limits, *limits_of(call.pop("spend_limit", None))
         given = call.pop("provider_options", None)
         options = shared_options(self._options).merged(embedding_options(ProviderOptions.of(given, **call)))
         request = embedding_request(inputs, model=model, options=options, **how)
         account = account_of(request, self._facts, kind="embedding", limits=limits, lookup=self)
-        return _Call(request, transport, settings, _retry(settings), account)
+        asks = LIVE.asking_for_vectors if account.has_limits and self._catalog is None else None
+        return _Call(request, transport, settings, _retry(settings), account, asks)
 
     def _for_call(self, call: dict[str, Any]) -> tuple[Settings, Transport]:
         timeout, max_retries = call.pop("timeout", None), call.pop("max_retries", None)
@@ -337,14 +337,14 @@ class _Call:
     retry: Retry
     account: Account = UNCOUNTED
     """Lookups cost nothing."""
-    asks_for_prices: bool = False
+    ask_for_prices: Callable[[str, Iterable[str]], Flow] | None = None
 
     def flow(self, read: Reader) -> Flow:
         flow = exchange(self.request, read, self.retry, Patience(self.settings.timeout))
-        return self._asking_first(flow) if self.asks_for_prices else flow
+        return self._asking_first(self.ask_for_prices, flow) if self.ask_for_prices else flow
 
-    def _asking_first(self, flow: Flow) -> Flow:
-        yield from LIVE.asking(self.settings.base_url, models_of(self.request.content))
+    def _asking_first(self, ask: Callable[[str, Iterable[str]], Flow], flow: Flow) -> Flow:
+        yield from ask(self.settings.base_url, models_of(self.request.content))
         yield from flow
 
 

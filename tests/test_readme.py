@@ -29,6 +29,7 @@ def test_every_block_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert "Paris" in said
     assert "Ida Holm" in said
     assert "did you mean" in said
+    assert "I have to stop here" in said
     assert "temperature: no endpoint of openai/gpt-5-mini supports it" in said
     assert "provider.only: leaves no endpoint of openai/gpt-5-mini; it is served by openai, azure" in said
     assert sandbox.credits_used > 0
