@@ -27,6 +27,7 @@ from langchain_openrouter_opts.results import chat_result
 from langchain_openrouter_opts.schemas import Schema
 from langchain_openrouter_opts.spending import from_cache, with_totals
 from langchain_openrouter_opts.tools import ToolLike
+from langchain_openrouter_opts.tracing import TracedModel, traced
 from openrouter_opts.built import Built
 from openrouter_opts.catalog import Catalog
 from openrouter_opts.client import OpenRouterClient
@@ -44,7 +45,7 @@ T = TypeVar("T")
 blocks.register()
 
 
-class ChatOpenRouter(ModelOptions, BindingModel):
+class ChatOpenRouter(ModelOptions, TracedModel, BindingModel):
     """A chat model of OpenRouter.
 
     Every option of OpenRouter may be given to the constructor and to each call, among `provider_options` or as a keyword argument, under
@@ -147,9 +148,9 @@ class ChatOpenRouter(ModelOptions, BindingModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        with ModelErrors():
+        with ModelErrors(), traced(run_manager) as told, told.calling():
             call = arguments.of_call(stop, kwargs)
-            return chat_result(self.client.complete(wire_messages(messages), **call))
+            return chat_result(told.answered(self.client.complete(wire_messages(messages), **call)))
 
     @override
     async def _agenerate(
@@ -159,9 +160,9 @@ class ChatOpenRouter(ModelOptions, BindingModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        with ModelErrors():
+        with ModelErrors(), traced(run_manager) as told, told.calling():
             call = arguments.of_call(stop, kwargs)
-            return chat_result(await self.client.acomplete(wire_messages(messages), **call))
+            return chat_result(told.answered(await self.client.acomplete(wire_messages(messages), **call)))
 
     @override
     def _stream(
@@ -171,7 +172,7 @@ class ChatOpenRouter(ModelOptions, BindingModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        return self._produced(Chunks(), messages, stop, **kwargs)
+        return self._produced(Chunks(), messages, stop, run_manager=run_manager, **kwargs)
 
     @override
     def _astream(
@@ -181,37 +182,41 @@ class ChatOpenRouter(ModelOptions, BindingModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        return self._aproduced(Chunks(), messages, stop, **kwargs)
+        return self._aproduced(Chunks(), messages, stop, run_manager=run_manager, **kwargs)
 
     # No base declares these two: langchain-core looks for them by name, and otherwise makes events of chunks.
     def _stream_chat_model_events(self, messages: list[BaseMessage], **call: Any) -> Iterator[MessagesData]:
-        return self._produced(Events(message_id(call.pop("run_manager"))), messages, **call)
+        return self._produced(Events(message_id(call["run_manager"])), messages, **call)
 
     def _astream_chat_model_events(
         self, messages: list[BaseMessage], **call: Any
     ) -> AsyncIterator[MessagesData]:
-        return self._aproduced(Events(message_id(call.pop("run_manager"))), messages, **call)
+        return self._aproduced(Events(message_id(call["run_manager"])), messages, **call)
 
     def _produced(
         self, steps: Steps[T], messages: list[BaseMessage], stop: list[str] | None, **kwargs: Any
     ) -> Iterator[T]:
-        with ModelErrors():
+        with ModelErrors(), traced(kwargs.pop("run_manager")) as told:
             call, counted = arguments.of_stream(self, self._made_ready().options, stop, kwargs)
-            with self.client.stream(wire_messages(messages), **call) as stream:
+            with told.calling():
+                stream = self.client.stream(wire_messages(messages), **call)
+            with stream:
                 for delta in stream:
                     yield from steps.take(delta)
-                yield from steps.end(stream.completion, counted=counted)
+                yield from steps.end(told.answered(stream.completion), counted=counted)
 
     async def _aproduced(
         self, steps: Steps[T], messages: list[BaseMessage], stop: list[str] | None, **kwargs: Any
     ) -> AsyncIterator[T]:
-        with ModelErrors():
+        with ModelErrors(), traced(kwargs.pop("run_manager")) as told:
             call, counted = arguments.of_stream(self, self._made_ready().options, stop, kwargs)
-            async with self.client.astream(wire_messages(messages), **call) as stream:
+            with told.calling():
+                stream = self.client.astream(wire_messages(messages), **call)
+            async with stream:
                 async for delta in stream:
                     for each in steps.take(delta):
                         yield each
-                for each in steps.end(stream.completion, counted=counted):
+                for each in steps.end(told.answered(stream.completion), counted=counted):
                     yield each
 
     @override

@@ -41,6 +41,7 @@ from llamaindex_openrouter_opts.streams import acompletions_of, aresponses_of, c
 from llamaindex_openrouter_opts.structured import ObjectProgram, Way
 from llamaindex_openrouter_opts.structured_llm import ObjectLLM
 from llamaindex_openrouter_opts.tools import ToolMethods
+from llamaindex_openrouter_opts.tracing import traced
 from openrouter_opts.built import Built
 from openrouter_opts.catalog import Catalog
 from openrouter_opts.catalog import Model as Facts
@@ -51,6 +52,9 @@ from openrouter_opts.options.model_options import ModelOptions, parted, storable
 from openrouter_opts.options.table import resolve
 from openrouter_opts.preflight import Check
 from openrouter_opts.protocol.decode import count_of
+from openrouter_opts.protocol.wire import Messages
+from openrouter_opts.stream import AsyncStream, Stream
+from openrouter_opts.tracing import Traced
 
 DEFAULT_MODEL: Final = "openrouter/auto"
 """Whichever model OpenRouter finds best for the prompt."""
@@ -243,12 +247,12 @@ class OpenRouter(ModelOptions, ToolMethods, PromptMethods):
 
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         """Answer a conversation step by step. Closing the generator closes the connection. See `chat`."""
-        responses = responses_of(self.client.stream(wire_messages(messages), **kwargs))
+        responses = responses_of(*self._streamed(wire_messages(messages), kwargs))
         return announced(chat_events, self, messages, kwargs, responses)
 
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
         """Answer a conversation step by step. Closing the generator closes the connection. See `chat`."""
-        responses = aresponses_of(self.client.astream(wire_messages(messages), **kwargs))
+        responses = aresponses_of(*self._astreamed(wire_messages(messages), kwargs))
         return await aannounced(chat_events, self, messages, kwargs, responses)
 
     @completion_events
@@ -264,7 +268,7 @@ class OpenRouter(ModelOptions, ToolMethods, PromptMethods):
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
         """Answer a prompt step by step. Closing the generator closes the connection. See `chat`."""
         messages = wire_messages(self._prompted(prompt, formatted=formatted))
-        responses = completions_of(self.client.stream(messages, **kwargs))
+        responses = completions_of(*self._streamed(messages, kwargs))
         return announced(completion_events, self, prompt, kwargs, responses)
 
     async def astream_complete(
@@ -272,7 +276,7 @@ class OpenRouter(ModelOptions, ToolMethods, PromptMethods):
     ) -> CompletionResponseAsyncGen:
         """Answer a prompt step by step. Closing the generator closes the connection. See `chat`."""
         messages = wire_messages(self._prompted(prompt, formatted=formatted))
-        responses = acompletions_of(self.client.astream(messages, **kwargs))
+        responses = acompletions_of(*self._astreamed(messages, kwargs))
         return await aannounced(completion_events, self, prompt, kwargs, responses)
 
     def as_structured_llm(self, output_cls: type[BaseModel], **kwargs: Any) -> ObjectLLM:
@@ -325,10 +329,20 @@ class OpenRouter(ModelOptions, ToolMethods, PromptMethods):
         return "tool" if calls_tools else "text"
 
     def _chat(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> ChatResponse:
-        return chat_response(self.client.complete(wire_messages(messages), **call))
+        with traced() as told, told.calling():
+            return chat_response(told.answered(self.client.complete(wire_messages(messages), **call)))
 
     async def _achat(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> ChatResponse:
-        return chat_response(await self.client.acomplete(wire_messages(messages), **call))
+        with traced() as told, told.calling():
+            return chat_response(told.answered(await self.client.acomplete(wire_messages(messages), **call)))
+
+    def _streamed(self, messages: Messages, call: Mapping[str, Any]) -> tuple[Stream, Traced]:
+        with (told := traced()).calling():
+            return self.client.stream(messages, **call), told
+
+    def _astreamed(self, messages: Messages, call: Mapping[str, Any]) -> tuple[AsyncStream, Traced]:
+        with (told := traced()).calling():
+            return self.client.astream(messages, **call), told
 
     def _prompted(self, prompt: str, *, formatted: bool) -> list[ChatMessage]:
         if not formatted and not self.is_chat_model and self.completion_to_prompt:

@@ -28,6 +28,7 @@ LAYERS = (
         "openrouter_opts.json_schema",
         "openrouter_opts.money.cost",
         "openrouter_opts.protocol.surrogates",
+        "openrouter_opts.stepping",
     },
     # the wire: its types, its events, reasoning as it comes and as it is sent back; JSON in what a model writes
     {
@@ -47,6 +48,8 @@ LAYERS = (
     {"openrouter_opts.protocol.completion"},
     # all that can go wrong
     {"openrouter_opts.errors"},
+    # what a call cost, as tracers read it
+    {"openrouter_opts.tracing"},
     # the figures of limits
     {"openrouter_opts.money.store"},
     # what the user sets: key, address, timeouts; options
@@ -249,6 +252,7 @@ class Plain(ast.NodeTransformer):
         "async_wire": "wire",
         "async_pool": "pool",
         "aclose": "close",
+        "aclosing": "closing",
         "adrive": "drive",
         "anext": "next",
         "asyncio": "time",
@@ -261,7 +265,7 @@ class Plain(ast.NodeTransformer):
             *("embed", "embedding_models", "providers", "key", "credits", "generation"),
         }
     )
-    FUNCTIONS = frozenset({"reconcile"})
+    FUNCTIONS = frozenset({"reconcile", "within"})
 
     def name(self, name: str) -> str:
         return (
@@ -348,6 +352,7 @@ def methods(module: str, cls: str) -> dict[str, ast.AST]:
     [
         ("openrouter_opts.http.drive", "drive", "adrive"),
         ("openrouter_opts.http.drive", "Wire", "AsyncWire"),
+        ("openrouter_opts.stepping", "within", "awithin"),
         ("openrouter_opts.stream", "Stream", "AsyncStream"),
         ("openrouter_opts.money.reconcile", "reconcile", "areconcile"),
     ],
