@@ -26,6 +26,11 @@ class Telemetry:
         """The spans that have ended, in that order."""
         return self._exporter.get_finished_spans()
 
+    @property
+    def scopes(self) -> set[str]:
+        """Who made them."""
+        return {span.instrumentation_scope.name for span in self.spans if span.instrumentation_scope}
+
     def values(self, name: str) -> list[Any]:
         """Return the values of an attribute, of every span that has it."""
         found = (dict(span.attributes or {}).get(name) for span in self.spans)

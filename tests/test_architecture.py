@@ -87,6 +87,10 @@ LAYERS = (
     {"openrouter_opts.http.prices"},
     # the life of a call, performed
     {"openrouter_opts.http.drive", "openrouter_opts.http.transport"},
+    # a call, watched from outside
+    {"openrouter_opts.telemetry"},
+    # a call, ready to be made
+    {"openrouter_opts.call"},
     # a stream in the hand
     {"openrouter_opts.stream"},
     # all of it under one name
@@ -180,6 +184,7 @@ def test_what_a_module_may_import_of_others(name: str):
         "langchain_protocol": {"langchain_openrouter_opts"},
         "langgraph": {"openrouter_opts.cli"},
         "llama_index": {"llamaindex_openrouter_opts", "openrouter_opts.cli"},
+        "opentelemetry": {"openrouter_opts.telemetry.otel"},
         "starlette": {SANDBOX},
         "uvicorn": {SANDBOX},
         "pytest": {f"{SANDBOX}.fixture"},
@@ -265,7 +270,7 @@ class Plain(ast.NodeTransformer):
             *("embed", "embedding_models", "providers", "key", "credits", "generation"),
         }
     )
-    FUNCTIONS = frozenset({"reconcile", "within"})
+    FUNCTIONS = frozenset({"reconcile", "watched", "within"})
 
     def name(self, name: str) -> str:
         return (
@@ -353,6 +358,7 @@ def methods(module: str, cls: str) -> dict[str, ast.AST]:
         ("openrouter_opts.http.drive", "drive", "adrive"),
         ("openrouter_opts.http.drive", "Wire", "AsyncWire"),
         ("openrouter_opts.stepping", "within", "awithin"),
+        ("openrouter_opts.telemetry.watching", "watched", "awatched"),
         ("openrouter_opts.stream", "Stream", "AsyncStream"),
         ("openrouter_opts.money.reconcile", "reconcile", "areconcile"),
     ],
@@ -365,6 +371,11 @@ def test_the_async_side_is_the_sync_side_with_await(module: str, sync: str, asyn
 def test_the_async_side_of_a_middleware_is_the_sync_side_with_await():
     own = methods("langchain_openrouter_opts.middleware.prompt_caching", "PromptCachingMiddleware")
     assert plain(own["awrap_model_call"]) == plain(own["wrap_model_call"])
+
+
+def test_a_call_is_driven_in_one_text():
+    own = methods("openrouter_opts.call", "Call")
+    assert plain(own["adrive"]) == plain(own["drive"])
 
 
 @pytest.mark.parametrize("method", ["perform", "close"])

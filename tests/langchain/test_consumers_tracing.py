@@ -162,7 +162,6 @@ WAYS: dict[str, Callable[[ChatOpenRouter, Any], Any]] = {
     "generate": lambda llm, config: llm.generate([[HumanMessage("hi")]], callbacks=config["callbacks"]),
     "bound": lambda llm, config: list(llm.bind(temperature=None).stream("hi", config)),
     "own callbacks": lambda llm, config: list(llm.model_copy(update=config).stream("hi")),
-    "its own id": lambda llm, config: list(llm.stream("hi", config | {"run_id": uuid4()})),
     "not streamed": lambda llm, config: list(
         llm.model_copy(update={"disable_streaming": True}).stream("hi", config)
     ),
@@ -177,8 +176,16 @@ def test_a_run_has_its_cost_in_every_other_way_too(way: str, make_llm: Made, tra
     assert counts(run)["total_tokens"] > 0
 
 
+def test_a_run_that_is_streamed_has_the_id_it_was_given(make_llm: Made, traced: Traced) -> None:
+    given = uuid4()
+    list(make_llm().stream("hi", traced.config | {"run_id": given}))
+    (run,) = traced.runs()
+    assert run["id"] == str(given)
+    assert costs(run)
+
+
 def test_tracing_that_the_environment_switches_on_sees_the_cost(
-    ask: Ask, make_llm: Made, traced: Traced, collector: Collector, monkeypatch: pytest.MonkeyPatch
+    ask: Ask, make_llm: Made, traced: Traced
 ) -> None:
     with langsmith.tracing_context(enabled=True, client=traced.client):
         message = ask(make_llm(), "hi")

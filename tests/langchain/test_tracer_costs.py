@@ -147,6 +147,30 @@ def test_a_call_that_was_cut_has_what_it_cost_so_far(make_llm: Made, tracer: Tra
     assert tracer.costs == [0 if tracer.name == "langfuse" else USAGE["cost"]]
 
 
+def test_our_own_telemetry_makes_nothing_that_a_tracer_makes(
+    ask: Ask, make_llm: Made, tracer: Tracer, instrumented: Callable[..., None]
+) -> None:
+    instrumented(tracer.telemetry)
+    message = ask(make_llm(), "hi", tracer.config)
+    cost = message.response_metadata["cost"]
+    assert tracer.costs == [cost]
+    assert "openrouter_opts" not in tracer.telemetry.scopes
+    assert [dollars for _, dollars in tracer.telemetry.points("gen_ai.client.operation.cost")] == [cost]
+    # OpenLLMetry has metrics, of the same names, and the others have none.
+    ours = tracer.telemetry.points("gen_ai.client.token.usage")
+    assert len(ours) == (0 if tracer.name == "openllmetry" else 2)
+
+
+def test_our_own_telemetry_makes_the_span_where_no_tracer_does(
+    ask: Ask, make_llm: Made, instrumented: Callable[..., None]
+) -> None:
+    telemetry = Telemetry()
+    instrumented(telemetry)
+    message = ask(make_llm(), "hi")
+    assert [span.name for span in telemetry.spans] == ["chat openai/gpt-5-mini"]
+    assert telemetry.values("gen_ai.usage.cost") == [message.response_metadata["cost"]]
+
+
 def test_no_key_is_in_a_span(ask: Ask, make_llm: Made, tracer: Tracer, sandbox: Sandbox) -> None:
     ask(make_llm(), "hi", tracer.config)
     assert sandbox.api_key not in "".join(span.to_json() for span in tracer.telemetry.spans)

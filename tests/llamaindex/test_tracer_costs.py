@@ -95,6 +95,28 @@ async def test_an_unknown_cost_is_not_zero(way: Way, telemetry: Telemetry) -> No
     assert costs(telemetry) == []
 
 
+@every_way
+async def test_our_own_telemetry_makes_no_second_span(
+    way: Way, telemetry: Telemetry, make_llm: MakeLLM, instrumented: Callable[..., None]
+) -> None:
+    instrumented(telemetry)
+    response = await way(make_llm(), {})
+    assert costs(telemetry) == [response.additional_kwargs["cost"]]
+    assert "openrouter_opts" not in telemetry.scopes
+    assert len(telemetry.points("gen_ai.client.token.usage")) == 2
+
+
+@every_way
+async def test_our_own_telemetry_makes_the_span_where_no_tracer_does(
+    way: Way, make_llm: MakeLLM, instrumented: Callable[..., None]
+) -> None:
+    telemetry = Telemetry()
+    instrumented(telemetry)
+    response = await way(make_llm(), {})
+    assert [span.name for span in telemetry.spans] == ["chat openai/gpt-5-mini"]
+    assert telemetry.values("gen_ai.usage.cost") == [response.additional_kwargs["cost"]]
+
+
 def test_a_call_that_was_cut_has_what_it_cost_so_far(telemetry: Telemetry) -> None:
     cut = event({"id": "gen-1", "choices": [], "usage": USAGE, "error": {"code": 502, "message": "gone"}})
     with ScriptedServer([[STREAM_HEAD, chunked(delta("Hel")), chunked(cut), chunked(b"")]]) as server:
