@@ -174,6 +174,10 @@ class _Costed(dict[str, Any]):
     def __setitem__(self, key: str, value: Any) -> None:
         super().__setitem__(key, {**value, **self._cost} if key == _USAGE else value)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What is copied, or pickled, has been written.
+        return dict, (dict(self),)
+
 
 def _openinference(handler: Any, run_id: UUID) -> Writer | None:
     span = handler.get_span(run_id)

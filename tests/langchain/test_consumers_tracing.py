@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -191,6 +193,17 @@ def test_tracing_that_the_environment_switches_on_sees_the_cost(
         message = ask(make_llm(), "hi")
     (run,) = traced.runs()
     assert costs(run)["total_cost"] == message.response_metadata["cost"]
+
+
+def test_what_a_tracer_keeps_of_a_run_can_be_copied_and_pickled(
+    make_llm: Made, traced: Traced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[Any] = []
+    monkeypatch.setattr(LangChainTracer, "_update_run_single", staticmethod(ended.append))
+    make_llm().invoke("hi", traced.config)
+    metadata = ended[0].extra["metadata"]
+    assert metadata["usage_metadata"]["total_cost"] > 0
+    assert copy.deepcopy(metadata) == pickle.loads(pickle.dumps(metadata)) == json.loads(json.dumps(metadata))
 
 
 def test_an_answer_from_the_cache_costs_nothing_and_a_chain_nothing_of_its_own(

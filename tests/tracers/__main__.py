@@ -15,7 +15,7 @@ from typing import Any
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"] = "false"
 
-import mlflow  # type: ignore[import-not-found]
+import mlflow
 from llama_index.core.base.llms.types import ChatMessage
 
 from langchain_openrouter_opts import ChatOpenRouter
