@@ -7,9 +7,8 @@ the run that a tracer keeps for this call of the model, or to its span, just bef
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import aclosing, closing, contextmanager
 from contextvars import ContextVar
-from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 from uuid import UUID
 
@@ -31,7 +30,6 @@ from typing_extensions import override
 
 from langchain_openrouter_opts.results import usage_metadata
 from openrouter_opts.protocol.completion import Usage
-from openrouter_opts.stepping import awithin, within
 from openrouter_opts.tracing import (
     MLFLOW_ATTRIBUTE,
     Made,
@@ -101,10 +99,15 @@ class TracedModel(BaseChatModel):
         """Return the answer in pieces. See `invoke`."""
         run, config = self._begun(CallbackManager, config)
         chunks = cast("Generator[AIMessageChunk]", super().stream(input, config, stop=stop, **kwargs))
-        return within(chunks, partial(_running, run))
+        with closing(chunks):
+            with _running(run):
+                first = next(chunks, None)
+            if first is not None:
+                yield first
+                yield from chunks
 
     @override
-    def astream(
+    async def astream(
         self,
         input: LanguageModelInput,
         config: RunnableConfig | None = None,
@@ -115,7 +118,13 @@ class TracedModel(BaseChatModel):
         """Return the answer in pieces. See `invoke`."""
         run, config = self._begun(AsyncCallbackManager, config)
         chunks = cast("AsyncGenerator[AIMessageChunk]", super().astream(input, config, stop=stop, **kwargs))
-        return awithin(chunks, partial(_running, run))
+        async with aclosing(chunks):
+            with _running(run):
+                first = await anext(chunks, None)
+            if first is not None:
+                yield first
+                async for chunk in chunks:
+                    yield chunk
 
     def _begun(
         self, managers: type[CallbackManager | AsyncCallbackManager], config: RunnableConfig | None
