@@ -124,5 +124,6 @@ def _named(cost: Cost, names: tuple[str, str, str]) -> dict[str, float]:
 
 def _amounts(cost: Cost) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
     """Return the total, and its parts where they are known to be parts of it; the rest is fees, of which tracers know nothing."""
-    parts = cost.prompt, cost.completion
-    return cost.total, *(parts if cost.fees is not None and None not in parts else (None, None))
+    if cost.fees is None or cost.prompt is None or cost.completion is None:
+        return cost.total, None, None
+    return cost.total, cost.prompt, cost.completion

@@ -106,13 +106,16 @@ def test_the_core_brings_in_no_framework():
     assert not loaded & {
         "langchain_core",
         "llama_index",
-        "opentelemetry",
         "aiohttp",
         "starlette",
         "uvicorn",
         "typer",
         "requests",
     }
+
+
+def test_calls_bring_in_no_telemetry_that_nobody_has_switched_on():
+    assert "opentelemetry" not in loaded_by("openrouter_opts.client")
 
 
 def test_models_and_chains_do_not_bring_in_agents():

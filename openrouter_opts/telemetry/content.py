@@ -31,7 +31,7 @@ def of_answer(answer: object) -> dict[str, str]:
 
 
 def _message(message: Mapping[str, Any]) -> dict[str, Any]:
-    role, content = message["role"], message.get("content")
+    role, content = message.get("role"), message.get("content")
     if role == "tool":
         response = {"type": "tool_call_response", "id": message.get("tool_call_id"), "response": content}
         return {"role": role, "parts": [response]}
@@ -40,16 +40,21 @@ def _message(message: Mapping[str, Any]) -> dict[str, Any]:
     return {"role": role, "parts": [*reasoning, *parts, *_calls(message.get("tool_calls") or ())]}
 
 
-def _part(part: Mapping[str, Any]) -> Part:
+def _part(part: Any) -> Part:
+    """Return a part of a message; the conventions let those of other types be as they are."""
+    if not isinstance(part, Mapping):
+        # OpenRouter will refuse it.
+        return _text("text", part)
     if part.get("type") == "text":
         return _text("text", part.get("text"))
-    if part.get("type") == "image_url":
-        return _image(part["image_url"]["url"])
-    # The conventions let any further type of part be as it is.
-    return dict(part)
+    return _image(part) or dict(part)
 
 
-def _image(url: str) -> Part:
+def _image(part: Mapping[str, Any]) -> Part | None:
+    source = part.get("image_url")
+    url = source.get("url") if isinstance(source, Mapping) else None
+    if not isinstance(url, str):
+        return None
     head, comma, data = url.partition(";base64,")
     if comma and head.startswith("data:"):
         mime_type = head.removeprefix("data:")
@@ -66,7 +71,7 @@ def _calls(calls: Iterable[Mapping[str, Any]]) -> Iterator[Part]:
 def _choice(choice: Choice) -> dict[str, Any]:
     parts = [_text("reasoning", choice.reasoning)] if choice.reasoning else []
     parts += [_text("text", said) for said in (choice.text, choice.refusal) if said]
-    parts += [_image(image["image_url"]["url"]) for image in choice.images if "image_url" in image]
+    parts += [_part(image) for image in choice.images]
     parts += [_call(call.id, call.name, call.arguments) for call in choice.tool_calls]
     return {"role": "assistant", "parts": parts, "finish_reason": choice.finish_reason}
 
@@ -80,4 +85,5 @@ def _call(call_id: Any, name: Any, arguments: Any) -> Part:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # Escaped: half a character, which a model may write, has no UTF-8.
+    return json.dumps(value, separators=(",", ":"))

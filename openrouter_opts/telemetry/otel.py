@@ -79,13 +79,13 @@ class Instruments:
             draft_cost,
         )
 
-    def watch(self, request: Request, base_url: str) -> Watch:
+    def watch(self, request: Request, base_url: str) -> SpanWatch:
         """Return the watch of a call that is made now."""
-        return Watch(self, request, of_call(request, base_url))
+        return SpanWatch(self, request, of_call(request, base_url))
 
 
 @dataclass(slots=True)
-class Watch:
+class SpanWatch:
     """A call that becomes a span and metrics, as far as no other library makes them of it."""
 
     _with: Instruments

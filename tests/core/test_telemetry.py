@@ -291,6 +291,19 @@ def test_what_is_said_is_in_the_span_when_asked_for(scripted: Servers, caller: C
     ]
 
 
+@pytest.mark.wrong_on_purpose
+def test_what_openrouter_would_refuse_is_shown_as_it_is(
+    scripted: Servers, caller: Callers, telemetry: Telemetry
+):
+    switch_on(telemetry, content=True)
+    image = {"type": "image_url", "image_url": "https://example.com/a.png"}
+    caller(scripted([answer(COMPLETION)])).complete([{"content": ["half \ud83d", image]}])
+    (shown,) = json.loads(only(telemetry)["gen_ai.input.messages"])
+    assert shown == {"role": None, "parts": [{"type": "text", "content": "half \ud83d"}, image]}
+    # An exporter writes it in UTF-8.
+    assert only(telemetry)["gen_ai.input.messages"].encode()
+
+
 def test_the_cost_has_the_names_that_are_proposed_when_asked_for(
     scripted: Servers, caller: Callers, telemetry: Telemetry
 ):
