@@ -2,12 +2,13 @@
 # make test   every test
 # make check  lint, format, types
 # make bench  how fast, against the floor
+# make tracers  what MLflow stores of a call's cost; in an environment of its own, since MLflow is large
 # make fix    let ruff mend what it can
 
 PYTHON ?= python3
 PIP_INSTALL = $(if $(shell command -v uv),uv pip install --python .venv/bin/python,.venv/bin/python -m pip install)
 
-.PHONY: demo test check bench fix clean
+.PHONY: demo test check bench tracers fix clean
 
 demo: .venv/demo
 	.venv/bin/openrouter-opts demo
@@ -24,12 +25,15 @@ check: .venv/dev
 bench: .venv/dev
 	.venv/bin/python -m tests.benchmarks
 
+tracers: .venv-tracers/ready
+	.venv-tracers/bin/python -m tests.tracers
+
 fix: .venv/dev
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-tracers .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # uv where it is installed, and pip where it is not. The constraints are the versions this was last tested with.
 .venv/pip:
@@ -43,3 +47,8 @@ clean:
 .venv/dev: .venv/pip pyproject.toml constraints.txt
 	$(PIP_INSTALL) --quiet --constraint constraints.txt --editable '.[all]' --group dev
 	touch $@ .venv/demo
+
+.venv-tracers/ready: pyproject.toml tests/tracers/requirements.txt
+	$(PYTHON) -m venv .venv-tracers
+	.venv-tracers/bin/python -m pip install --quiet --editable '.[all]' --requirement tests/tracers/requirements.txt
+	touch $@

@@ -28,6 +28,7 @@ from langchain_openrouter_opts.runs import RunLike, RunningModel, in_run
 from langchain_openrouter_opts.schemas import Schema
 from langchain_openrouter_opts.spending import from_cache, with_totals
 from langchain_openrouter_opts.tools import ToolLike
+from langchain_openrouter_opts.tracing import traced
 from openrouter_opts.built import Built
 from openrouter_opts.catalog import Catalog
 from openrouter_opts.client import OpenRouterClient
@@ -153,9 +154,9 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        with ModelErrors(), in_run(run_manager):
+        with ModelErrors(), in_run(run_manager), traced(run_manager) as told, told.calling():
             call = arguments.of_call(stop, kwargs)
-            return chat_result(self.client.complete(wire_messages(messages), **call))
+            return chat_result(told.answered(self.client.complete(wire_messages(messages), **call)))
 
     @override
     async def _agenerate(
@@ -165,9 +166,9 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        with ModelErrors(), in_run(run_manager):
+        with ModelErrors(), in_run(run_manager), traced(run_manager) as told, told.calling():
             call = arguments.of_call(stop, kwargs)
-            return chat_result(await self.client.acomplete(wire_messages(messages), **call))
+            return chat_result(told.answered(await self.client.acomplete(wire_messages(messages), **call)))
 
     @override
     def _stream(
@@ -177,7 +178,7 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        return self._produced(Chunks(), messages, stop, run_manager, **kwargs)
+        return self._produced(Chunks(), messages, stop, run_manager=run_manager, **kwargs)
 
     @override
     def _astream(
@@ -187,53 +188,43 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        return self._aproduced(Chunks(), messages, stop, run_manager, **kwargs)
+        return self._aproduced(Chunks(), messages, stop, run_manager=run_manager, **kwargs)
 
     # No base declares these two: langchain-core looks for them by name, and otherwise makes events of chunks.
     def _stream_chat_model_events(self, messages: list[BaseMessage], **call: Any) -> Iterator[MessagesData]:
-        run = call.pop("run_manager")
-        return self._produced(Events(message_id(run)), messages, run=run, **call)
+        return self._produced(Events(message_id(call["run_manager"])), messages, **call)
 
     def _astream_chat_model_events(
         self, messages: list[BaseMessage], **call: Any
     ) -> AsyncIterator[MessagesData]:
-        run = call.pop("run_manager")
-        return self._aproduced(Events(message_id(run)), messages, run=run, **call)
+        return self._aproduced(Events(message_id(call["run_manager"])), messages, **call)
 
     def _produced(
-        self,
-        steps: Steps[T],
-        messages: list[BaseMessage],
-        stop: list[str] | None,
-        run: RunLike | None,
-        **kwargs: Any,
+        self, steps: Steps[T], messages: list[BaseMessage], stop: list[str] | None, **kwargs: Any
     ) -> Iterator[T]:
-        with ModelErrors():
+        run: RunLike = kwargs.pop("run_manager")
+        with ModelErrors(), traced(run) as told:
             call, counted = arguments.of_stream(self, self._made_ready().options, stop, kwargs)
-            with in_run(run):
+            with in_run(run), told.calling():
                 stream = self.client.stream(wire_messages(messages), **call)
             with stream:
                 for delta in stream:
                     yield from steps.take(delta)
-                yield from steps.end(stream.completion, counted=counted)
+                yield from steps.end(told.answered(stream.completion), counted=counted)
 
     async def _aproduced(
-        self,
-        steps: Steps[T],
-        messages: list[BaseMessage],
-        stop: list[str] | None,
-        run: RunLike | None,
-        **kwargs: Any,
+        self, steps: Steps[T], messages: list[BaseMessage], stop: list[str] | None, **kwargs: Any
     ) -> AsyncIterator[T]:
-        with ModelErrors():
+        run: RunLike = kwargs.pop("run_manager")
+        with ModelErrors(), traced(run) as told:
             call, counted = arguments.of_stream(self, self._made_ready().options, stop, kwargs)
-            with in_run(run):
+            with in_run(run), told.calling():
                 stream = self.client.astream(wire_messages(messages), **call)
             async with stream:
                 async for delta in stream:
                     for each in steps.take(delta):
                         yield each
-                for each in steps.end(stream.completion, counted=counted):
+                for each in steps.end(told.answered(stream.completion), counted=counted):
                     yield each
 
     @override

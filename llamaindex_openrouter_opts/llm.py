@@ -44,6 +44,7 @@ from llamaindex_openrouter_opts.streams import acompletions_of, aresponses_of, c
 from llamaindex_openrouter_opts.structured import ObjectProgram, Way
 from llamaindex_openrouter_opts.structured_llm import ObjectLLM
 from llamaindex_openrouter_opts.tools import ToolMethods
+from llamaindex_openrouter_opts.tracing import traced
 from openrouter_opts.built import Built
 from openrouter_opts.catalog import Catalog
 from openrouter_opts.catalog import Model as Facts
@@ -57,6 +58,7 @@ from openrouter_opts.options.table import resolve
 from openrouter_opts.preflight import Check
 from openrouter_opts.protocol.decode import count_of
 from openrouter_opts.stream import AsyncStream, Stream
+from openrouter_opts.tracing import Traced
 
 DEFAULT_MODEL: Final = "openrouter/auto"
 """Whichever model OpenRouter finds best for the prompt."""
@@ -249,12 +251,12 @@ class OpenRouter(ModelOptions, Limited, ToolMethods, PromptMethods):
 
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         """Answer a conversation step by step. Closing the generator closes the connection. See `chat`."""
-        responses = responses_of(self._stream(messages, kwargs))
+        responses = responses_of(*self._stream(messages, kwargs))
         return announced(chat_events, self, messages, kwargs, responses)
 
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
         """Answer a conversation step by step. Closing the generator closes the connection. See `chat`."""
-        responses = aresponses_of(self._astream(messages, kwargs))
+        responses = aresponses_of(*self._astream(messages, kwargs))
         return await aannounced(chat_events, self, messages, kwargs, responses)
 
     @completion_events
@@ -270,7 +272,7 @@ class OpenRouter(ModelOptions, Limited, ToolMethods, PromptMethods):
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
         """Answer a prompt step by step. Closing the generator closes the connection. See `chat`."""
         messages = self._prompted(prompt, formatted=formatted)
-        responses = completions_of(self._stream(messages, kwargs))
+        responses = completions_of(*self._stream(messages, kwargs))
         return announced(completion_events, self, prompt, kwargs, responses)
 
     async def astream_complete(
@@ -278,7 +280,7 @@ class OpenRouter(ModelOptions, Limited, ToolMethods, PromptMethods):
     ) -> CompletionResponseAsyncGen:
         """Answer a prompt step by step. Closing the generator closes the connection. See `chat`."""
         messages = self._prompted(prompt, formatted=formatted)
-        responses = acompletions_of(self._astream(messages, kwargs))
+        responses = acompletions_of(*self._astream(messages, kwargs))
         return await aannounced(completion_events, self, prompt, kwargs, responses)
 
     def as_structured_llm(self, output_cls: type[BaseModel], **kwargs: Any) -> ObjectLLM:
@@ -333,20 +335,22 @@ class OpenRouter(ModelOptions, Limited, ToolMethods, PromptMethods):
         return "tool" if calls_tools else "text"
 
     def _chat(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> ChatResponse:
-        with self._counted():
-            return chat_response(self.client.complete(wire_messages(messages), **call))
+        with self._counted(), traced() as told, told.calling():
+            return chat_response(told.answered(self.client.complete(wire_messages(messages), **call)))
 
     async def _achat(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> ChatResponse:
-        with self._counted():
-            return chat_response(await self.client.acomplete(wire_messages(messages), **call))
+        with self._counted(), traced() as told, told.calling():
+            return chat_response(told.answered(await self.client.acomplete(wire_messages(messages), **call)))
 
-    def _stream(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> Stream:
-        with self._counted():
-            return self.client.stream(wire_messages(messages), **call)
+    def _stream(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> tuple[Stream, Traced]:
+        with self._counted(), (told := traced()).calling():
+            return self.client.stream(wire_messages(messages), **call), told
 
-    def _astream(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> AsyncStream:
-        with self._counted():
-            return self.client.astream(wire_messages(messages), **call)
+    def _astream(
+        self, messages: Sequence[ChatMessage], call: Mapping[str, Any]
+    ) -> tuple[AsyncStream, Traced]:
+        with self._counted(), (told := traced()).calling():
+            return self.client.astream(wire_messages(messages), **call), told
 
     def _counted(self) -> AbstractContextManager[None]:
         return counted(self.callback_manager, dispatcher)

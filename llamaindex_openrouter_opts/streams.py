@@ -13,37 +13,39 @@ from llama_index.core.base.llms.types import (
 
 from llamaindex_openrouter_opts.responses import Growing, chat_response, completion_response
 from openrouter_opts.stream import AsyncStream, Stream
+from openrouter_opts.tracing import Traced
 
 
-def responses_of(stream: Stream) -> ChatResponseGen:
-    """Yield the answer so far with each delta, and at the end the whole answer."""
-    with closing(stream):
+def responses_of(stream: Stream, told: Traced) -> ChatResponseGen:
+    """Yield the answer so far with each delta, and at the end the whole answer, of which tracers are told."""
+    with told, closing(stream):
         answer = Growing()
         for delta in stream:
             if not delta.choice:
                 yield answer.grow(delta)
-        yield chat_response(stream.completion, delta="")
+        yield chat_response(told.answered(stream.completion), delta="")
 
 
-async def aresponses_of(stream: AsyncStream) -> ChatResponseAsyncGen:
-    """Yield the answer so far with each delta, and at the end the whole answer."""
-    async with aclosing(stream):
-        answer = Growing()
-        async for delta in stream:
-            if not delta.choice:
-                yield answer.grow(delta)
-        yield chat_response(stream.completion, delta="")
+async def aresponses_of(stream: AsyncStream, told: Traced) -> ChatResponseAsyncGen:
+    """Yield the answer so far with each delta, and at the end the whole answer, of which tracers are told."""
+    with told:
+        async with aclosing(stream):
+            answer = Growing()
+            async for delta in stream:
+                if not delta.choice:
+                    yield answer.grow(delta)
+            yield chat_response(told.answered(stream.completion), delta="")
 
 
-def completions_of(stream: Stream) -> CompletionResponseGen:
+def completions_of(stream: Stream, told: Traced) -> CompletionResponseGen:
     """Yield the same as responses to a bare prompt."""
-    with closing(responses_of(stream)) as responses:
+    with closing(responses_of(stream, told)) as responses:
         for response in responses:
             yield completion_response(response)
 
 
-async def acompletions_of(stream: AsyncStream) -> CompletionResponseAsyncGen:
+async def acompletions_of(stream: AsyncStream, told: Traced) -> CompletionResponseAsyncGen:
     """Yield the same as responses to a bare prompt."""
-    async with aclosing(aresponses_of(stream)) as responses:
+    async with aclosing(aresponses_of(stream, told)) as responses:
         async for response in responses:
             yield completion_response(response)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
+from openrouter_opts.call import Call
 from openrouter_opts.catalog import Catalog, Model
 from openrouter_opts.errors import ConfigurationError, Malformed
-from openrouter_opts.http.drive import adrive, drive
-from openrouter_opts.http.exchange import exchange
 from openrouter_opts.http.prices import LIVE
-from openrouter_opts.http.reading import Reader, read_completion, read_embeddings, read_json, read_stream
+from openrouter_opts.http.reading import read_completion, read_embeddings, read_json, read_stream
 from openrouter_opts.http.retry import Retry
 from openrouter_opts.http.secret import KeySource, Secret
 from openrouter_opts.http.settings import Settings, Timeout, TimeoutLike, doubts_about
-from openrouter_opts.http.steps import Data, Flow, Item, Patience
+from openrouter_opts.http.steps import Data, Item
 from openrouter_opts.http.transport import Transport
-from openrouter_opts.lint.body import models_of
-from openrouter_opts.money.account import UNCOUNTED, Account, account_of
+from openrouter_opts.money.account import account_of
 from openrouter_opts.money.estimate import Estimate, estimate
 from openrouter_opts.money.limits import LimitsLike, limits_of
 from openrouter_opts.options import ProviderOptions, warn_if_online
@@ -116,12 +114,12 @@ class OpenRouterClient:
                 client's), and any option by name.
         """
         chat = self._chat(messages, call, stream=False)
-        return _completion(list(drive(chat.flow(read_completion), chat.transport.wire(), chat.account)))
+        return _completion(list(chat.drive(read_completion)))
 
     async def acomplete(self, messages: Messages, **call: Any) -> Completion:
         """Return the whole answer to a conversation. See `complete`."""
         chat = self._chat(messages, call, stream=False)
-        driven = adrive(chat.flow(read_completion), chat.transport.async_wire(), chat.account)
+        driven = chat.adrive(read_completion)
         return _completion([item async for item in driven])
 
     def stream(self, messages: Messages, **call: Any) -> Stream:
@@ -130,12 +128,12 @@ class OpenRouterClient:
         Arguments as for `complete`.
         """
         chat = self._chat(messages, call, stream=True)
-        return Stream(drive(chat.flow(read_stream), chat.transport.wire(), chat.account))
+        return Stream(chat.drive(read_stream))
 
     def astream(self, messages: Messages, **call: Any) -> AsyncStream:
         """Return an `AsyncStream` of deltas; the request leaves when it is first read. See `stream`."""
         chat = self._chat(messages, call, stream=True)
-        return AsyncStream(adrive(chat.flow(read_stream), chat.transport.async_wire(), chat.account))
+        return AsyncStream(chat.adrive(read_stream))
 
     def embed(
         self,
@@ -164,7 +162,7 @@ class OpenRouterClient:
         how = {"dimensions": dimensions, "encoding_format": encoding_format, "input_type": input_type}
         asked = self._embedding(inputs, how, call)
         read = read_embeddings(count_of_inputs(inputs))
-        return _embeddings(list(drive(asked.flow(read), asked.transport.wire(), asked.account)))
+        return _embeddings(list(asked.drive(read)))
 
     async def aembed(
         self,
@@ -179,7 +177,7 @@ class OpenRouterClient:
         how = {"dimensions": dimensions, "encoding_format": encoding_format, "input_type": input_type}
         asked = self._embedding(inputs, how, call)
         read = read_embeddings(count_of_inputs(inputs))
-        driven = adrive(asked.flow(read), asked.transport.async_wire(), asked.account)
+        driven = asked.adrive(read)
         return _embeddings([item async for item in driven])
 
     def embedding_models(self) -> tuple[Model, ...]:
@@ -255,12 +253,12 @@ class OpenRouterClient:
         return _object(await self._afetch(get_request("generation", id=generation_id), retry))
 
     def _fetch(self, request: Request, retry: Retry | None = None) -> Any:
-        call = _Call(request, self._transport, self._settings, retry or _retry(self._settings))
-        return _body(list(drive(call.flow(read_json), call.transport.wire(), call.account)))
+        call = Call(request, self._transport, self._settings, retry or _retry(self._settings))
+        return _body(list(call.drive(read_json)))
 
     async def _afetch(self, request: Request, retry: Retry | None = None) -> Any:
-        call = _Call(request, self._transport, self._settings, retry or _retry(self._settings))
-        driven = adrive(call.flow(read_json), call.transport.async_wire(), call.account)
+        call = Call(request, self._transport, self._settings, retry or _retry(self._settings))
+        driven = call.adrive(read_json)
         return _body([item async for item in driven])
 
     def estimate_cost(self, messages: Messages, **call: Any) -> Estimate:
@@ -270,13 +268,13 @@ class OpenRouterClient:
         request = self._request(messages, call, stream=False)
         return estimate(request.content, request.body or b"", self._facts)
 
-    def _chat(self, messages: Messages, call: dict[str, Any], *, stream: bool) -> _Call:
+    def _chat(self, messages: Messages, call: dict[str, Any], *, stream: bool) -> Call:
         settings, transport = self._for_call(call)
         limits = *self._limits, *limits_of(call.pop("spend_limit", None))
         request = self._request(messages, call, stream=stream)
         account = account_of(request, self._facts, limits=limits, lookup=self)
         asks = account.has_limits and self._catalog is None
-        return _Call(request, transport, settings, _retry(settings), account, LIVE.asking if asks else None)
+        return Call(request, transport, settings, _retry(settings), account, LIVE.asking if asks else None)
 
     def _request(self, messages: Messages, call: dict[str, Any], *, stream: bool) -> Request:
         given_model = call.pop("model", None)
@@ -295,7 +293,7 @@ class OpenRouterClient:
             return self._catalog.certain(slug)
         return LIVE.get(self._settings.base_url, slug) or Catalog.bundled().certain(slug)
 
-    def _embedding(self, inputs: EmbeddingInput, how: Mapping[str, Any], call: dict[str, Any]) -> _Call:
+    def _embedding(self, inputs: EmbeddingInput, how: Mapping[str, Any], call: dict[str, Any]) -> Call:
         given_model = call.pop("model", None)
         model = self._model if given_model is None else _checked_model(given_model)
         settings, transport = self._for_call(call)
@@ -305,7 +303,7 @@ class OpenRouterClient:
         request = embedding_request(inputs, model=model, options=options, **how)
         account = account_of(request, self._facts, kind="embedding", limits=limits, lookup=self)
         asks = LIVE.asking_for_vectors if account.has_limits and self._catalog is None else None
-        return _Call(request, transport, settings, _retry(settings), account, asks)
+        return Call(request, transport, settings, _retry(settings), account, asks)
 
     def _for_call(self, call: dict[str, Any]) -> tuple[Settings, Transport]:
         timeout, max_retries = call.pop("timeout", None), call.pop("max_retries", None)
@@ -325,27 +323,6 @@ def _checked_model(model: object) -> str:
         raise ConfigurationError(f"model: needs a slug such as 'anthropic/claude-sonnet-4.6', got {model!r}")
     warn_if_online(model)
     return model
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """One call, ready to be driven."""
-
-    request: Request
-    transport: Transport
-    settings: Settings
-    retry: Retry
-    account: Account = UNCOUNTED
-    """Lookups cost nothing."""
-    ask_for_prices: Callable[[str, Iterable[str]], Flow] | None = None
-
-    def flow(self, read: Reader) -> Flow:
-        flow = exchange(self.request, read, self.retry, Patience(self.settings.timeout))
-        return self._asking_first(self.ask_for_prices, flow) if self.ask_for_prices else flow
-
-    def _asking_first(self, ask: Callable[[str, Iterable[str]], Flow], flow: Flow) -> Flow:
-        yield from ask(self.settings.base_url, models_of(self.request.content))
-        yield from flow
 
 
 def _retry(settings: Settings, also: frozenset[int] = frozenset()) -> Retry:

@@ -17,6 +17,7 @@ from openrouter_opts.http import transport
 from openrouter_opts.http.prices import LIVE
 from openrouter_opts.http.steps import Open
 from openrouter_opts.http.transport import Transport
+from openrouter_opts.telemetry import instrument, uninstrument
 from tests import oracle
 from tests.both import SIDES, Caller, Side
 from tests.scripted_server import Delivery, Script, ScriptedServer
@@ -86,6 +87,17 @@ def caller(side: Side) -> Iterator[Callable[..., Caller]]:
             return made
 
         yield make
+
+
+@pytest.fixture
+def instrumented() -> Iterator[Callable[..., None]]:
+    """Return a function that has our own telemetry go to a `tests.spans.Telemetry`, until the end of the test."""
+
+    def switch_on(telemetry: Any) -> None:
+        instrument(tracer_provider=telemetry.tracer_provider, meter_provider=telemetry.meter_provider)
+
+    yield switch_on
+    uninstrument()
 
 
 @pytest.fixture(autouse=True)

@@ -28,6 +28,7 @@ LAYERS = (
         "openrouter_opts.json_schema",
         "openrouter_opts.money.cost",
         "openrouter_opts.protocol.surrogates",
+        "openrouter_opts.stepping",
     },
     # the wire: its types, its events, reasoning as it comes and as it is sent back; JSON in what a model writes
     {
@@ -48,6 +49,8 @@ LAYERS = (
     {"openrouter_opts.protocol.completion"},
     # all that can go wrong
     {"openrouter_opts.errors"},
+    # what a call cost, as tracers read it
+    {"openrouter_opts.tracing"},
     # the figures of limits
     {"openrouter_opts.money.store"},
     # what the user sets: key, address, timeouts; options
@@ -92,6 +95,10 @@ LAYERS = (
     {"openrouter_opts.http.prices"},
     # the life of a call, performed
     {"openrouter_opts.http.drive", "openrouter_opts.http.transport"},
+    # a call, watched from outside
+    {"openrouter_opts.telemetry"},
+    # a call, ready to be made
+    {"openrouter_opts.call"},
     # a stream in the hand
     {"openrouter_opts.stream"},
     # all of it under one name
@@ -187,6 +194,7 @@ def test_what_a_module_may_import_of_others(name: str):
         "langchain_protocol": {"langchain_openrouter_opts"},
         "langgraph": {"langchain_openrouter_opts.middleware", "openrouter_opts.cli"},
         "llama_index": {"llamaindex_openrouter_opts", "openrouter_opts.cli"},
+        "opentelemetry": {"openrouter_opts.telemetry.otel"},
         "starlette": {SANDBOX},
         "uvicorn": {SANDBOX},
         "pytest": {f"{SANDBOX}.fixture"},
@@ -259,6 +267,7 @@ class Plain(ast.NodeTransformer):
         "async_wire": "wire",
         "async_pool": "pool",
         "aclose": "close",
+        "aclosing": "closing",
         "adrive": "drive",
         "anext": "next",
         "asyncio": "time",
@@ -272,7 +281,7 @@ class Plain(ast.NodeTransformer):
             *("embed", "embedding_models", "providers", "key", "credits", "generation"),
         }
     )
-    FUNCTIONS = frozenset({"reconcile"})
+    FUNCTIONS = frozenset({"reconcile", "watched", "within"})
 
     def name(self, name: str) -> str:
         return (
@@ -359,6 +368,8 @@ def methods(module: str, cls: str) -> dict[str, ast.AST]:
     [
         ("openrouter_opts.http.drive", "drive", "adrive"),
         ("openrouter_opts.http.drive", "Wire", "AsyncWire"),
+        ("openrouter_opts.stepping", "within", "awithin"),
+        ("openrouter_opts.telemetry.watching", "watched", "awatched"),
         ("openrouter_opts.stream", "Stream", "AsyncStream"),
         ("openrouter_opts.money.reconcile", "reconcile", "areconcile"),
     ],
@@ -379,6 +390,11 @@ def test_the_async_side_is_the_sync_side_with_await(module: str, sync: str, asyn
 def test_the_async_side_of_a_middleware_is_the_sync_side_with_await(module: str, cls: str, method: str):
     own = methods(f"langchain_openrouter_opts.middleware.{module}", cls)
     assert plain(own[f"a{method}"]) == plain(own[method])
+
+
+def test_a_call_is_driven_in_one_text():
+    own = methods("openrouter_opts.call", "Call")
+    assert plain(own["adrive"]) == plain(own["drive"])
 
 
 @pytest.mark.parametrize("method", ["perform", "close"])

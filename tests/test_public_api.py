@@ -17,9 +17,16 @@ import pytest
 import langchain_openrouter_opts
 import llamaindex_openrouter_opts
 import openrouter_opts
-from openrouter_opts import options, sandbox
+from openrouter_opts import options, sandbox, telemetry
 
-PACKAGES = [openrouter_opts, options, sandbox, langchain_openrouter_opts, llamaindex_openrouter_opts]
+PACKAGES = [
+    openrouter_opts,
+    options,
+    sandbox,
+    telemetry,
+    langchain_openrouter_opts,
+    llamaindex_openrouter_opts,
+]
 packages = pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
 
 
@@ -80,7 +87,7 @@ def test_every_public_method_is_explained(package: ModuleType):
                 assert inspect.getdoc(getattr(value, member)), f"{name}.{member}"
 
 
-@pytest.mark.parametrize("package", PACKAGES[:1] + PACKAGES[3:], ids=lambda package: package.__name__)
+@pytest.mark.parametrize("package", PACKAGES[:1] + PACKAGES[4:], ids=lambda package: package.__name__)
 def test_every_module_can_be_imported_and_says_what_it_is_for(package: ModuleType):
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         if not module.name.endswith("__main__"):
@@ -105,6 +112,10 @@ def test_the_core_brings_in_no_framework():
         "typer",
         "requests",
     }
+
+
+def test_calls_bring_in_no_telemetry_that_nobody_has_switched_on():
+    assert "opentelemetry" not in loaded_by("openrouter_opts.client")
 
 
 def test_models_and_chains_do_not_bring_in_agents():

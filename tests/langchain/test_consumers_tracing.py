@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
+from uuid import uuid4
 
 import langsmith
 import pytest
 from langchain.agents import create_agent
+from langchain_core.caches import InMemoryCache
 from langchain_core.exceptions import ModelError
+from langchain_core.messages import HumanMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.tracers.langchain import LangChainTracer
 
 from langchain_openrouter_opts import ChatOpenRouter
 from openrouter_opts.sandbox import Sandbox
-from tests.langchain.conftest import Ask
+from tests.langchain.conftest import Ask, either, model_at
+from tests.scripted_server import ScriptedServer
+from tests.wire_bytes import DONE, STREAM_HEAD, USAGE, chunked, delta, event
 
 Made = Callable[..., ChatOpenRouter]
 SECRETS = ("ls-secret-key", "gateway-secret", "two-secret", "sk-own-secret")
@@ -129,11 +136,116 @@ def test_a_run_names_the_model_and_has_its_usage_in_whole_numbers(
         "ls_max_tokens": 500,
         "ls_stop": ["END"],
     }
-    assert metadata["usage_metadata"] == message.usage_metadata
-    assert all(isinstance(count, int) for count in numbers(metadata["usage_metadata"]))
+    assert counts(run) == message.usage_metadata
+    assert all(isinstance(count, int) for count in numbers(counts(run)))
     output = run["outputs"]["generations"][0][0]["message"]["kwargs"]
     assert output["response_metadata"]["cost"] == message.response_metadata["cost"]
     assert "error" not in run
+
+
+def test_a_run_has_its_cost_and_its_message_only_whole_numbers(
+    ask: Ask, make_llm: Made, traced: Traced
+) -> None:
+    message = ask(make_llm(), "Tell me a story.", traced.config)
+    (run,) = traced.runs()
+    cost = message.response_metadata["cost"]
+    assert costs(run)["total_cost"] == cost > 0
+    assert costs(run)["input_cost"] + costs(run)["output_cost"] == pytest.approx(cost)
+    assert all(isinstance(count, int) for count in numbers(dict(message.usage_metadata or {})))
+    posted = run["outputs"]["generations"][0][0]["message"]["kwargs"]["usage_metadata"]
+    assert posted == message.usage_metadata
+
+
+WAYS: dict[str, Callable[[ChatOpenRouter, Any], Any]] = {
+    "stream_events": lambda llm, config: list(llm.stream_events("hi", config, version="v3")),
+    "streaming": lambda llm, config: llm.model_copy(update={"streaming": True}).invoke("hi", config),
+    "without usage": lambda llm, config: list(llm.stream("hi", config, stream_usage=False)),
+    "batch": lambda llm, config: llm.batch(["hi"], config),
+    "generate": lambda llm, config: llm.generate([[HumanMessage("hi")]], callbacks=config["callbacks"]),
+    "bound": lambda llm, config: list(llm.bind(temperature=None).stream("hi", config)),
+    "own callbacks": lambda llm, config: list(llm.model_copy(update=config).stream("hi")),
+    "not streamed": lambda llm, config: list(
+        llm.model_copy(update={"disable_streaming": True}).stream("hi", config)
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_run_has_its_cost_in_every_other_way_too(way: str, make_llm: Made, traced: Traced) -> None:
+    WAYS[way](make_llm(), traced.config)
+    (run,) = traced.runs()
+    assert costs(run)["total_cost"] > 0
+    assert counts(run)["total_tokens"] > 0
+
+
+def test_a_run_that_is_streamed_has_the_id_it_was_given(make_llm: Made, traced: Traced) -> None:
+    given = uuid4()
+    list(make_llm().stream("hi", traced.config | {"run_id": given}))
+    (run,) = traced.runs()
+    assert run["id"] == str(given)
+    assert costs(run)
+
+
+def test_tracing_that_the_environment_switches_on_sees_the_cost(
+    ask: Ask, make_llm: Made, traced: Traced
+) -> None:
+    with langsmith.tracing_context(enabled=True, client=traced.client):
+        message = ask(make_llm(), "hi")
+    (run,) = traced.runs()
+    assert costs(run)["total_cost"] == message.response_metadata["cost"]
+
+
+def test_what_a_tracer_keeps_of_a_run_can_be_copied_and_pickled(
+    make_llm: Made, traced: Traced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[Any] = []
+    monkeypatch.setattr(LangChainTracer, "_update_run_single", staticmethod(ended.append))
+    make_llm().invoke("hi", traced.config)
+    metadata = ended[0].extra["metadata"]
+    assert metadata["usage_metadata"]["total_cost"] > 0
+    assert copy.deepcopy(metadata) == pickle.loads(pickle.dumps(metadata)) == json.loads(json.dumps(metadata))
+
+
+def test_an_answer_from_the_cache_costs_nothing_and_a_chain_nothing_of_its_own(
+    make_llm: Made, traced: Traced
+) -> None:
+    chain = ChatPromptTemplate.from_template("Say {word}.") | make_llm(cache=InMemoryCache())
+    for _ in range(2):
+        chain.invoke({"word": "hello"}, traced.config)
+    first, second = traced.runs()
+    assert costs(first)["total_cost"] > 0
+    assert costs(second) == {"total_cost": 0}
+    assert not any(costs(run) for run in traced.runs("chain"))
+
+
+def test_a_run_that_was_cut_has_what_it_cost_so_far(ask: Ask, traced: Traced) -> None:
+    cut = event({"id": "gen-1", "choices": [], "usage": USAGE, "error": {"code": 502, "message": "gone"}})
+    with ScriptedServer([[STREAM_HEAD, chunked(delta("Hel")), chunked(cut), chunked(b"")]]) as server:
+        llm = model_at(server, max_retries=0, streaming=True)
+        with pytest.raises(ModelError):
+            ask(llm, "hi", traced.config)
+    (run,) = traced.runs()
+    assert "gone" in run["error"]
+    assert costs(run) == {"total_cost": USAGE["cost"]}
+    assert counts(run)["total_tokens"] == USAGE["total_tokens"]
+
+
+def test_a_cost_that_nobody_said_is_not_there(ask: Ask, traced: Traced) -> None:
+    body = {
+        "id": "gen-1",
+        "model": "m/x",
+        "choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}],
+    }
+    body["usage"] = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
+    chunks = (
+        chunked(delta("hi", finish_reason="stop")),
+        chunked(event({"choices": [], "usage": body["usage"]})),
+    )
+    with ScriptedServer([], choose=either(body, *chunks, chunked(DONE), chunked(b""))) as server:
+        ask(model_at(server), "hi", traced.config)
+    (run,) = traced.runs()
+    assert not costs(run)
+    assert counts(run)["total_tokens"] == 9
 
 
 def test_a_model_that_is_given_per_call_is_the_one_of_the_run(
@@ -220,6 +332,17 @@ def test_no_key_and_no_header_is_in_anything_that_is_posted(
     everything = b"".join(traced.collector.posted)
     for secret in (*SECRETS, sandbox.api_key):
         assert secret.encode() not in everything
+
+
+def costs(run: dict[str, Any]) -> dict[str, Any]:
+    """Return what LangSmith reads of a run's cost."""
+    usage = run["extra"]["metadata"].get("usage_metadata", {})
+    return {name: value for name, value in usage.items() if "cost" in name}
+
+
+def counts(run: dict[str, Any]) -> dict[str, Any]:
+    usage = run["extra"]["metadata"].get("usage_metadata", {})
+    return {name: value for name, value in usage.items() if "cost" not in name}
 
 
 def numbers(usage: dict[str, Any]) -> list[Any]:

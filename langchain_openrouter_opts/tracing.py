@@ -1,0 +1,220 @@
+"""What tracers of LangChain get to see of a run's cost: each of them is told in its own way, and none is imported for it.
+
+The integer counts in `usage_metadata` are what langchain-core adds up; a cost among them would break that sum. So it is written to
+the run that a tracer keeps for this call of the model, or to its span, just before the tracer ends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
+from contextlib import aclosing, closing, contextmanager
+from contextvars import ContextVar
+from typing import Any, Final, NamedTuple, TypeAlias, cast
+from uuid import UUID
+
+from langchain_core.callbacks import (
+    AsyncCallbackManager,
+    AsyncCallbackManagerForLLMRun,
+    BaseCallbackHandler,
+    CallbackManager,
+    CallbackManagerForLLMRun,
+)
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatResult
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import ensure_config
+from langchain_core.utils.uuid import uuid7
+from typing_extensions import override
+
+from langchain_openrouter_opts.results import usage_metadata
+from openrouter_opts.protocol.completion import Usage
+from openrouter_opts.tracing import (
+    MLFLOW_ATTRIBUTE,
+    Made,
+    Traced,
+    Writer,
+    input_and_output,
+    langfuse_details,
+    span_attributes,
+    writer,
+)
+
+
+class _Run(NamedTuple):
+    """What is looked for of a run."""
+
+    run_id: UUID
+    handlers: list[BaseCallbackHandler]
+
+
+RunLike: TypeAlias = _Run | CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun
+_run: ContextVar[RunLike | None] = ContextVar("openrouter_opts_traced_run", default=None)
+
+
+@contextmanager
+def _running(run: RunLike | None) -> Iterator[None]:
+    token = _run.set(run)
+    try:
+        yield
+    finally:
+        _run.reset(token)
+
+
+class TracedModel(BaseChatModel):
+    """A chat model that knows which handlers its runs have: langchain-core doesn't tell it when it is to stream."""
+
+    @override
+    def _generate_with_cache(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        with _running(run_manager):
+            return super()._generate_with_cache(messages, stop, run_manager, **kwargs)
+
+    @override
+    async def _agenerate_with_cache(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        with _running(run_manager):
+            return await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
+
+    @override
+    def stream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AIMessageChunk]:
+        """Return the answer in pieces. See `invoke`."""
+        run, config = self._begun(CallbackManager, config)
+        chunks = cast("Generator[AIMessageChunk]", super().stream(input, config, stop=stop, **kwargs))
+        with closing(chunks):
+            with _running(run):
+                first = next(chunks, None)
+            if first is not None:
+                yield first
+                yield from chunks
+
+    @override
+    async def astream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[AIMessageChunk]:
+        """Return the answer in pieces. See `invoke`."""
+        run, config = self._begun(AsyncCallbackManager, config)
+        chunks = cast("AsyncGenerator[AIMessageChunk]", super().astream(input, config, stop=stop, **kwargs))
+        async with aclosing(chunks):
+            with _running(run):
+                first = await anext(chunks, None)
+            if first is not None:
+                yield first
+                async for chunk in chunks:
+                    yield chunk
+
+    def _begun(
+        self, managers: type[CallbackManager | AsyncCallbackManager], config: RunnableConfig | None
+    ) -> tuple[_Run, RunnableConfig]:
+        """Return the run that a config makes, and the config that makes it: with its handlers and its id settled."""
+        config = ensure_config(config)
+        manager = managers.configure(config.get("callbacks"), self.callbacks)
+        run = _Run(config.get("run_id") or uuid7(), manager.handlers)
+        return run, {**config, "callbacks": manager, "run_id": run.run_id}
+
+
+def traced(manager: RunLike | None) -> Traced:
+    """Return what tells the tracers of a run what it cost; without a manager, of the run that is being made."""
+    run = manager or _run.get()
+    if run is None:
+        return Traced()
+    found = [
+        (kind, write)
+        for handler in run.handlers
+        if (kind := _kind(handler)) and (write := _WRITERS[kind](handler, run.run_id))
+    ]
+    kinds = {kind for kind, _ in found}
+    made = Made(span=bool(kinds & _WITH_SPANS), metrics=bool(kinds & _WITH_METRICS))
+    return Traced([write for _, write in found], made)
+
+
+def _kind(handler: BaseCallbackHandler) -> str | None:
+    return next((cls.__name__ for cls in type(handler).__mro__ if cls.__name__ in _WRITERS), None)
+
+
+def _langsmith(handler: Any, run_id: UUID) -> Writer | None:
+    """`usage_metadata` of the run's metadata: the tracer puts the counts of the message there when the run ends."""
+    run = handler.run_map.get(str(run_id))
+    if run is None:
+        return None
+
+    def write(usage: Usage) -> None:
+        metadata = _Costed(run.extra.get("metadata") or {}, input_and_output(usage.cost))
+        # Of a run that fails, or whose message has no counts, the tracer puts nothing there.
+        metadata[_USAGE] = usage_metadata(usage)
+        run.extra["metadata"] = metadata
+
+    return write
+
+
+_USAGE: Final = "usage_metadata"
+
+
+class _Costed(dict[str, Any]):
+    """The metadata of a run, in which the cost stays beside the counts."""
+
+    def __init__(self, metadata: Mapping[str, Any], cost: Mapping[str, float]) -> None:
+        super().__init__(metadata)
+        self._cost = cost
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        super().__setitem__(key, {**value, **self._cost} if key == _USAGE else value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What is copied, or pickled, has been written.
+        return dict, (dict(self),)
+
+
+def _openinference(handler: Any, run_id: UUID) -> Writer | None:
+    span = handler.get_span(run_id)
+    return span and writer(span_attributes, span.set_attributes)
+
+
+def _openllmetry(handler: Any, run_id: UUID) -> Writer | None:
+    held = handler.spans.get(run_id)
+    return held and writer(span_attributes, held.span.set_attributes)
+
+
+# The other two have no public name for what they hold: where it is not there, they see what they see of any other model.
+def _mlflow(handler: Any, run_id: UUID) -> Writer | None:
+    held = getattr(handler, "_run_span_mapping", {}).get(str(run_id))
+    return held and writer(input_and_output, lambda cost: held.span.set_attribute(MLFLOW_ATTRIBUTE, cost))
+
+
+def _langfuse(handler: Any, run_id: UUID) -> Writer | None:
+    generation = getattr(handler, "_runs", {}).get(run_id)
+    return generation and writer(langfuse_details, lambda cost: generation.update(cost_details=cost))
+
+
+_WRITERS: Final[Mapping[str, Callable[[Any, UUID], Writer | None]]] = {
+    "LangChainTracer": _langsmith,
+    "OpenInferenceTracer": _openinference,
+    "TraceloopCallbackHandler": _openllmetry,
+    "MlflowLangchainTracer": _mlflow,
+    "LangchainCallbackHandler": _langfuse,
+}
+_WITH_SPANS: Final = _WRITERS.keys() - {"LangChainTracer"}
+_WITH_METRICS: Final = {"TraceloopCallbackHandler"}
