@@ -102,6 +102,8 @@ class EventDecoder:
                 self._take_data(b"")
             elif line.startswith(b"event:"):
                 self._name = line[6:].removeprefix(b" ")
+            elif line == b"event":
+                self._name = b""
         return events
 
     def _take_data(self, data: bytes) -> None:
