@@ -3,11 +3,12 @@
 # make check  lint, format, types
 # make bench  how fast, against the floor
 # make fix    let ruff mend what it can
+# make fuzz   10 minutes of atheris on what reads the bytes of a server; Linux on x86_64
 
 PYTHON ?= python3
 PIP_INSTALL = $(if $(shell command -v uv),uv pip install --python .venv/bin/python,.venv/bin/python -m pip install)
 
-.PHONY: demo test check bench fix clean
+.PHONY: demo test check bench fix fuzz clean
 
 demo: .venv/demo
 	.venv/bin/openrouter-opts demo
@@ -28,8 +29,11 @@ fix: .venv/dev
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
+fuzz: .venv/fuzz
+	.venv/bin/python -m tests.fuzz
+
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .fuzz .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # uv where it is installed, and pip where it is not. The constraints are the versions this was last tested with.
 .venv/pip:
@@ -43,3 +47,7 @@ clean:
 .venv/dev: .venv/pip pyproject.toml constraints.txt
 	$(PIP_INSTALL) --quiet --constraint constraints.txt --editable '.[all]' --group dev
 	touch $@ .venv/demo
+
+.venv/fuzz: .venv/dev
+	$(PIP_INSTALL) --quiet --constraint constraints.txt --group fuzz
+	touch $@
