@@ -23,6 +23,8 @@ def ends_well(outcome: Outcome) -> None:
     if outcome.wire.opened > 1:
         assert isinstance(outcome.wire.steps[0], Open)
     repr(outcome.items), str(outcome.error)
+    if outcome.error:
+        outcome.error.message.encode()
     for delta in outcome.deltas:
         assert all(isinstance(text, str) for text in (delta.text, delta.reasoning, delta.refusal))
         assert all(isinstance(call.arguments, str) for call in delta.tool_calls)

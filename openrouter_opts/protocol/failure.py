@@ -34,6 +34,7 @@ from openrouter_opts.errors import (
     TimedOut,
 )
 from openrouter_opts.http.secret import strike_out
+from openrouter_opts.protocol.surrogates import mended
 
 MAX_TEXT: Final = 2_000
 
@@ -207,8 +208,8 @@ def _with_advice(message: str, advice: str | None) -> str:
 
 
 def scrub(text: str) -> str:
-    """Strike out whatever looks like a key, and cut the text at 2 kB: servers echo what they were sent."""
-    text = _ANY_KEY.sub(_STRUCK_OUT, strike_out(text))
+    """Strike out whatever looks like a key, and cut the text at 2 kB: servers echo what they were sent. Half a character is U+FFFD."""
+    text = _ANY_KEY.sub(_STRUCK_OUT, strike_out(mended(text)))
     return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…"
 
 
@@ -311,6 +312,8 @@ def _message(said: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
 def _raw_message(raw: object) -> str | None:
     """Dig the provider's own words out of `metadata.raw`, which is text, JSON text or an object."""
     if isinstance(raw, str):
+        # OpenRouter cuts it anywhere.
+        raw = mended(raw)
         try:
             return _raw_message(from_json(raw)) or raw
         except ValueError:

@@ -24,6 +24,8 @@ FOUND = [
         "decode",
         b'{"choices": [{"message": {"tool_calls": [{"id": -1}, {"id": "c", "function": {"name": "f"}}]}}]}',
     ),
+    ("decode", b'{"error": {"code": 400, "metadata": {"raw": "cut in an emoji \\ud83d"}}}'),
+    ("decode", b'{"error": {"code": 400, "message": "cut in an emoji \\ud83d"}}'),
     ("assemble", b'event: error\ndata: {"message": "no"}\n\ndata: {"id": "gen-1", "usage": {"cost": 1}}'),
     ("assemble", b'data: {"choices": [{"delta": {"audio": NaN}}]}\n\ndata: no JSON\n\n'),
 ]
