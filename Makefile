@@ -4,11 +4,14 @@
 # make bench  how fast, against the floor
 # make fix    let ruff mend what it can
 # make fuzz   10 minutes of atheris on what reads the bytes of a server; Linux on x86_64
+# make soak   50 calls at once against every fault, for a minute; then nothing is in use and nothing has grown
+# make peers  the same faults on this package and on the others; installs them, and renews docs/reliability.md
 
 PYTHON ?= python3
+SECONDS ?= 60
 PIP_INSTALL = $(if $(shell command -v uv),uv pip install --python .venv/bin/python,.venv/bin/python -m pip install)
 
-.PHONY: demo test check bench fix fuzz clean
+.PHONY: demo test check bench fix fuzz soak peers clean
 
 demo: .venv/demo
 	.venv/bin/openrouter-opts demo
@@ -31,6 +34,12 @@ fix: .venv/dev
 
 fuzz: .venv/fuzz
 	.venv/bin/python -m tests.fuzz
+
+soak: .venv/dev
+	.venv/bin/python -m tests.soak --seconds $(SECONDS)
+
+peers: .venv/dev
+	.venv/bin/python -m tests.faults.peers --write
 
 clean:
 	rm -rf .venv .fuzz .mypy_cache .pytest_cache .ruff_cache .hypothesis
