@@ -4,11 +4,15 @@
 # make bench  how fast, against the floor
 # make tracers  what MLflow stores of a call's cost; in an environment of its own, since MLflow is large
 # make fix    let ruff mend what it can
+# make fuzz   10 minutes of atheris on what reads the bytes of a server; Linux on x86_64
+# make soak   50 calls at once against every fault, for a minute; then nothing is in use and nothing has grown
+# make peers  the same faults on this package and on the others; installs them, and renews docs/reliability.md
 
 PYTHON ?= python3
+SECONDS ?= 60
 PIP_INSTALL = $(if $(shell command -v uv),uv pip install --python .venv/bin/python,.venv/bin/python -m pip install)
 
-.PHONY: demo test check bench tracers fix clean
+.PHONY: demo test check bench tracers fix fuzz soak peers clean
 
 demo: .venv/demo
 	.venv/bin/openrouter-opts demo
@@ -32,8 +36,17 @@ fix: .venv/dev
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
+fuzz: .venv/fuzz
+	.venv/bin/python -m tests.fuzz
+
+soak: .venv/dev
+	.venv/bin/python -m tests.soak --seconds $(SECONDS)
+
+peers: .venv/dev
+	.venv/bin/python -m tests.faults.peers --write
+
 clean:
-	rm -rf .venv .venv-tracers .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-tracers .fuzz .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # uv where it is installed, and pip where it is not. The constraints are the versions this was last tested with.
 .venv/pip:
@@ -51,4 +64,8 @@ clean:
 .venv-tracers/ready: pyproject.toml tests/tracers/requirements.txt
 	$(PYTHON) -m venv .venv-tracers
 	.venv-tracers/bin/python -m pip install --quiet --editable '.[all]' --requirement tests/tracers/requirements.txt
+	touch $@
+
+.venv/fuzz: .venv/dev
+	$(PIP_INSTALL) --quiet --constraint constraints.txt --group fuzz
 	touch $@

@@ -20,7 +20,7 @@ from openrouter_opts.errors import (
 from openrouter_opts.http.steps import Data, Flow, Head, Patience, Rest, Step
 from openrouter_opts.options.caller import warn
 from openrouter_opts.protocol import decode, embeddings, failure
-from openrouter_opts.protocol.assemble import Assembler
+from openrouter_opts.protocol.assemble import Assembler, at_once
 from openrouter_opts.protocol.completion import Completion
 from openrouter_opts.protocol.sse import Event, EventDecoder, EventTooLarge
 
@@ -180,8 +180,9 @@ def _relay(assembler: Assembler, patience: Patience, data: bytes) -> Generator[S
             patience.progressed()
             if error := _error_of(chunk, event, assembler):
                 # What the call cost comes after its error.
-                rest = _events(decoder, (yield Rest(1.0)))
-                _take_usage(assembler, chain(events, rest))
+                rest = yield Rest(1.0)
+                late = chain(_events(decoder, rest), _events(decoder, b""))
+                _take_usage(assembler, chain(events, late))
                 raise error
             yield from assembler.feed(chunk)
         if not data:
@@ -250,9 +251,7 @@ def _read_unstreamed(head: Head, attempt: int, patience: Patience, begun: bytes)
         completion = whole(data, head, attempt)
     except OpenRouterError as error:
         raise with_facts(error, head) from None
-    assembler = Assembler()
-    yield from assembler.feed(completion.raw)
-    yield from assembler.rest()
+    yield from at_once(completion)
     yield completion
 
 

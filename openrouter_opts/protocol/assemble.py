@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from openrouter_opts.protocol.completion import Delta, ToolCallDelta
+from openrouter_opts.protocol.completion import Choice, Completion, Delta, ToolCallDelta
 from openrouter_opts.protocol.decode import (
     arguments_text,
     call_id,
@@ -83,6 +83,23 @@ class Assembler:
         return pieces
 
 
+def at_once(answer: Completion) -> list[Delta]:
+    """Return an answer that came whole as the deltas of a stream: one for each choice with something in it."""
+    return [delta for choice in answer.choices if (delta := _whole_delta(choice, answer.raw))]
+
+
+def _whole_delta(choice: Choice, chunk: Mapping[str, Any]) -> Delta | None:
+    calls = tuple(
+        ToolCallDelta(slot, call.id, call.name or None, call.arguments)
+        for slot, call in enumerate(choice.tool_calls)
+    )
+    said = (choice.text or "", choice.reasoning or "", calls, choice.refusal or "")
+    spoken = text_of((choice.audio or {}).get("transcript")) or ""
+    if not (any(said) or choice.images or choice.annotations or choice.audio):
+        return None
+    return Delta(*said, choice.index, chunk, spoken)
+
+
 class _ChoicePieces:
     def __init__(self, index: int) -> None:
         self._index = index
@@ -142,25 +159,31 @@ class _ChoicePieces:
         if isinstance(details, list):
             self._details = self._details or ReasoningPieces()
             self._details.feed(mappings(details))
+        taken = False
         for key in ("annotations", "images"):
             for item in mappings(delta.get(key)):
+                taken = True
                 kept = self._lists.setdefault(key, [])
                 if key == "annotations" or item not in kept:
                     kept.append(item)
         audio = delta.get("audio")
-        spoken = self._take_audio(audio) if isinstance(audio, dict) else ""
-        return spoken, bool(delta.get("images") or delta.get("annotations") or audio)
+        spoken, heard = self._take_audio(audio) if isinstance(audio, dict) else ("", False)
+        return spoken, taken or heard
 
-    def _take_audio(self, audio: Mapping[str, Any]) -> str:
-        spoken = ""
+    def _take_audio(self, audio: Mapping[str, Any]) -> tuple[str, bool]:
+        spoken, heard = "", False
         for key, value in audio.items():
+            part = text_of(value) if key in {"data", "transcript"} else value
+            if part is None:
+                continue
+            heard = True
             if key == "data":
-                self._audio_data.append(text_of(value) or "")
+                self._audio_data.append(part)
             elif key == "transcript":
-                spoken = self._transcript.take(text_of(value) or "")
-            elif value is not None:
-                self._audio[key] = value
-        return spoken
+                spoken = self._transcript.take(part)
+            else:
+                self._audio[key] = part
+        return spoken, heard
 
     def _take_logprobs(self, logprobs: Mapping[str, Any]) -> None:
         for key, values in logprobs.items():

@@ -107,7 +107,7 @@ def choice(raw: Mapping[str, Any], *, generation_id: str | None = None, ended: b
     return Choice(
         index=count_of(raw.get("index")) or 0,
         text=text and mended(text),
-        refusal=text_of(message.get("refusal")),
+        refusal=mended(text_of(message.get("refusal")) or "") or None,
         reasoning=mended(reasoning_text(message)) or None,
         reasoning_details=mappings(details) if isinstance(details, list) else None,
         tool_calls=calls,
@@ -153,14 +153,19 @@ def reasoning_text(message: Mapping[str, Any]) -> str:
 
 
 def tool_calls(raw: object, generation_id: str | None = None) -> tuple[ToolCall, ...]:
-    """Read the tool calls of an answer. An id that is missing or repeated is made up, so that results find their call."""
+    """Read the tool calls of an answer. An id that is missing or repeated is made up, so that results find their call.
+
+    What has neither id nor name nor arguments is no call.
+    """
     calls: list[ToolCall] = []
-    for index, item in enumerate(mappings(raw)):
+    for item in mappings(raw):
         function = item.get("function")
         function = function if isinstance(function, dict) else _NOTHING
-        made = call_id(text_of(item.get("id")) or "", index, {call.id for call in calls}, generation_id)
-        name = text_of(function.get("name")) or ""
-        calls.append(ToolCall(made, name, arguments_text(function.get("arguments")), index))
+        given, name = text_of(item.get("id")) or "", text_of(function.get("name")) or ""
+        arguments = mended(arguments_text(function.get("arguments")))
+        if given or name or arguments:
+            made = call_id(given, len(calls), {call.id for call in calls}, generation_id)
+            calls.append(ToolCall(made, name, arguments, len(calls)))
     return tuple(calls)
 
 

@@ -34,6 +34,7 @@ from openrouter_opts.errors import (
 )
 from openrouter_opts.http.secret import strike_out
 from openrouter_opts.protocol.retry_after import availability, retry_after, retryable
+from openrouter_opts.protocol.surrogates import mended
 
 MAX_TEXT: Final = 2_000
 
@@ -236,8 +237,8 @@ def _with_advice(message: str, advice: str | None) -> str:
 
 
 def scrub(text: str) -> str:
-    """Strike out whatever looks like a key, and cut the text at 2 kB: servers echo what they were sent."""
-    text = _keyless(text)
+    """Strike out whatever looks like a key, and cut the text at 2 kB: servers echo what they were sent. Half a character is U+FFFD."""
+    text = _keyless(mended(text))
     return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…"
 
 
@@ -315,6 +316,8 @@ def _message(said: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
 def _raw_message(raw: object) -> str | None:
     """Dig the provider's own words out of `metadata.raw`, which is text, JSON text or an object."""
     if isinstance(raw, str):
+        # OpenRouter cuts it anywhere.
+        raw = mended(raw)
         try:
             return _raw_message(from_json(raw)) or raw
         except ValueError:

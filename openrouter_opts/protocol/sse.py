@@ -112,6 +112,8 @@ class EventDecoder:
                 self._take_data(b"")
             elif line.startswith(b"event:"):
                 self._name = line[6:].removeprefix(b" ")
+            elif line == b"event":
+                self._name = b""
 
     def _take_data(self, data: bytes) -> None:
         self._data_size += len(data) + (_LINE_BYTES if self._data else 0)

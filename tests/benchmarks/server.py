@@ -6,15 +6,12 @@ The sandbox is a Starlette application, and would be most of what is timed.
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager
 
 from tests.benchmarks import wire
+from tests.server_process import served
 
-_ROOT = Path(__file__).parents[2]
 _LENGTH = b"content-length:"
 
 
@@ -58,19 +55,9 @@ async def _serve(deltas: int) -> None:
     server.close()
 
 
-@contextmanager
-def bare_server(deltas: int) -> Iterator[str]:
+def bare_server(deltas: int) -> AbstractContextManager[str]:
     """Run the server in another process; yield its base URL."""
-    command = [sys.executable, "-m", "tests.benchmarks.server", str(deltas)]
-    with subprocess.Popen(
-        command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}/api/v1"
-        finally:
-            process.stdin.close()
+    return served("tests.benchmarks.server", str(deltas))
 
 
 if __name__ == "__main__":

@@ -137,6 +137,8 @@ def test_a_delta_holds_the_chunk_as_it_came():
         chunk({"content": None}),
         chunk({"content": "", "tool_calls": []}),
         chunk({"tool_calls": [{}, None, {"index": 0}]}),
+        chunk({"audio": float("nan"), "images": "odd", "annotations": [None]}),
+        chunk({"audio": {"data": None, "transcript": 5}}),
         chunk("odd"),
     ],
 )

@@ -206,6 +206,21 @@ def test_calls_without_an_id_or_with_the_same_one_get_ids_of_their_own():
 
 
 @pytest.mark.parametrize(
+    "nothing", [{}, {"id": None, "function": {}}, {"id": 1, "function": "x"}, {"type": "function"}]
+)
+def test_a_call_with_nothing_in_it_is_none(nothing: dict[str, object]):
+    call = {"id": "c1", "function": {"name": "f", "arguments": "{}"}}
+    assert decode.tool_calls([nothing, call]) == (ToolCall("c1", "f", "{}", 0),)
+
+
+def test_half_a_character_is_replaced_wherever_a_model_writes():
+    call = {"id": "c1", "function": {"name": "f", "arguments": '{"a": "\ud83d"}'}}
+    read = choice({"content": "\ud83d", "refusal": "\ud83d", "reasoning": "\ud83d", "tool_calls": [call]})
+    assert (read.text, read.refusal, read.reasoning) == ("\ufffd", "\ufffd", "\ufffd")
+    assert read.tool_calls[0].args == {"a": "\ufffd"}
+
+
+@pytest.mark.parametrize(
     ("said", "with_calls", "expected"),
     [
         ("stop", True, "tool_calls"),

@@ -39,6 +39,7 @@ from openrouter_opts.money.account import UNCOUNTED
 from openrouter_opts.protocol.completion import Abandoned
 from openrouter_opts.protocol.request import Request
 from tests.fake_wire import JSON, SSE, FakeAccount, FakeWire, call, whole_call
+from tests.invariants import tells_the_same
 from tests.wire_bytes import COMPLETION, DONE, STREAM, USAGE, USAGE_CHUNK, delta, event
 
 ANSWER = json.dumps(COMPLETION).encode()
@@ -439,6 +440,35 @@ def test_an_answer_that_comes_whole_though_a_stream_was_asked_for(content_type: 
     assert outcome.completion.text == "Hello"
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"tool_calls": [{"id": "c", "function": {"name": name}} for name in ("f", "f", "g")]},
+        {"tool_calls": [{}, {"id": "c", "function": {"name": "f", "arguments": "{}"}}]},
+        {"content": "a\ud83d", "refusal": "b\ud83d", "reasoning": "c\ud83d"},
+        {"content": None, "audio": {"id": "a", "data": "AAA=", "transcript": "hi"}},
+        {
+            "content": [{"type": "text", "text": "a"}, {"type": "image_url"}],
+            "images": [{"type": "image_url"}],
+        },
+    ],
+    ids=["one id for three calls", "a call with nothing in it", "half a character", "speech", "parts"],
+)
+def test_the_deltas_of_an_answer_that_comes_whole_tell_the_same(message: dict[str, Any]):
+    body = {"id": "gen-1", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    outcome = call([JSON, json.dumps(body).encode()])
+    tells_the_same(outcome.deltas, outcome.completion)
+    (delta_,) = outcome.deltas
+    assert delta_.chunk == body
+    assert delta_.transcript == message.get("audio", {}).get("transcript", "")
+
+
+def test_choices_that_come_whole_have_a_delta_each_unless_there_is_nothing_in_them():
+    choices = [{"index": i, "message": {"content": text}} for i, text in enumerate(("a", None, "c"))]
+    outcome = call([JSON, json.dumps({"choices": choices}).encode()])
+    assert [(each.choice, each.text) for each in outcome.deltas] == [(0, "a"), (2, "c")]
+
+
 # --- timeouts ---
 
 PATIENT = Timeout(connect=1, first_byte=10, idle=5, progress=20, total=None)
@@ -621,9 +651,12 @@ def test_an_attempt_that_cost_something_is_not_made_again():
     assert outcome.error.usage.cost.total == Decimal("0.01")
 
 
+@pytest.mark.parametrize("ending", [DONE, b"", None], ids=["[DONE]", "nothing", "not even a blank line"])
 @pytest.mark.parametrize("apart", [False, True], ids=["in one read", "in reads of their own"])
-def test_the_usage_that_follows_an_error_is_kept(apart: bool):
-    pieces = [event({"error": {"code": 403, "message": "no"}}), usage_event(0.07), DONE]
+def test_the_usage_that_follows_an_error_is_kept(apart: bool, ending: bytes | None):
+    usage = usage_event(0.07)
+    pieces = [event({"error": {"code": 403, "message": "no"}}), usage.rstrip() if ending is None else usage]
+    pieces += filter(None, [ending])
     outcome = call([SSE, *(pieces if apart else [b"".join(pieces)])])
     assert isinstance(outcome.error, Forbidden)
     assert outcome.error.usage

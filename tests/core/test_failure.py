@@ -211,6 +211,8 @@ def test_a_prompt_that_is_too_long_is_known_by_its_words_too(message: str):
         (None, None),
         ("", None),
         (5, None),
+        ("cut in an emoji \ud83d", "cut in an emoji \ufffd"),
+        ('{"error": {"message": "\\ud83d\\ude00 \ud83d', '{"error": {"message": "\\ud83d\\ude00 \ufffd'),
     ],
 )
 def test_the_providers_own_words_are_dug_out(raw: object, words: str | None):

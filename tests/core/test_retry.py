@@ -28,6 +28,7 @@ from openrouter_opts.errors import (
 )
 from openrouter_opts.http.retry import Retry
 from openrouter_opts.protocol.completion import Completion, Usage
+from openrouter_opts.protocol.decode import usage
 from openrouter_opts.protocol.failure import from_status
 
 ALWAYS_LONGEST = Retry(jitter=lambda: 1.0)
@@ -37,6 +38,7 @@ TRIED_AGAIN = [
     ConnectTimedOut("late"),
     *(from_status(status, {}, b"") for status in (408, 429, 500, 502, 503, 529)),
     Empty("nothing", delivered="yes"),
+    Empty("nothing", delivered="yes", usage=usage({"cost": 0})),
     NotFound("later", status=404, delivered="yes", retryable=True),
 ]
 GIVEN_UP = [
@@ -48,6 +50,7 @@ GIVEN_UP = [
     Empty("nothing", delivered="yes", usage=Usage()),
     Empty("no body at all", delivered="yes", status=200),
     ServerError("stop", status=503, delivered="yes", retryable=False),
+    RateLimited("billed all the same", status=429, delivered="yes", usage=usage({"cost": 0.01})),
     RateLimited("an answer had begun", status=429, delivered="yes", partial=Completion()),
 ]
 MAYBE_PAID = [
@@ -143,6 +146,15 @@ def test_a_caller_may_name_further_statuses():
     error = NotFound("not yet", status=404, delivered="yes")
     assert Retry(also=frozenset({404})).delay(error, 1) is not None
     assert Retry(also=frozenset({404})).delay(BadRequest("x", status=400, delivered="yes"), 1) is None
+
+
+def test_what_a_caller_names_is_tried_for_longer():
+    missing = from_status(404, {}, b"")
+    assert [Retry(also=frozenset({404})).delay(missing, attempt) is None for attempt in (4, 5)] == [
+        False,
+        True,
+    ]
+    assert Retry(also=frozenset({404}), max_retries=7).delay(missing, 7) is not None
 
 
 @given(value=st.text(max_size=40), date=st.text(max_size=40), attempt=st.integers(1, 10**6))

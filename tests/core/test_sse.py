@@ -87,6 +87,10 @@ def test_the_name_of_an_event_without_data_does_not_stick_to_the_next():
     assert decode(b"event: error\n\ndata: a\n\n") == [Event(b"a")]
 
 
+def test_a_name_that_is_taken_back_is_none():
+    assert decode(b"event: error\nevent\ndata: a\n\n") == [Event(b"a")]
+
+
 def test_a_field_that_only_begins_with_data_is_another_field():
     assert decode(b"dataset: a\ndatax\n\n") == []
 
