@@ -5,26 +5,30 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from langchain_openrouter_opts.callbacks import OpenRouterCostCallbackHandler, get_openrouter_callback
 from langchain_openrouter_opts.chat_models import ChatOpenRouter
 from langchain_openrouter_opts.embeddings import OpenRouterEmbeddings
 from langchain_openrouter_opts.errors import InvalidOutput, Refused, Truncated
 from langchain_openrouter_opts.registry import register
 
 if TYPE_CHECKING:
-    from langchain_openrouter_opts.middleware import PromptCachingMiddleware
+    from langchain_openrouter_opts.middleware import PromptCachingMiddleware, SpendLimitMiddleware
 
 __all__ = [
     "ChatOpenRouter",
     "InvalidOutput",
+    "OpenRouterCostCallbackHandler",
     "OpenRouterEmbeddings",
     "PromptCachingMiddleware",
     "Refused",
+    "SpendLimitMiddleware",
     "Truncated",
+    "get_openrouter_callback",
     "register",
 ]
 
 # Imported when they are asked for: models and chains need `langchain-core`, and these need `langchain`.
-_HOME_OF = {"PromptCachingMiddleware": "middleware"}
+_HOME_OF = {"PromptCachingMiddleware": "middleware", "SpendLimitMiddleware": "middleware"}
 
 
 def __getattr__(name: str) -> Any:

@@ -19,6 +19,7 @@ from langchain_openrouter_opts.results import MODEL_PROVIDER
 from langchain_openrouter_opts.schemas import response_format
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.http.settings import Timeout
+from openrouter_opts.limited import with_one_limit, written_limits
 from openrouter_opts.options import OptionFields, Part, ProviderOptions, nearest
 from openrouter_opts.options.model_options import fields_of, first_names, parted, sorted_out, stored
 from openrouter_opts.options.names import refuse_unknown
@@ -35,7 +36,7 @@ BOUND: Final = "bound_call"
 
 _RENAMED: Final[Mapping[str, str]] = {"model_name": "model", "request_timeout": "timeout"}
 # What the client takes beside the options.
-_BESIDE: Final = ("model", "timeout", "max_retries", "check")
+_BESIDE: Final = ("model", "timeout", "max_retries", "check", "spend_limit")
 # Options that LangChain and those who build on it look for among the arguments of a call.
 _VISIBLE: Final = ("tools", "tool_choice", "response_format", "stop")
 # Arguments of LangChain's own, which belong into the `config`.
@@ -211,6 +212,8 @@ def _plain(name: str, value: Any) -> Any:
         return stored(value)
     if name == BOUND:
         return written(value)
+    if name == "spend_limit":
+        return written_limits(value)
     if isinstance(value, Part):
         return value.wire()
     if name in {"timeout", "request_timeout"} and not isinstance(value, int | float | None):
@@ -227,7 +230,8 @@ def _own_part(bound: Call, call: Mapping[str, Any]) -> Call:
 def _named(call: Mapping[str, Any]) -> Call:
     """Return a call with its arguments under their first names, and in the client's terms."""
     check_call(call)
-    named = first_names(call, _RENAMED)
+    # What is bound is one limit for all calls; and limits add up, so that one more takes none away.
+    named = with_one_limit(first_names(call, _RENAMED))
     if named.get("stop") == []:
         # An empty list takes the constructor's away.
         named["stop"] = None
@@ -242,7 +246,9 @@ def _named(call: Mapping[str, Any]) -> Call:
 def _over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> Call:
     """Lay one call over another: options are merged deeply, and whatever the upper one says wins."""
     (below, low), (above, high) = parted(lower), parted(upper)
-    return {**below, **above, "provider_options": low.merged(high)}
+    both = below.get("spend_limit") and above.get("spend_limit")
+    limits = {"spend_limit": (*below["spend_limit"], *above["spend_limit"])} if both else {}
+    return {**below, **above, **limits, "provider_options": low.merged(high)}
 
 
 def _visible(bound: Mapping[str, Any]) -> Call:
@@ -322,6 +328,8 @@ def shown(stop: list[str] | None, kwargs: Mapping[str, Any]) -> Call:
     """Return what a call gives, for traces and cache keys: with `stop` and what was bound, and without secrets."""
     with ModelErrors():
         call = {"stop": stop, **(said(kwargs if stop is None else {**kwargs, "stop": stop}))}
+    # No answer depends on it, and it says something else after each call.
+    call.pop("spend_limit", None)
     options = call.get("provider_options")
     if isinstance(options, ProviderOptions):
         del call["provider_options"]

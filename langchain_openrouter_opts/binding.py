@@ -17,8 +17,11 @@ from typing_extensions import override
 
 from langchain_openrouter_opts import arguments, structured
 from langchain_openrouter_opts.composed import Composable, Fields
+from langchain_openrouter_opts.errors import ModelErrors
+from langchain_openrouter_opts.messages import wire_messages
 from langchain_openrouter_opts.schemas import Schema
 from langchain_openrouter_opts.tools import ToolLike, wire_tools
+from openrouter_opts.money.estimate import Estimate
 from openrouter_opts.options.toolbox import ToolChoice, beside, one_at_a_time, wire_choice
 
 if TYPE_CHECKING:
@@ -77,6 +80,16 @@ class Binding(Composable, _ChatModelBinding):  # type: ignore[no-redef]  # a fie
         )
         return self.bind_tools(**asked) | answer
 
+    def estimate_cost(
+        self, messages: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
+    ) -> Estimate:
+        """Return what a call may cost, with what is bound. See `ChatOpenRouter.estimate_cost`."""
+        model = self._model
+        with ModelErrors():
+            call = arguments.of_call(stop, {**self.kwargs, **kwargs})
+            prompt = model._convert_input(messages)  # noqa: SLF001 - what its calls do with theirs
+            return model.client.estimate_cost(wire_messages(prompt.to_messages()), **call)
+
     @property
     def _layer(self) -> dict[str, Any]:
         """What is bound, as an argument."""
@@ -133,6 +146,15 @@ class _Bindable(Composable):
         They win over the constructor's, and those of a further `bind` and of a call win over them; mappings are merged deeply.
         """
         return Binding(bound=self, kwargs=arguments.bound_kwargs({}, kwargs), config={})
+
+    def estimate_cost(
+        self, messages: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
+    ) -> Estimate:
+        """Return what a call may cost, at least and at most, in USD, and what that rests on; nothing is sent.
+
+        Arguments are those of `invoke`; with tools ask what `bind_tools` returns: `llm.bind_tools(tools).estimate_cost("hi")`.
+        """
+        return self.bind().estimate_cost(messages, stop=stop, **kwargs)
 
     # LangChain would make plain bindings of these, whose `bind` makes plain bindings in turn.
 
@@ -220,7 +242,10 @@ class BindingModel(_Bindable, BaseChatModel):
         stop: list[str] | None = None,
         **kwargs: Any,
     ) -> AIMessage:
-        """Return the answer. `kwargs` are `model`, `provider_options`, `timeout`, `max_retries`, `check`, and any option by name."""
+        """Return the answer.
+
+        `kwargs` are `model`, `provider_options`, `timeout`, `max_retries`, `check`, `spend_limit`, and any option by name.
+        """
         arguments.check_call(kwargs)
         return super().invoke(input, config, stop=stop, **kwargs)
 

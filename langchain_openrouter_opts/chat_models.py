@@ -24,14 +24,16 @@ from langchain_openrouter_opts.events import Events, Steps, message_id
 from langchain_openrouter_opts.messages import wire_messages
 from langchain_openrouter_opts.profile import profile
 from langchain_openrouter_opts.results import chat_result
+from langchain_openrouter_opts.runs import RunLike, RunningModel, in_run
 from langchain_openrouter_opts.schemas import Schema
 from langchain_openrouter_opts.spending import from_cache, with_totals
 from langchain_openrouter_opts.tools import ToolLike
-from langchain_openrouter_opts.tracing import TracedModel, traced
+from langchain_openrouter_opts.tracing import traced
 from openrouter_opts.built import Built
 from openrouter_opts.catalog import Catalog
 from openrouter_opts.client import OpenRouterClient
 from openrouter_opts.http.secret import ENV_KEY
+from openrouter_opts.limited import Limited
 from openrouter_opts.options.model_options import ModelOptions, storable
 from openrouter_opts.options.secrecy import without_secrets
 from openrouter_opts.options.toolbox import ToolChoice
@@ -45,7 +47,7 @@ T = TypeVar("T")
 blocks.register()
 
 
-class ChatOpenRouter(ModelOptions, TracedModel, BindingModel):
+class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
     """A chat model of OpenRouter.
 
     Every option of OpenRouter may be given to the constructor and to each call, among `provider_options` or as a keyword argument, under
@@ -122,6 +124,7 @@ class ChatOpenRouter(ModelOptions, TracedModel, BindingModel):
 
     def _made_ready(self) -> Built:
         """Return the client and its options. They are made again when a field has changed, by whatever way."""
+        limits = self._limits()
         if self._ready is None or not self._ready.is_of(self.__dict__):
             self._ready = Built.of(
                 self.__dict__,
@@ -134,6 +137,7 @@ class ChatOpenRouter(ModelOptions, TracedModel, BindingModel):
                 retry_uncertain=self.retry_uncertain,
                 check=self.check,
                 catalog=self.catalog,
+                spend_limit=limits,
                 trust_env=self.trust_env,
                 verify=self.verify,
                 proxy=self.proxy,
@@ -148,7 +152,7 @@ class ChatOpenRouter(ModelOptions, TracedModel, BindingModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        with ModelErrors(), traced(run_manager) as told, told.calling():
+        with ModelErrors(), in_run(run_manager), traced(run_manager) as told, told.calling():
             call = arguments.of_call(stop, kwargs)
             return chat_result(told.answered(self.client.complete(wire_messages(messages), **call)))
 
@@ -160,7 +164,7 @@ class ChatOpenRouter(ModelOptions, TracedModel, BindingModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        with ModelErrors(), traced(run_manager) as told, told.calling():
+        with ModelErrors(), in_run(run_manager), traced(run_manager) as told, told.calling():
             call = arguments.of_call(stop, kwargs)
             return chat_result(told.answered(await self.client.acomplete(wire_messages(messages), **call)))
 
@@ -196,9 +200,10 @@ class ChatOpenRouter(ModelOptions, TracedModel, BindingModel):
     def _produced(
         self, steps: Steps[T], messages: list[BaseMessage], stop: list[str] | None, **kwargs: Any
     ) -> Iterator[T]:
-        with ModelErrors(), traced(kwargs.pop("run_manager")) as told:
+        run: RunLike = kwargs.pop("run_manager")
+        with ModelErrors(), traced(run) as told:
             call, counted = arguments.of_stream(self, self._made_ready().options, stop, kwargs)
-            with told.calling():
+            with in_run(run), told.calling():
                 stream = self.client.stream(wire_messages(messages), **call)
             with stream:
                 for delta in stream:
@@ -208,9 +213,10 @@ class ChatOpenRouter(ModelOptions, TracedModel, BindingModel):
     async def _aproduced(
         self, steps: Steps[T], messages: list[BaseMessage], stop: list[str] | None, **kwargs: Any
     ) -> AsyncIterator[T]:
-        with ModelErrors(), traced(kwargs.pop("run_manager")) as told:
+        run: RunLike = kwargs.pop("run_manager")
+        with ModelErrors(), traced(run) as told:
             call, counted = arguments.of_stream(self, self._made_ready().options, stop, kwargs)
-            with told.calling():
+            with in_run(run), told.calling():
                 stream = self.client.astream(wire_messages(messages), **call)
             async with stream:
                 async for delta in stream:
@@ -319,10 +325,11 @@ class ChatOpenRouter(ModelOptions, TracedModel, BindingModel):
     @property
     @override
     def _serialized(self) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        # langchain-core makes this once for all time, and takes it as the key of cached answers: it has to follow the fields.
+        # langchain-core makes this once for all time, and takes it as the key of cached answers: it has to follow the fields,
+        # but for the limit, on which no answer depends.
         built = self._made_ready()
         if self._written is None or self._written[0] is not built:
-            self._written = built, dumpd(self)
+            self._written = built, dumpd(self.model_copy(update={"spend_limit": None}))
         return self._written[1]
 
     @override

@@ -19,6 +19,8 @@ from langchain_core.runnables import fallbacks as langchain_fallbacks
 from langchain_core.runnables import retry as langchain_retry
 from typing_extensions import override
 
+from openrouter_opts.limited import with_one_limit
+
 if TYPE_CHECKING:
     Fallbacks = langchain_fallbacks.RunnableWithFallbacks[LanguageModelInput, AIMessage]
     Alternatives = langchain_configurable.RunnableConfigurableAlternatives[LanguageModelInput, AIMessage]
@@ -73,15 +75,18 @@ class _Spread(Composable):
     @override
     def bind(self, **kwargs: Any) -> Self:
         """Return the same with arguments for each call, bound to each model."""
-        return self._of_each(lambda model: model.bind(**kwargs))
+        call = with_one_limit(kwargs)
+        return self._of_each(lambda model: model.bind(**call))
 
     def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Self:
         """Return the same with tools. See `ChatOpenRouter.bind_tools`."""
-        return self._of_each(lambda model: model.bind_tools(tools, **kwargs))
+        call = with_one_limit(kwargs)
+        return self._of_each(lambda model: model.bind_tools(tools, **call))
 
     def with_structured_output(self, schema: Any = None, **kwargs: Any) -> Runnable[LanguageModelInput, Any]:
         """Return the same with answers read into a schema. See `ChatOpenRouter.with_structured_output`."""
-        return self._of_each(lambda model: model.with_structured_output(schema, **kwargs))
+        call = with_one_limit(kwargs)
+        return self._of_each(lambda model: model.with_structured_output(schema, **call))
 
 
 class _Composition(_Spread):

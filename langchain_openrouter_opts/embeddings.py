@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from langchain_core.embeddings import Embeddings
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -22,6 +21,7 @@ from langchain_openrouter_opts.errors import ModelErrors
 from openrouter_opts.built import Built
 from openrouter_opts.client import OpenRouterClient
 from openrouter_opts.http.settings import TimeoutLike
+from openrouter_opts.limited import Limited
 from openrouter_opts.options import ProviderOptions
 from openrouter_opts.options.for_embeddings import embedding_fields
 from openrouter_opts.options.model_options import OptionsLike, stored
@@ -35,7 +35,7 @@ _RENAMED: Final = {
 }
 
 
-class OpenRouterEmbeddings(BaseModel, Embeddings):
+class OpenRouterEmbeddings(Limited, Embeddings):
     """An embedding model served by OpenRouter, for LangChain: vector stores, retrievers, semantic caches.
 
     Texts go out unchanged, in batches, and their vectors come back in the same order. The options that embeddings take (`provider`, `user`,
@@ -103,6 +103,7 @@ class OpenRouterEmbeddings(BaseModel, Embeddings):
 
     def _made_ready(self) -> Built:
         """Return what the fields describe, made anew when one of them has changed."""
+        limits = self._limits()
         if self._ready is None or not self._ready.is_of(self.__dict__):
             self._ready = Built.of(
                 self.__dict__,
@@ -113,6 +114,7 @@ class OpenRouterEmbeddings(BaseModel, Embeddings):
                 timeout=self.timeout,
                 max_retries=self.max_retries,
                 retry_uncertain=self.retry_uncertain,
+                spend_limit=limits,
                 trust_env=self.trust_env,
                 verify=self.verify,
                 proxy=self.proxy,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from weakref import WeakKeyDictionary
 
-from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
+from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, dispatcher
 from pydantic import (
     BeforeValidator,
     ConfigDict,
@@ -19,9 +19,11 @@ from pydantic import (
 )
 
 from llamaindex_openrouter_opts.construction import dumped_timeout, secret
+from llamaindex_openrouter_opts.runs import counted
 from openrouter_opts.built import Built
 from openrouter_opts.client import OpenRouterClient
 from openrouter_opts.http.settings import TimeoutLike
+from openrouter_opts.limited import Limited
 from openrouter_opts.options import ProviderOptions
 from openrouter_opts.options.for_embeddings import embedding_fields
 from openrouter_opts.options.model_options import OptionsLike, stored
@@ -47,7 +49,7 @@ class _Turns:
         return _Turns, ()
 
 
-class OpenRouterEmbedding(BaseEmbedding):
+class OpenRouterEmbedding(Limited, BaseEmbedding):
     """An embedding model served by OpenRouter, for LlamaIndex: indexes, retrievers, ingestion pipelines.
 
     Texts go out unchanged, `embed_batch_size` in one request, and their vectors come back in the same order. The options that embeddings
@@ -143,6 +145,7 @@ class OpenRouterEmbedding(BaseEmbedding):
 
     def _build(self) -> Built:
         """Return what the fields describe, made anew when one of them has changed."""
+        limits = self._limits()
         if self._built is None or not self._built.is_of(self.__dict__):
             self._built = Built.of(
                 self.__dict__,
@@ -153,6 +156,7 @@ class OpenRouterEmbedding(BaseEmbedding):
                 timeout=self.timeout,
                 max_retries=self.max_retries,
                 retry_uncertain=self.retry_uncertain,
+                spend_limit=limits,
                 proxy=self.proxy,
                 trust_env=self.trust_env,
                 verify=self.verify,
@@ -178,12 +182,14 @@ class OpenRouterEmbedding(BaseEmbedding):
         return await self._aembed(texts, self.text_input_type)
 
     def _embed(self, texts: list[str], input_type: str | None) -> list[Embedding]:
-        return list(self.client.embed(texts, **self._how(input_type)).vectors)
+        with counted(self.callback_manager, dispatcher):
+            return list(self.client.embed(texts, **self._how(input_type)).vectors)
 
     async def _aembed(self, texts: list[str], input_type: str | None) -> list[Embedding]:
         # LlamaIndex starts all batches of a call at once.
         async with self._turns.of_loop(self.max_concurrency):
-            return list((await self.client.aembed(texts, **self._how(input_type))).vectors)
+            with counted(self.callback_manager, dispatcher):
+                return list((await self.client.aembed(texts, **self._how(input_type))).vectors)
 
     def _how(self, input_type: str | None) -> dict[str, Any]:
         return {

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar, cast
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index_instrumentation.dispatcher import DISPATCHER_SPAN_DECORATED_ATTR as SPANNED
 
+from openrouter_opts.limited import shown_limits
 from openrouter_opts.options.secrecy import covered
 
 Response = TypeVar("Response")
@@ -21,7 +22,10 @@ _DISCREET: Final = "__keeps_secrets__"
 
 
 def keep_secrets(cls: type[Any]) -> None:
-    """Have the methods of a class that LlamaIndex watches cover the secrets among their arguments, before its spans and events see them."""
+    """Have the methods of a class that LlamaIndex watches cover the secrets among their arguments, before its spans and events see them.
+
+    Limits are in plain form there, so that whoever hears of a call can write it down.
+    """
     watched = {
         name for base in cls.__mro__ for name, method in vars(base).items() if hasattr(method, SPANNED)
     }
@@ -34,7 +38,7 @@ def keep_secrets(cls: type[Any]) -> None:
 def _discreet(method: Any) -> Callable[..., Any]:
     def call(llm: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         shown = (covered(value) if isinstance(value, Mapping) else value for value in args)
-        return method.__get__(llm, type(llm))(*shown, **covered(kwargs))
+        return method.__get__(llm, type(llm))(*shown, **shown_limits(covered(kwargs)))
 
     @wraps(method)
     def called(self: Any, *args: Any, **kwargs: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
@@ -17,6 +18,7 @@ from llama_index.core.base.llms.types import (
     LLMMetadata,
 )
 from llama_index.core.constants import DEFAULT_NUM_OUTPUTS
+from llama_index.core.llms.callbacks import dispatcher
 from llama_index.core.program.utils import get_program_for_llm
 from llama_index.core.prompts import BasePromptTemplate
 from llama_index.core.types import BasePydanticProgram, Model, PydanticProgramMode
@@ -37,6 +39,7 @@ from llamaindex_openrouter_opts.events import aannounced, announced, chat_events
 from llamaindex_openrouter_opts.messages import wire_messages
 from llamaindex_openrouter_opts.prompts import BESIDE_OPTIONS, PromptMethods
 from llamaindex_openrouter_opts.responses import chat_response, completion_response
+from llamaindex_openrouter_opts.runs import counted
 from llamaindex_openrouter_opts.streams import acompletions_of, aresponses_of, completions_of, responses_of
 from llamaindex_openrouter_opts.structured import ObjectProgram, Way
 from llamaindex_openrouter_opts.structured_llm import ObjectLLM
@@ -47,12 +50,13 @@ from openrouter_opts.catalog import Catalog
 from openrouter_opts.catalog import Model as Facts
 from openrouter_opts.client import OpenRouterClient
 from openrouter_opts.http.settings import TimeoutLike
+from openrouter_opts.limited import Limited
+from openrouter_opts.money.limits import limits_of
 from openrouter_opts.options import ProviderOptions
 from openrouter_opts.options.model_options import ModelOptions, parted, storable, stored
 from openrouter_opts.options.table import resolve
 from openrouter_opts.preflight import Check
 from openrouter_opts.protocol.decode import count_of
-from openrouter_opts.protocol.wire import Messages
 from openrouter_opts.stream import AsyncStream, Stream
 from openrouter_opts.tracing import Traced
 
@@ -60,7 +64,7 @@ DEFAULT_MODEL: Final = "openrouter/auto"
 """Whichever model OpenRouter finds best for the prompt."""
 
 
-class OpenRouter(ModelOptions, ToolMethods, PromptMethods):
+class OpenRouter(ModelOptions, Limited, ToolMethods, PromptMethods):
     """A model served by OpenRouter, for LlamaIndex: query engines, chat engines, agents, structured prediction.
 
     Every option of OpenRouter can be set here and in each call, by name or in `provider_options`; what a call says wins. Options
@@ -236,7 +240,7 @@ class OpenRouter(ModelOptions, ToolMethods, PromptMethods):
 
         Args:
             messages: The conversation.
-            **kwargs: `model`, `provider_options`, `timeout`, `max_retries`, `check`, and any option by name, for this call.
+            **kwargs: `model`, `provider_options`, `timeout`, `max_retries`, `check`, `spend_limit`, and any option by name, for this call.
         """
         return self._chat(messages, kwargs)
 
@@ -247,12 +251,12 @@ class OpenRouter(ModelOptions, ToolMethods, PromptMethods):
 
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         """Answer a conversation step by step. Closing the generator closes the connection. See `chat`."""
-        responses = responses_of(*self._streamed(wire_messages(messages), kwargs))
+        responses = responses_of(*self._stream(messages, kwargs))
         return announced(chat_events, self, messages, kwargs, responses)
 
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
         """Answer a conversation step by step. Closing the generator closes the connection. See `chat`."""
-        responses = aresponses_of(*self._astreamed(wire_messages(messages), kwargs))
+        responses = aresponses_of(*self._astream(messages, kwargs))
         return await aannounced(chat_events, self, messages, kwargs, responses)
 
     @completion_events
@@ -267,16 +271,16 @@ class OpenRouter(ModelOptions, ToolMethods, PromptMethods):
 
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
         """Answer a prompt step by step. Closing the generator closes the connection. See `chat`."""
-        messages = wire_messages(self._prompted(prompt, formatted=formatted))
-        responses = completions_of(*self._streamed(messages, kwargs))
+        messages = self._prompted(prompt, formatted=formatted)
+        responses = completions_of(*self._stream(messages, kwargs))
         return announced(completion_events, self, prompt, kwargs, responses)
 
     async def astream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponseAsyncGen:
         """Answer a prompt step by step. Closing the generator closes the connection. See `chat`."""
-        messages = wire_messages(self._prompted(prompt, formatted=formatted))
-        responses = acompletions_of(*self._astreamed(messages, kwargs))
+        messages = self._prompted(prompt, formatted=formatted)
+        responses = acompletions_of(*self._astream(messages, kwargs))
         return await aannounced(completion_events, self, prompt, kwargs, responses)
 
     def as_structured_llm(self, output_cls: type[BaseModel], **kwargs: Any) -> ObjectLLM:
@@ -302,6 +306,8 @@ class OpenRouter(ModelOptions, ToolMethods, PromptMethods):
             resolve(name)  # refuses it, and says what was meant
         own = ProviderOptions.of(self.additional_kwargs).merged(options)
         said = {name: value for name, value in beside.items() if value is not None}
+        if "spend_limit" in said:
+            said["spend_limit"] = limits_of([*self._limits(), *limits_of(said["spend_limit"])])
         copy = self.model_copy(update={**said, "additional_kwargs": dict(own.given)})
         copy._build()  # noqa: SLF001 - what is wrong is said at once
         return copy
@@ -329,20 +335,25 @@ class OpenRouter(ModelOptions, ToolMethods, PromptMethods):
         return "tool" if calls_tools else "text"
 
     def _chat(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> ChatResponse:
-        with traced() as told, told.calling():
+        with self._counted(), traced() as told, told.calling():
             return chat_response(told.answered(self.client.complete(wire_messages(messages), **call)))
 
     async def _achat(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> ChatResponse:
-        with traced() as told, told.calling():
+        with self._counted(), traced() as told, told.calling():
             return chat_response(told.answered(await self.client.acomplete(wire_messages(messages), **call)))
 
-    def _streamed(self, messages: Messages, call: Mapping[str, Any]) -> tuple[Stream, Traced]:
-        with (told := traced()).calling():
-            return self.client.stream(messages, **call), told
+    def _stream(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> tuple[Stream, Traced]:
+        with self._counted(), (told := traced()).calling():
+            return self.client.stream(wire_messages(messages), **call), told
 
-    def _astreamed(self, messages: Messages, call: Mapping[str, Any]) -> tuple[AsyncStream, Traced]:
-        with (told := traced()).calling():
-            return self.client.astream(messages, **call), told
+    def _astream(
+        self, messages: Sequence[ChatMessage], call: Mapping[str, Any]
+    ) -> tuple[AsyncStream, Traced]:
+        with self._counted(), (told := traced()).calling():
+            return self.client.astream(wire_messages(messages), **call), told
+
+    def _counted(self) -> AbstractContextManager[None]:
+        return counted(self.callback_manager, dispatcher)
 
     def _prompted(self, prompt: str, *, formatted: bool) -> list[ChatMessage]:
         if not formatted and not self.is_chat_model and self.completion_to_prompt:
@@ -356,6 +367,7 @@ class OpenRouter(ModelOptions, ToolMethods, PromptMethods):
 
     def _build(self) -> Built:
         """Return what the fields describe, made anew when one of them has changed."""
+        limits = self._limits()
         if self._built is None or not self._built.is_of(self.__dict__):
             self._built = Built.of(
                 self.__dict__,
@@ -368,6 +380,7 @@ class OpenRouter(ModelOptions, ToolMethods, PromptMethods):
                 retry_uncertain=self.retry_uncertain,
                 check=self.check,
                 catalog=self.catalog,
+                spend_limit=limits,
                 proxy=self.proxy,
                 trust_env=self.trust_env,
                 verify=self.verify,

@@ -31,7 +31,7 @@ from openrouter_opts.options import SPELLINGS
 from openrouter_opts.options.caller import stack_level
 from openrouter_opts.options.names import slip
 
-BESIDE_OPTIONS: Final = frozenset({"check", "max_retries", "model", "timeout"})
+BESIDE_OPTIONS: Final = frozenset({"check", "max_retries", "model", "spend_limit", "timeout"})
 """What a call takes beside its options."""
 _OF_A_CALL: Final = SPELLINGS.keys() | BESIDE_OPTIONS | {"provider_options"}
 

@@ -13,12 +13,14 @@ from llama_index.core.tools.types import BaseTool
 
 from llamaindex_openrouter_opts.arguments import begun, parsed
 from llamaindex_openrouter_opts.errors import InvalidOutput, Truncated
-from llamaindex_openrouter_opts.messages import legacy_call
+from llamaindex_openrouter_opts.messages import legacy_call, wire_messages
 from llamaindex_openrouter_opts.objects import function_tool
 from llamaindex_openrouter_opts.responses import Unfinished
 from openrouter_opts.catalog import Catalog
+from openrouter_opts.client import OpenRouterClient
 from openrouter_opts.json_text import ends
 from openrouter_opts.lint.body import models_of
+from openrouter_opts.money.estimate import Estimate
 from openrouter_opts.options import Part, ProviderOptions
 from openrouter_opts.options.model_options import parted
 from openrouter_opts.options.toolbox import ToolChoice, WireTool, beside, one_at_a_time, wire_choice, written
@@ -42,6 +44,10 @@ class ToolMethods:
 
         @property
         def _options(self) -> ProviderOptions: ...
+        @property
+        def client(self) -> OpenRouterClient:
+            """Return the client underneath."""
+            raise NotImplementedError
 
     def get_tool_calls_from_response(
         self, response: ChatResponse, error_on_no_tool_call: bool = True, **_kwargs: Any
@@ -60,6 +66,22 @@ class ToolMethods:
             _Runnable(tools), *args, **kwargs
         )
         return answer
+
+    def estimate_cost(
+        self, messages: str | Sequence[ChatMessage], *, tools: Sequence[Tool] = (), **kwargs: Any
+    ) -> Estimate:
+        """Return what a call may cost, at least and at most, in USD, and what that rests on; nothing is sent.
+
+        Args:
+            messages: The conversation, or a prompt.
+            tools: As `chat_with_tools` takes them.
+            **kwargs: Those of the call; see `chat` and `chat_with_tools`.
+        """
+        history = [ChatMessage(content=messages)] if isinstance(messages, str) else list(messages)
+        call: dict[str, Any] = {"messages": history, **kwargs}
+        if tools:
+            call = self._prepare_chat_with_tools(tools, chat_history=history, **kwargs)
+        return self.client.estimate_cost(wire_messages(call.pop("messages")), **call)
 
     def _prepare_chat_with_tools(
         self,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from dataclasses import dataclass
 
 from openrouter_opts.http.drive import adrive, drive
 from openrouter_opts.http.exchange import exchange
-from openrouter_opts.http.prices import LIVE
 from openrouter_opts.http.reading import Reader
 from openrouter_opts.http.retry import Retry
 from openrouter_opts.http.settings import Settings
@@ -29,7 +28,7 @@ class Call:
     retry: Retry
     account: Account = UNCOUNTED
     """Lookups cost nothing."""
-    asks_for_prices: bool = False
+    ask_for_prices: Callable[[str, Iterable[str]], Flow] | None = None
 
     def drive(self, read: Reader) -> Generator[Item, None, None]:
         """Return what makes the call while it is read, and yields what comes."""
@@ -45,8 +44,8 @@ class Call:
 
     def _flow(self, read: Reader) -> Flow:
         flow = exchange(self.request, read, self.retry, Patience(self.settings.timeout))
-        return self._asking_first(flow) if self.asks_for_prices else flow
+        return self._asking_first(self.ask_for_prices, flow) if self.ask_for_prices else flow
 
-    def _asking_first(self, flow: Flow) -> Flow:
-        yield from LIVE.asking(self.settings.base_url, models_of(self.request.content))
+    def _asking_first(self, ask: Callable[[str, Iterable[str]], Flow], flow: Flow) -> Flow:
+        yield from ask(self.settings.base_url, models_of(self.request.content))
         yield from flow

@@ -18,7 +18,7 @@ from openrouter_opts.http.steps import Data, Item
 from openrouter_opts.http.transport import Transport
 from openrouter_opts.money.account import account_of
 from openrouter_opts.money.estimate import Estimate, estimate
-from openrouter_opts.money.limits import LimitLike, SpendLimit
+from openrouter_opts.money.limits import LimitsLike, limits_of
 from openrouter_opts.options import ProviderOptions, warn_if_online
 from openrouter_opts.options.environment import from_environment
 from openrouter_opts.options.for_embeddings import embedding_options, shared_options
@@ -62,7 +62,7 @@ class OpenRouterClient:
             endpoints (`Catalog.with_endpoints`, `Catalog.with_zdr`) it also knows which of them routing preferences leave. Where a limit
             holds and none is given, OpenRouter is asked for the endpoints of a model and their prices, once an hour.
         spend_limit: The most that the calls of this client may cost together: USD such as `"0.50"`, or a `SpendLimit`, which may be
-            shared. What might cost more isn't sent: `SpendLimitExceeded`.
+            shared; several of them all hold. What might cost more isn't sent: `SpendLimitExceeded`.
         trust_env: Whether the environment's proxy variables count.
         verify: Whether to check certificates, or an `ssl.SSLContext`.
         proxy: The URL of a proxy.
@@ -80,7 +80,7 @@ class OpenRouterClient:
         provider_options: OptionsLike = None,
         check: Check = "warn",
         catalog: Catalog | None = None,
-        spend_limit: LimitLike = None,
+        spend_limit: LimitsLike = None,
         trust_env: bool = True,
         verify: Any = True,
         proxy: str | None = None,
@@ -99,7 +99,7 @@ class OpenRouterClient:
         self._options = from_environment().merged(ProviderOptions.of(provider_options))
         self._check: Check = check_of(check)
         self._catalog = catalog
-        self._limit = SpendLimit.of(spend_limit)
+        self._limits = limits_of(spend_limit)
         self._transport = Transport(self._settings, self._secret)
 
     def complete(self, messages: Messages, **call: Any) -> Completion:
@@ -267,11 +267,11 @@ class OpenRouterClient:
 
     def _chat(self, messages: Messages, call: dict[str, Any], *, stream: bool) -> Call:
         settings, transport = self._for_call(call)
-        limits = self._limit, SpendLimit.of(call.pop("spend_limit", None))
+        limits = *self._limits, *limits_of(call.pop("spend_limit", None))
         request = self._request(messages, call, stream=stream)
         account = account_of(request, self._facts, limits=limits, lookup=self)
         asks = account.has_limits and self._catalog is None
-        return Call(request, transport, settings, _retry(settings), account, asks_for_prices=asks)
+        return Call(request, transport, settings, _retry(settings), account, LIVE.asking if asks else None)
 
     def _request(self, messages: Messages, call: dict[str, Any], *, stream: bool) -> Request:
         given_model = call.pop("model", None)
@@ -294,12 +294,13 @@ class OpenRouterClient:
         given_model = call.pop("model", None)
         model = self._model if given_model is None else _checked_model(given_model)
         settings, transport = self._for_call(call)
-        limits = self._limit, SpendLimit.of(call.pop("spend_limit", None))
+        limits = *self._limits, *limits_of(call.pop("spend_limit", None))
         given = call.pop("provider_options", None)
         options = shared_options(self._options).merged(embedding_options(ProviderOptions.of(given, **call)))
         request = embedding_request(inputs, model=model, options=options, **how)
         account = account_of(request, self._facts, kind="embedding", limits=limits, lookup=self)
-        return Call(request, transport, settings, _retry(settings), account)
+        asks = LIVE.asking_for_vectors if account.has_limits and self._catalog is None else None
+        return Call(request, transport, settings, _retry(settings), account, asks)
 
     def _for_call(self, call: dict[str, Any]) -> tuple[Settings, Transport]:
         timeout, max_retries = call.pop("timeout", None), call.pop("max_retries", None)

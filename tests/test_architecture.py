@@ -70,7 +70,7 @@ LAYERS = (
     # the books: a request, as it becomes known; limits; scopes, and who is admitted; what is found out later; the account of a call
     {"openrouter_opts.money.record"},
     {"openrouter_opts.money.entry", "openrouter_opts.money.report"},
-    {"openrouter_opts.money.limits"},
+    {"openrouter_opts.money.limits", "openrouter_opts.money.sums"},
     {"openrouter_opts.money.tracking", "openrouter_opts.money.admission"},
     {"openrouter_opts.money.reconcile"},
     {"openrouter_opts.money.background"},
@@ -95,7 +95,8 @@ LAYERS = (
     {"openrouter_opts.stream"},
     # all of it under one name
     {"openrouter_opts.client"},
-    # what a framework's model is made of
+    # what a framework's model is made of: its limit, its client
+    {"openrouter_opts.limited"},
     {"openrouter_opts.built"},
     {"openrouter_opts"},
     # the frameworks
@@ -182,14 +183,14 @@ def test_what_a_module_may_import_of_others(name: str):
         "langchain_core": {"langchain_openrouter_opts", "openrouter_opts.cli"},
         "langchain": {"langchain_openrouter_opts", "openrouter_opts.cli"},
         "langchain_protocol": {"langchain_openrouter_opts"},
-        "langgraph": {"openrouter_opts.cli"},
+        "langgraph": {"langchain_openrouter_opts.middleware", "openrouter_opts.cli"},
         "llama_index": {"llamaindex_openrouter_opts", "openrouter_opts.cli"},
         "opentelemetry": {"openrouter_opts.telemetry.otel"},
         "starlette": {SANDBOX},
         "uvicorn": {SANDBOX},
         "pytest": {f"{SANDBOX}.fixture"},
         "typer": {"openrouter_opts.cli"},
-        "rich": {"openrouter_opts.cli", "openrouter_opts.money.report", "openrouter_opts.money.tracking"},
+        "rich": {"openrouter_opts.cli", "openrouter_opts.money.report", "openrouter_opts.money.sums"},
     }
     for library in theirs & places.keys():
         assert any(f"{name}.".startswith(f"{place}.") for place in places[library]), (
@@ -263,6 +264,7 @@ class Plain(ast.NodeTransformer):
         "asyncio": "time",
         "_afetch": "_fetch",
         "awrap_model_call": "wrap_model_call",
+        "awrap_tool_call": "wrap_tool_call",
     }
     TWINS = frozenset(
         {
@@ -368,9 +370,17 @@ def test_the_async_side_is_the_sync_side_with_await(module: str, sync: str, asyn
     assert plain(names[asynchronous]) == plain(names[sync])
 
 
-def test_the_async_side_of_a_middleware_is_the_sync_side_with_await():
-    own = methods("langchain_openrouter_opts.middleware.prompt_caching", "PromptCachingMiddleware")
-    assert plain(own["awrap_model_call"]) == plain(own["wrap_model_call"])
+@pytest.mark.parametrize(
+    ("module", "cls", "method"),
+    [
+        ("prompt_caching", "PromptCachingMiddleware", "wrap_model_call"),
+        ("spend_limit", "SpendLimitMiddleware", "wrap_model_call"),
+        ("spend_limit", "SpendLimitMiddleware", "wrap_tool_call"),
+    ],
+)
+def test_the_async_side_of_a_middleware_is_the_sync_side_with_await(module: str, cls: str, method: str):
+    own = methods(f"langchain_openrouter_opts.middleware.{module}", cls)
+    assert plain(own[f"a{method}"]) == plain(own[method])
 
 
 def test_a_call_is_driven_in_one_text():

@@ -57,6 +57,30 @@ class LivePrices:
                 # Refused, too late, or no such answer.
                 self._known[server, slug] = (self._clock() + _SECONDS_UNTIL_ASKED_AGAIN, None)
 
+    def asking_for_vectors(self, server: str, slugs: Iterable[str]) -> Generator[Step, Any, None]:
+        """Ask for models that make vectors. Where no endpoints are listed for one, its price is taken from the list of such models."""
+        slugs = tuple(slugs)
+        yield from self.asking(server, slugs)
+        if all(self.get(server, slug) for slug in slugs):
+            return
+        try:
+            yield from self._listed(server)
+        except (OpenRouterError, ValueError):
+            # That they stay unknown is for the limit to judge.
+            return
+
+    def _listed(self, server: str) -> Flow:
+        def read(head: Head, attempt: int, patience: Patience) -> Flow:  # noqa: ARG001 - a reader's signature
+            answer = yield from read_body(head, patience)
+            rows = answer.get("data") if isinstance(answer, dict) else None
+            models = [Model.from_wire(row) for row in rows or () if isinstance(row, dict)]
+            until = self._clock() + _SECONDS_KEPT
+            for model in models:
+                if self.get(server, model.id) is None:
+                    self._known[server, model.id] = until, model
+
+        return exchange(get_request("embeddings", "models"), read, Retry(0), Patience(_PATIENCE))
+
     def _asked(self, server: str, slug: str) -> Flow:
         def read(head: Head, attempt: int, patience: Patience) -> Flow:  # noqa: ARG001 - a reader's signature
             answer = yield from read_body(head, patience)

@@ -62,7 +62,7 @@ def account_of(
     facts: Facts,
     *,
     kind: str = "chat",
-    limits: Iterable[SpendLimit | None] = (),
+    limits: Iterable[SpendLimit] = (),
     lookup: Lookup | None = None,
 ) -> Account:
     """Return the account of a call that is made now: it belongs to the scopes that are open now.
@@ -75,7 +75,7 @@ def account_of(
         lookup: Whom to ask what it cost, where its answer doesn't say.
     """
     scope = scope_now()
-    given = (*scope.limits, *[limit for limit in limits if limit is not None])
+    given = (*scope.limits, *limits)
     if not given and not scope.spends:
         return UNCOUNTED
     model = text_of(request.content.get("model"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
@@ -17,6 +18,7 @@ OnLimit = Literal["refuse", "fit"]
 UnknownPrice: TypeAlias = Literal["refuse", "allow"] | Decimal
 
 _ON_LIMIT: Final = get_args(OnLimit)
+_WRITTEN: Final = ("id", "amount", "on_limit", "unknown_price", "reconcile")
 
 
 class SpendLimit:
@@ -24,9 +26,11 @@ class SpendLimit:
 
     Before each request its worst case is reserved, so that any number of calls at once stay below the limit; what it did cost takes the
     place of the reservation. What was cancelled, cut or lost keeps it until somebody says what it cost (`reconcile`, `write_off`), since
-    it may be billed in full. `openrouter_opts.money.estimate` says how the worst case is reckoned. A limit is safe to use from any thread and task, and it is one limit wherever it is used: copies, deep ones and
-    pickles opened in the same process are the same limit. It counts in one process: a pickle opened in another one starts from what had
-    been spent, reserved and was pending when it was made.
+    it may be billed in full. `openrouter_opts.money.estimate` says how the worst case is reckoned.
+
+    A limit is safe to use from any thread and task, and it is one limit wherever it is used: copies, deep ones and pickles opened in the same
+    process are the same limit, and so is what a model writes of it as JSON. It counts in one process: a pickle opened in another one starts
+    from what had been spent, reserved and was pending when it was made, and JSON from nothing.
 
     Args:
         amount: USD, exact: a string, a `Decimal` or a whole number; a float is taken as it is written.
@@ -36,6 +40,7 @@ class SpendLimit:
         unknown_price: What to do with a request whose price nobody knows: `"refuse"` it, `"allow"` it without a reservation, or reserve a
             flat amount (USD) for it.
         reconcile: Whether the cost of what is pending is looked up in the background.
+        spent: What was spent under it already, USD.
         store: Where the figures are kept; by default in memory.
 
     Raises:
@@ -49,20 +54,40 @@ class SpendLimit:
         on_limit: OnLimit = "refuse",
         unknown_price: UnknownPrice | str | float = "refuse",
         reconcile: bool = False,
+        spent: str | float | Decimal = 0,
         store: Store = MEMORY,
     ) -> None:
         self.on_limit: OnLimit = _on_limit(on_limit)
         self.unknown_price: UnknownPrice = _unknown_price(unknown_price)
         self.reconciles = reconcile
-        self.money = Money(_usd(amount, "amount"), store)
+        self.money = Money(_usd(amount, "amount"), store, spent=_usd(spent, "spent"))
         """The account, for its store."""
         self._entries: dict[str, Entry] = {}
         _limits[self.money.id] = self
 
     @classmethod
-    def of(cls, given: LimitLike) -> SpendLimit | None:
-        """Return a limit as it is, or one of an amount; `None` for none. Raises `ConfigurationError`."""
-        return given if given is None or isinstance(given, SpendLimit) else cls(given)
+    def of(cls, given: LimitLike, path: str = "amount") -> SpendLimit | None:
+        """Return a limit as it is, or one of an amount, or of a mapping of arguments; `None` for none. Raises `ConfigurationError`."""
+        if given is None or isinstance(given, SpendLimit):
+            return given
+        if not isinstance(given, Mapping):
+            return cls(_usd(given, path))
+        for name in given.keys() - _WRITTEN:
+            raise ConfigurationError(
+                f"{path}.{name}: there is no such argument; there are {', '.join(_WRITTEN)}"
+            )
+        return _read(given)
+
+    def written(self) -> dict[str, str | bool]:
+        """Return the limit as it may be stored: which one it is and its arguments, and nothing of what was spent."""
+        unknown = self.unknown_price
+        return {
+            "id": self.money.id,
+            "amount": f"{self.amount:f}",
+            "on_limit": self.on_limit,
+            "unknown_price": f"{unknown:f}" if isinstance(unknown, Decimal) else unknown,
+            "reconcile": self.reconciles,
+        }
 
     @property
     def amount(self) -> Decimal:
@@ -134,10 +159,22 @@ class SpendLimit:
         return _opened, (self.money.id, held.amount, spent, *options)
 
 
-LimitLike: TypeAlias = SpendLimit | str | int | float | Decimal | None
+LimitLike: TypeAlias = SpendLimit | str | int | float | Decimal | Mapping[str, Any] | None
+"""A limit, or what makes one: USD, or a mapping of its arguments."""
+LimitsLike: TypeAlias = LimitLike | Sequence[LimitLike]
+"""One limit, or several, all of which hold."""
+
+
+def limits_of(given: LimitsLike, path: str = "spend_limit") -> tuple[SpendLimit, ...]:
+    """Return the limits that were given, each one once; raises `ConfigurationError` for what is none."""
+    several = given if isinstance(given, list | tuple) else (cast("LimitLike", given),)
+    limits = (SpendLimit.of(each, path) for each in several)
+    return tuple(dict.fromkeys(limit for limit in limits if limit is not None))
+
 
 # Those of this process, so that a copy of a limit is that limit.
 _limits: WeakValueDictionary[str, SpendLimit] = WeakValueDictionary()
+_from_text: dict[str, SpendLimit] = {}
 
 
 def _opened(
@@ -146,6 +183,20 @@ def _opened(
     limit = SpendLimit(amount, on_limit=on_limit, unknown_price=unknown, reconcile=reconciles)
     limit.money = Money(amount, MEMORY, spent=spent, identity=identity)
     return _limits.setdefault(identity, limit)
+
+
+def _read(written: Mapping[str, Any]) -> SpendLimit:
+    arguments = {"amount": None, **written}
+    identity = arguments.pop("id", None)
+    if identity is None:
+        return SpendLimit(**arguments)
+    known = _limits.get(identity)
+    if known is None:
+        known = SpendLimit(**arguments)
+        known.money = Money(known.amount, MEMORY, identity=identity)
+        # For as long as it may be read once more: what was spent under it isn't stored anywhere else.
+        known = _from_text.setdefault(identity, _limits.setdefault(identity, known))
+    return known
 
 
 def _usd(value: object, path: str) -> Decimal:

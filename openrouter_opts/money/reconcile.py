@@ -21,7 +21,7 @@ from openrouter_opts.errors import (
 from openrouter_opts.money.entry import Entry, Lookup, entry_of
 from openrouter_opts.money.limits import SpendLimit
 from openrouter_opts.money.record import Record
-from openrouter_opts.money.tracking import Spend
+from openrouter_opts.money.sums import Sums
 
 _DELAYS: Final = (0.5, 1.0, 2.0, 4.0)
 _LATER: Final = 8.0
@@ -82,7 +82,7 @@ def taken(entry: Entry, answer: Mapping[str, Any] | OpenRouterError) -> float | 
     return 0.0 if entry.record.pending else None
 
 
-Reconcilable: TypeAlias = Spend | SpendLimit | Iterable[Record]
+Reconcilable: TypeAlias = Sums | SpendLimit | Iterable[Record]
 
 
 def reconcile(what: Reconcilable, client: Lookup | None = None, *, wait: float = 30.0) -> tuple[Record, ...]:
@@ -92,7 +92,7 @@ def reconcile(what: Reconcilable, client: Lookup | None = None, *, wait: float =
     does one without a generation id; a lookup that fails raises nothing.
 
     Args:
-        what: A `Spend`, a `SpendLimit`, or records.
+        what: A `Spend` or a handler of callbacks, a `SpendLimit`, or records.
         client: Whom to ask; by default the client that made the call.
         wait: For how many seconds to go on asking at most, with growing pauses.
 
@@ -141,7 +141,7 @@ def _next(flow: Reconciling, reply: Any) -> Ask | Pause | None:
 
 
 def _entries(what: Reconcilable, client: Lookup | None) -> list[Entry]:
-    if isinstance(what, Spend):
+    if isinstance(what, Sums):
         records: Iterable[Record] = what.pending
     elif isinstance(what, SpendLimit):
         records = what.pending_records

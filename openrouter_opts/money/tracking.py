@@ -8,33 +8,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import UTC, datetime
-from decimal import Decimal
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeVar
+from functools import partial, wraps
+from typing import Any, Final, NamedTuple, ParamSpec, Self, TypeVar
 
 from openrouter_opts.errors import ConfigurationError
-from openrouter_opts.money.cost import total_of
 from openrouter_opts.money.entry import Entry, entry_of
 from openrouter_opts.money.limits import LimitLike, SpendLimit
 from openrouter_opts.money.record import Record
-from openrouter_opts.money.report import Row, as_html, as_rich, as_text, row_of, rows_of
-from openrouter_opts.protocol.completion import Usage
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from openrouter_opts.money.sums import KEYS, Sums
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 
-class Spend:
-    """What was spent in a scope. Safe to read and to add to from any thread."""
+class Spend(Sums):
+    """What was spent in a scope. Safe to read and to add to from any thread.
 
-    def __init__(self, limit: SpendLimit | None = None, *, reconciles: bool = False) -> None:
+    A copy is the same one, so that nothing is counted where nobody looks; a pickle is opened empty.
+    """
+
+    def __init__(self, limit: LimitLike = None, *, reconciles: bool = False) -> None:
         # No lock: appending is atomic, and a collected stream may add its record while this thread reads.
         self._entries: list[Entry] = []
-        self.limit = limit
+        self.limit = SpendLimit.of(limit, "limit")
         """The limit of the scope, if it has one."""
         self.reconciles = reconciles
         """Whether what is pending is looked up in the background."""
@@ -48,95 +44,13 @@ class Spend:
         """Every request, in the order in which they ended; one that was tried again has a record for each attempt."""
         return tuple(entry.record for entry in tuple(self._entries))
 
-    @property
-    def pending(self) -> tuple[Record, ...]:
-        """The requests that may have cost something, and nobody has said what; `reconcile(spend, client)` asks."""
-        return tuple(record for record in self.records if record.pending)
-
-    @property
-    def total(self) -> Decimal:
-        """All known costs, in USD. Requests whose cost nobody said are in `pending`, and not in here."""
-        return _total(self.records)
-
-    @property
-    def total_cost(self) -> Decimal:
-        """The same as `total`, under the name that LangChain's callbacks use."""
-        return self.total
-
-    @property
-    def unknown(self) -> int:
-        """How many requests are in `pending`."""
-        return len(self.pending)
-
-    @property
-    def saved(self) -> Decimal:
-        """What answers from OpenRouter's response cache would have cost, as far as their first request was counted here."""
-        costs = {record.generation_id: record.cost.total for record in self.records}
-        repeated = (costs.get(record.repeats) for record in self.records if record.repeats)
-        return total_of(cost for cost in repeated if cost is not None)
-
-    @property
-    def successful_requests(self) -> int:
-        """How many calls were answered."""
-        return sum(record.outcome == "answered" for record in self.records)
-
-    @property
-    def prompt_tokens(self) -> int:
-        """Tokens in."""
-        return self._tokens(lambda usage: usage.prompt_tokens)
-
-    @property
-    def completion_tokens(self) -> int:
-        """Tokens out, reasoning included."""
-        return self._tokens(lambda usage: usage.completion_tokens)
-
-    @property
-    def total_tokens(self) -> int:
-        """Tokens in and out."""
-        return self._tokens(lambda usage: usage.total_tokens)
-
-    def by(self, key: str) -> dict[str | None, Decimal]:
-        """Return the known costs summed over the records of equal `key`, dearest first.
-
-        Args:
-            key: `"model"`, `"provider"`, `"outcome"`, `"kind"`, `"day"` (UTC), `"tag"`, or a label that was given. Under `"tag"` a record
-                counts with each of its tags.
-
-        Raises:
-            ValueError: No record has such a label.
-        """
-        records = self.records
-        groups = grouped(records, key)
-        return dict(
-            sorted(((name, _total(group)) for name, group in groups.items()), key=lambda pair: -pair[1])
-        )
-
-    def table(self, by: str = "model") -> str:
-        """Return the figures as a table, a line for each value of a key; the keys are those of `by`. `print(spend)` shows it too."""
-        return as_text(by, *self._rows(by))
-
-    def __str__(self) -> str:
-        return self.table()
-
-    def __rich__(self) -> Table:
-        return as_rich("model", *self._rows("model"))
-
-    def _repr_html_(self) -> str:
-        return as_html("model", *self._rows("model"))
-
-    def _rows(self, key: str) -> tuple[list[Row], Row]:
-        records = self.records
-        return rows_of(grouped(records, key)), row_of("all", records)
-
     def wrap(self, function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
         """Return a function that is counted here, in whichever thread it runs: `executor.map(spend.wrap(ask), questions)`.
 
         A thread doesn't know the scopes of the one that starts it; `asyncio.to_thread` and LangChain's executors tell it by themselves.
         Tasks know them, so a coroutine function needs no wrapping.
         """
-        scope = _scope.get()
-        if self not in scope.spends:
-            scope = scope._replace(spends=(*scope.spends, self), limits=_with(scope.limits, self.limit))
+        scope = _counting(_scope.get(), (self,))
 
         @wraps(function)
         def counted(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
@@ -148,44 +62,19 @@ class Spend:
 
         return counted
 
-    def _tokens(self, count: Callable[[Usage], int | None]) -> int:
-        return sum((record.usage and count(record.usage)) or 0 for record in self.records)
-
     def __repr__(self) -> str:
         records = self.records
-        return f"Spend(total=Decimal('{self.total}'), calls={len(records)}, unknown={self.unknown})"
+        known = f"total=Decimal('{self.total}'), calls={len(records)}, unknown={self.unknown}"
+        return f"{type(self).__name__}({known})"
 
+    def __copy__(self) -> Self:
+        return self
 
-def _total(records: Iterable[Record]) -> Decimal:
-    return total_of(record.cost.total for record in records if record.cost.total is not None)
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
 
-
-def _day(record: Record) -> str:
-    return datetime.fromtimestamp(record.at, UTC).date().isoformat()
-
-
-_KEYS: Final[Mapping[str, Callable[[Record], tuple[str | None, ...]]]] = {
-    "model": lambda record: (record.model,),
-    "provider": lambda record: (record.provider,),
-    "outcome": lambda record: (record.outcome,),
-    "kind": lambda record: (record.kind,),
-    "day": lambda record: (_day(record),),
-    "tag": lambda record: record.tags or (None,),
-}
-
-
-def grouped(records: Iterable[Record], key: str) -> dict[str | None, list[Record]]:
-    """Return records by the value of a key, as `Spend.by` explains it."""
-    records = tuple(records)
-    names = _KEYS.get(key) or (lambda record: (record.labels.get(key),))
-    if records and key not in _KEYS and not any(key in record.labels for record in records):
-        labels = dict.fromkeys(label for record in records for label in record.labels)
-        raise ValueError(f"key: there is no {key!r}; there are {', '.join((*_KEYS, *labels))}")
-    groups: dict[str | None, list[Record]] = {}
-    for record in records:
-        for name in dict.fromkeys(names(record)):
-            groups.setdefault(name, []).append(record)
-    return groups
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), self.limit, reconciles=self.reconciles), ()
 
 
 # --- scopes ---
@@ -227,11 +116,27 @@ def track_costs(
         tags: Tags, or a mapping of labels, for the records of the calls inside: `spend.by("tag")`, `spend.by("team")`.
         reconcile: Whether the cost of what was cut, cancelled or lost is looked up in the background.
     """
-    spend = Spend(SpendLimit.of(limit), reconciles=reconcile)
-    scope = _labelled(_scope.get(), tags)
-    token = _scope.set(scope._replace(spends=(*scope.spends, spend), limits=_with(scope.limits, spend.limit)))
+    spend = Spend(limit, reconciles=reconcile)
+    token = _scope.set(_counting(_labelled(_scope.get(), tags), (spend,)))
     try:
         yield spend
+    finally:
+        _scope.reset(token)
+
+
+@contextmanager
+def counted_by(
+    spends: Iterable[Spend], *, tags: Iterable[str] = (), labels: Mapping[str, str] | None = None
+) -> Iterator[None]:
+    """Have these count the calls inside too, each one once, and give their records the labels that a framework has for them.
+
+    What the user says with `label_costs` and `track_costs` wins over those.
+    """
+    scope = _counting(_scope.get(), spends)
+    given = {**(labels or {}), **scope.labels}
+    token = _scope.set(scope._replace(tags=tuple(dict.fromkeys((*scope.tags, *tags))), labels=given))
+    try:
+        yield
     finally:
         _scope.reset(token)
 
@@ -253,7 +158,7 @@ def _labelled(scope: Scope, tags: Iterable[str] | Mapping[str, str] | None) -> S
     if not tags:
         return scope
     if isinstance(tags, Mapping):
-        taken = next((name for name in tags if name in _KEYS), None)
+        taken = next((name for name in tags if name in KEYS), None)
         if taken is not None:
             raise ConfigurationError(f"tags.{taken}: every record has a {taken} of its own; use another name")
         return scope._replace(labels={**scope.labels, **{_text(k): _text(v) for k, v in tags.items()}})
@@ -267,5 +172,10 @@ def _text(value: Any) -> str:
     return value
 
 
-def _with(limits: tuple[SpendLimit, ...], limit: SpendLimit | None) -> tuple[SpendLimit, ...]:
-    return limits if limit is None or limit in limits else (*limits, limit)
+def _counting(scope: Scope, spends: Iterable[Spend]) -> Scope:
+    for spend in spends:
+        if not any(each is spend for each in scope.spends):
+            limit = spend.limit
+            more = () if limit is None or limit in scope.limits else (limit,)
+            scope = scope._replace(spends=(*scope.spends, spend), limits=(*scope.limits, *more))
+    return scope

@@ -11,8 +11,8 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import ConfigurableField
 
-from langchain_openrouter_opts import ChatOpenRouter, PromptCachingMiddleware, register
-from openrouter_opts import OpenRouterError
+from langchain_openrouter_opts import ChatOpenRouter, PromptCachingMiddleware, SpendLimitMiddleware, register
+from openrouter_opts import OpenRouterError, SpendLimit
 
 
 def cache(llm: ChatOpenRouter) -> None:
@@ -21,6 +21,11 @@ def cache(llm: ChatOpenRouter) -> None:
     create_agent(llm, middleware=[ModelFallbackMiddleware(llm), PromptCachingMiddleware()])
     middleware: PromptCachingMiddleware[Any, Any] = PromptCachingMiddleware()
     assert_type(middleware.min_tokens, int)
+
+
+def limit(llm: ChatOpenRouter) -> None:
+    create_agent(llm, middleware=[SpendLimitMiddleware(SpendLimit("5"), run_limit="0.50", thread_limit=2)])
+    create_agent(llm, middleware=[PromptCachingMiddleware(), SpendLimitMiddleware(exit_behavior="error")])
 
 
 def by_name() -> None:

@@ -1,0 +1,249 @@
+"""`SpendLimitMiddleware`: agents that end with an answer when their money does."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal, NotRequired, cast, get_args
+
+from langchain.agents.middleware.types import (
+    AgentMiddleware,
+    AgentState,
+    ContextT,
+    ModelRequest,
+    ModelResponse,
+    PrivateStateAttr,
+    ResponseT,
+    ToolCallRequest,
+    hook_config,
+)
+from langchain_core.messages import AIMessage, ToolMessage
+from langgraph.channels.untracked_value import UntrackedValue
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+from typing_extensions import override
+
+from langchain_openrouter_opts.chat_models import ChatOpenRouter
+from langchain_openrouter_opts.registry import concrete
+from openrouter_opts.errors import ConfigurationError, SpendLimitExceeded
+from openrouter_opts.money.cost import EXACT, amount, dollars
+from openrouter_opts.money.limits import SpendLimit
+from openrouter_opts.money.tracking import track_costs
+
+ExitBehavior = Literal["end", "error"]
+
+_EXITS: Final = get_args(ExitBehavior)
+_STOPPED: Final = "spend_limit"
+"""The finish reason of an answer that no model gave."""
+
+
+class SpendState(AgentState[Any]):
+    """What an agent remembers of its money."""
+
+    thread_spend: NotRequired[Annotated[str, PrivateStateAttr]]
+    """What the thread has cost, USD; checkpointed with it."""
+    thread_limit_now: NotRequired[Annotated[SpendLimit, UntrackedValue, PrivateStateAttr]]
+    run_limit_now: NotRequired[Annotated[SpendLimit, UntrackedValue, PrivateStateAttr]]
+
+
+class SpendLimitMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, ResponseT]):
+    """Ends an agent with a last answer, instead of an error, when its next request might cost more than a spend limit leaves.
+
+    ``create_agent(llm, tools, middleware=[SpendLimitMiddleware(run_limit="0.50")])``
+
+    The limits hold for all that the agent does with models of this package: its own calls, and those of its tools and subagents. What a
+    request may cost at worst is reserved before it is sent, so they hold while tools run in parallel too. A tool that is refused gets a
+    `ToolMessage` that says so. Limits that the model has of its own, or that `track_costs` sets around the agent, end it the same way;
+    without any argument the middleware does just that.
+
+    A limit that is given as an amount is one of `on_limit="fit"`: requests are made to fit what is left, so that the agent goes on for as
+    long as answers can be of use, and loops of server tools get what is left as the `max_cost` of `stop_server_tools_when`, beside the
+    conditions that you set.
+
+    The last answer is an `AIMessage` whose `finish_reason` is `spend_limit`. With a `response_format` there is no `structured_response`
+    then.
+
+    Args:
+        limit: For all runs of all agents that have this middleware: USD such as `"0.50"`, or a `SpendLimit`, which may be shared.
+        run_limit: For each run by itself: USD. A run that is resumed after an interrupt is a new one.
+        thread_limit: For all runs of a thread together: USD. What a thread has cost is kept in its state, and so needs a checkpointer. What
+            was spent in a step that ended with an error isn't.
+        exit_behavior: `"end"`, or `"error"` to raise `SpendLimitExceeded` after all.
+
+    Raises:
+        ConfigurationError: An amount that is none; or, when it is called, a model that is none of this package, for which no limit could
+            hold.
+    """
+
+    state_schema = cast("type[AgentState[ResponseT]]", SpendState)
+
+    def __init__(
+        self,
+        limit: SpendLimit | str | float | Decimal | None = None,
+        *,
+        run_limit: str | float | Decimal | None = None,
+        thread_limit: str | float | Decimal | None = None,
+        exit_behavior: ExitBehavior = "end",
+    ) -> None:
+        super().__init__()
+        if exit_behavior not in _EXITS:
+            raise ConfigurationError(f"exit_behavior: should be 'end' or 'error', not {exit_behavior!r}")
+        self.limit: Final = limit if isinstance(limit, SpendLimit) else _fitting("limit", limit)
+        self.run_limit: Final = _usd("run_limit", run_limit)
+        self.thread_limit: Final = _usd("thread_limit", thread_limit)
+        self.exit_behavior: Final = exit_behavior
+
+    @override
+    def before_model(self, state: AgentState[ResponseT], runtime: Runtime[ContextT]) -> dict[str, Any] | None:
+        """Begin to count, at the beginning of a run."""
+        known: Mapping[str, Any] = cast("dict[str, Any]", state)
+        opened: dict[str, Any] = {}
+        if self.run_limit is not None and "run_limit_now" not in known:
+            opened["run_limit_now"] = _fitting("run_limit", self.run_limit)
+        if self.thread_limit is not None and "thread_limit_now" not in known:
+            spent = known.get("thread_spend", "0")
+            opened["thread_limit_now"] = _fitting("thread_limit", self.thread_limit, spent)
+        return opened or None
+
+    @override
+    async def abefore_model(
+        self, state: AgentState[ResponseT], runtime: Runtime[ContextT]
+    ) -> dict[str, Any] | None:
+        """Begin to count, at the beginning of a run."""
+        return self.before_model(state, runtime)
+
+    @override
+    def wrap_model_call(
+        self,
+        request: ModelRequest[ContextT],
+        handler: Callable[[ModelRequest[ContextT]], ModelResponse[ResponseT]],
+    ) -> ModelResponse[ResponseT] | AIMessage:
+        """Ask the model, within the limits."""
+        _refuse_stranger(request)
+        try:
+            with self._limits(request.state):
+                return handler(request)
+        except SpendLimitExceeded as error:
+            return self._last_answer(error)
+
+    @override
+    async def awrap_model_call(
+        self,
+        request: ModelRequest[ContextT],
+        handler: Callable[[ModelRequest[ContextT]], Awaitable[ModelResponse[ResponseT]]],
+    ) -> ModelResponse[ResponseT] | AIMessage:
+        """Ask the model, within the limits."""
+        _refuse_stranger(request)
+        try:
+            with self._limits(request.state):
+                return await handler(request)
+        except SpendLimitExceeded as error:
+            return self._last_answer(error)
+
+    @override
+    def wrap_tool_call(
+        self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], ToolMessage | Command[Any]]
+    ) -> ToolMessage | Command[Any]:
+        """Run a tool, within the limits."""
+        try:
+            with self._limits(request.state):
+                return handler(request)
+        except SpendLimitExceeded as error:
+            return self._last_word(request, error)
+
+    @override
+    async def awrap_tool_call(
+        self,
+        request: ToolCallRequest,
+        handler: Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]],
+    ) -> ToolMessage | Command[Any]:
+        """Run a tool, within the limits."""
+        try:
+            with self._limits(request.state):
+                return await handler(request)
+        except SpendLimitExceeded as error:
+            return self._last_word(request, error)
+
+    @hook_config(can_jump_to=["end"])
+    @override
+    def after_model(self, state: AgentState[ResponseT], runtime: Runtime[ContextT]) -> dict[str, Any] | None:
+        """Note what the thread has cost, and end the agent after its last answer."""
+        last = state["messages"][-1] if state["messages"] else None
+        stopped = isinstance(last, AIMessage) and last.response_metadata.get("finish_reason") == _STOPPED
+        return {**_noted(state), **({"jump_to": "end"} if stopped else {})} or None
+
+    @hook_config(can_jump_to=["end"])
+    @override
+    async def aafter_model(
+        self, state: AgentState[ResponseT], runtime: Runtime[ContextT]
+    ) -> dict[str, Any] | None:
+        """Note what the thread has cost, and end the agent after its last answer."""
+        return self.after_model(state, runtime)
+
+    @override
+    def after_agent(self, state: AgentState[ResponseT], runtime: Runtime[ContextT]) -> dict[str, Any] | None:
+        """Note what the thread has cost, its last tools included."""
+        return _noted(state) or None
+
+    @override
+    async def aafter_agent(
+        self, state: AgentState[ResponseT], runtime: Runtime[ContextT]
+    ) -> dict[str, Any] | None:
+        """Note what the thread has cost, its last tools included."""
+        return self.after_agent(state, runtime)
+
+    @contextmanager
+    def _limits(self, state: Any) -> Iterator[None]:
+        """Have the limits hold inside."""
+        of_state = (state.get(name) for name in ("run_limit_now", "thread_limit_now"))
+        with ExitStack() as stack:
+            for limit in (self.limit, *of_state):
+                if limit is not None:
+                    stack.enter_context(track_costs(limit=limit))
+            yield
+
+    def _last_answer(self, error: SpendLimitExceeded) -> AIMessage:
+        if self.exit_behavior == "error":
+            raise error
+        text = f"I have to stop here: the next step might cost more than the spend limit allows ({_figures(error)})."
+        return AIMessage(text, response_metadata={"finish_reason": _STOPPED, "cost": 0.0})
+
+    def _last_word(self, request: ToolCallRequest, error: SpendLimitExceeded) -> ToolMessage:
+        if self.exit_behavior == "error":
+            raise error
+        call = request.tool_call
+        text = f"This tool was stopped: it might cost more than the spend limit allows ({_figures(error)})."
+        return ToolMessage(text, tool_call_id=call["id"], name=call["name"], status="error")
+
+
+def _noted(state: AgentState[Any]) -> dict[str, Any]:
+    limit: SpendLimit | None = cast("dict[str, Any]", state).get("thread_limit_now")
+    if limit is None:
+        return {}
+    # What is pending may be billed in full.
+    figures = limit.figures
+    return {"thread_spend": f"{EXACT.subtract(figures.amount, figures.left):f}"}
+
+
+def _figures(error: SpendLimitExceeded) -> str:
+    return f"{dollars(error.limit)}, of which {dollars(error.remaining)} is left"
+
+
+def _refuse_stranger(request: ModelRequest[Any]) -> None:
+    model = concrete(request.model)
+    if not isinstance(model, ChatOpenRouter):
+        kind = type(model).__name__
+        raise ConfigurationError(f"SpendLimitMiddleware: no limit holds for a {kind}; use ChatOpenRouter")
+
+
+def _usd(name: str, given: str | float | Decimal | None) -> Decimal | None:
+    money = None if given is None else amount(given)
+    if given is not None and money is None:
+        raise ConfigurationError(f"{name}: needs USD from 0 on, such as '0.50', got {given!r}")
+    return money
+
+
+def _fitting(name: str, given: str | float | Decimal | None, spent: str = "0") -> SpendLimit | None:
+    money = _usd(name, given)
+    return None if money is None else SpendLimit(money, on_limit="fit", spent=spent)

@@ -1,0 +1,301 @@
+"""`SpendLimitMiddleware` with agents: they end with an answer when their money does, and never spend more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import pytest
+from langchain.agents import create_agent
+from langchain.agents.middleware import ModelRetryMiddleware
+from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
+from langchain_core.language_models import FakeListChatModel
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import tool
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.sqlite import SqliteSaver
+from pydantic import BaseModel
+
+from langchain_openrouter_opts import ChatOpenRouter, SpendLimitMiddleware
+from openrouter_opts import ConfigurationError, SpendLimit, SpendLimitExceeded, track_costs
+from openrouter_opts.options import WebSearch
+from openrouter_opts.sandbox import Sandbox
+
+Make: TypeAlias = Callable[..., ChatOpenRouter]
+
+QUESTION: Final[Any] = {"messages": [HumanMessage("What is the weather in Paris?")]}
+LITTLE: Final = "0.0000001"
+
+
+@tool
+def weather(city: str) -> str:
+    """Tell the weather of a city."""
+    return f"It is sunny in {city}."
+
+
+def calls_weather(sandbox: Sandbox, times: int = 1) -> None:
+    """Have the model call the tool over and over."""
+    for _ in range(times):
+        sandbox.answer_next(
+            {"tool_calls": [{"function": {"name": "weather", "arguments": {"city": "Paris"}}}]}
+        )
+
+
+def chats(sandbox: Sandbox) -> list[Any]:
+    return [request.body for request in sandbox.requests if request.path == "/chat/completions"]
+
+
+async def _ainvoke(agent: Any) -> list[Any]:
+    return (await agent.ainvoke(QUESTION))["messages"]
+
+
+async def _invoke(agent: Any) -> list[Any]:
+    return agent.invoke(QUESTION)["messages"]
+
+
+async def _stream(agent: Any) -> list[Any]:
+    return list(agent.stream(QUESTION, stream_mode="values"))[-1]["messages"]
+
+
+async def _astream(agent: Any) -> list[Any]:
+    modes = ["messages", "values"]
+    return [state async for mode, state in agent.astream(QUESTION, stream_mode=modes) if mode == "values"][
+        -1
+    ]["messages"]
+
+
+every_way = pytest.mark.parametrize(
+    "run", [_invoke, _ainvoke, _stream, _astream], ids=lambda run: run.__name__.strip("_")
+)
+
+
+def is_last_answer(message: Any) -> bool:
+    return isinstance(message, AIMessage) and message.response_metadata["finish_reason"] == "spend_limit"
+
+
+@every_way
+@pytest.mark.parametrize("place", ["limit", "run_limit", "thread_limit", "model", "scope"])
+def test_an_agent_without_money_ends_with_an_answer_and_asks_nothing(
+    run: Any, place: str, make_llm: Make, sandbox: Sandbox
+):
+    given = {place: LITTLE} if place.endswith("limit") else {}
+    llm = make_llm(spend_limit=LITTLE if place == "model" else None)
+    agent = create_agent(llm, [weather], middleware=[SpendLimitMiddleware(**given)])
+    with track_costs(limit=LITTLE if place == "scope" else None):
+        messages = asyncio.run(run(agent))
+    assert [type(message) for message in messages] == [HumanMessage, AIMessage]
+    assert is_last_answer(messages[-1])
+    assert "spend limit allows ($0.0000001, of which $0.0000001 is left)" in messages[-1].text
+    assert chats(sandbox) == []
+
+
+@every_way
+def test_an_agent_that_goes_on_and_on_ends_within_its_limit(run: Any, make_llm: Make, sandbox: Sandbox):
+    calls_weather(sandbox, 20)
+    limit = SpendLimit("0.0015")
+    llm = make_llm(max_tokens=400)
+    agent = create_agent(llm, [weather], middleware=[SpendLimitMiddleware(limit)])
+    messages = asyncio.run(run(agent))
+    assert 2 < sum(isinstance(message, ToolMessage) for message in messages) < 19
+    assert is_last_answer(messages[-1])
+    assert isinstance(messages[-2], ToolMessage)
+    assert limit.spent == sandbox.credits_used <= limit.amount
+    assert limit.reserved == limit.pending == 0
+
+
+def test_an_amount_makes_requests_fit_what_is_left(make_llm: Make, sandbox: Sandbox):
+    calls_weather(sandbox, 3)
+    agent = create_agent(make_llm(), [weather], middleware=[SpendLimitMiddleware(run_limit="0.02")])
+    messages = agent.invoke(QUESTION)["messages"]
+    assert not is_last_answer(messages[-1])
+    sent = [body["max_tokens"] for body in chats(sandbox)]
+    assert len(sent) == 4
+    assert all(0 < tokens < 10_000 for tokens in sent)
+
+
+@pytest.mark.parametrize("strategy", [ToolStrategy, ProviderStrategy])
+@pytest.mark.parametrize("tools", [[], [weather]], ids=["no tools", "tools"])
+def test_an_agent_with_a_response_format_ends_too(
+    strategy: Any, tools: Any, make_llm: Make, sandbox: Sandbox
+):
+    class Weather(BaseModel):
+        """The weather."""
+
+        sunny: bool
+
+    agent = create_agent(
+        make_llm(),
+        tools,
+        response_format=strategy(Weather),
+        middleware=[SpendLimitMiddleware(run_limit=LITTLE)],
+    )
+    state = agent.invoke(QUESTION, {"recursion_limit": 10})
+    assert is_last_answer(state["messages"][-1])
+    assert state.get("structured_response") is None
+    assert chats(sandbox) == []
+
+
+def test_server_tools_get_what_is_left_beside_what_the_user_said(make_llm: Make, sandbox: Sandbox):
+    mine = {"type": "step_count_is", "step_count": 50}
+    llm = make_llm(stop_server_tools_when=[mine])
+    limit = SpendLimit("0.3", on_limit="fit")
+    agent = create_agent(llm, [WebSearch().wire()], middleware=[SpendLimitMiddleware(limit)])
+    agent.invoke(QUESTION)
+    (body,) = chats(sandbox)
+    own, ours = body["stop_server_tools_when"]
+    assert own == mine
+    assert ours["type"] == "max_cost"
+    assert 0 < ours["max_cost_in_dollars"] < 0.3
+    assert limit.spent == sandbox.credits_used <= limit.amount
+
+
+# --- tools that ask models ---
+
+
+def _agent_with_helper(make_llm: Make, *middleware: Any, tries: int = 1, **helper: Any) -> Any:
+    inner = create_agent(make_llm(max_tokens=100, **helper))
+
+    @tool
+    async def ask(question: str) -> str:
+        """Ask a helper."""
+        for _ in range(tries):
+            state = await inner.ainvoke({"messages": [HumanMessage(question)]})
+        return str(state["messages"][-1].content)
+
+    return create_agent(make_llm(max_tokens=100), [ask], middleware=list(middleware))
+
+
+def _asks_helper(sandbox: Sandbox, times: int) -> None:
+    call = {"function": {"name": "ask", "arguments": {"question": "What is 6 times 7?"}}}
+    sandbox.answer_next({"tool_calls": [call] * times})
+
+
+async def test_what_tools_and_subagents_cost_counts(make_llm: Make, sandbox: Sandbox):
+    limit = SpendLimit("0.01")
+    _asks_helper(sandbox, 3)
+    state = await _agent_with_helper(make_llm, SpendLimitMiddleware(limit)).ainvoke(QUESTION)
+    said = [message.text for message in state["messages"] if isinstance(message, ToolMessage)]
+    assert said == ["6 * 7 = 42"] * 3
+    assert len(chats(sandbox)) == 5
+    assert limit.spent == sandbox.credits_used > 0
+
+
+async def test_a_tool_that_would_cost_too_much_says_so_and_the_agent_goes_on(
+    make_llm: Make, sandbox: Sandbox
+):
+    _asks_helper(sandbox, 2)
+    agent = _agent_with_helper(make_llm, SpendLimitMiddleware(), spend_limit=LITTLE)
+    messages = (await agent.ainvoke(QUESTION))["messages"]
+    said = [message for message in messages if isinstance(message, ToolMessage)]
+    assert [message.status for message in said] == ["error", "error"]
+    assert all("This tool was stopped" in message.text for message in said)
+    assert not is_last_answer(messages[-1])
+
+
+async def test_parallel_tools_never_get_above_the_limit(make_llm: Make, sandbox: Sandbox):
+    limit = SpendLimit("0.0012")
+    _asks_helper(sandbox, 20)
+    agent = _agent_with_helper(make_llm, SpendLimitMiddleware(limit), tries=5)
+    messages = (await agent.ainvoke(QUESTION))["messages"]
+    refused = [
+        message for message in messages if isinstance(message, ToolMessage) and message.status == "error"
+    ]
+    assert 0 < len(refused) < 20
+    assert limit.spent == sandbox.credits_used <= limit.amount
+
+
+# --- runs and threads ---
+
+
+def test_each_run_has_a_limit_of_its_own(make_llm: Make, sandbox: Sandbox):
+    usage = {"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20, "cost": 0.0015}
+    llm = make_llm(max_tokens=100)
+    agent = create_agent(llm, [weather], middleware=[SpendLimitMiddleware(run_limit="0.002")])
+    for _ in range(3):
+        sandbox.answer_next("It is sunny.", usage=usage)
+        assert not is_last_answer(agent.invoke(QUESTION)["messages"][-1])
+    assert sandbox.credits_used == Decimal("0.0045")
+    call = {"tool_calls": [{"function": {"name": "weather", "arguments": {"city": "Paris"}}}]}
+    sandbox.answer_next(call, usage=usage | {"cost": 0.0019})
+    assert is_last_answer(agent.invoke(QUESTION)["messages"][-1])
+
+
+def test_tries_again_within_a_run_are_under_its_limit(make_llm: Make, sandbox: Sandbox):
+    sandbox.fail_next(500, times=2, retry_after=0, path="/chat/completions")
+    agent = create_agent(
+        make_llm(max_tokens=100, max_retries=0),
+        middleware=[
+            ModelRetryMiddleware(max_retries=3, initial_delay=0, jitter=False),
+            SpendLimitMiddleware(run_limit="0.0005"),
+        ],
+    )
+    assert not is_last_answer(agent.invoke(QUESTION)["messages"][-1])
+    assert len(chats(sandbox)) == 3
+
+
+@pytest.mark.parametrize("where", ["memory", "sqlite"])
+def test_a_thread_remembers_what_it_has_cost(where: str, make_llm: Make, sandbox: Sandbox, tmp_path: Path):
+    def answers(thread: str, count: int) -> list[bool]:
+        """Ask so often, in a process of its own each time as far as the agent can tell."""
+        ended = []
+        config: RunnableConfig = {"configurable": {"thread_id": thread}}
+        for _ in range(count):
+            with SqliteSaver.from_conn_string(str(tmp_path / "threads.db")) as saved:
+                agent = create_agent(
+                    make_llm(max_tokens=100),
+                    middleware=[SpendLimitMiddleware(thread_limit="0.0004")],
+                    checkpointer=memory if where == "memory" else saved,
+                )
+                sandbox.answer_next("It is sunny. " * 4)
+                state = agent.invoke(QUESTION, config)
+                ended.append(is_last_answer(state["messages"][-1]))
+                assert state.keys() == {"messages"}
+                known = agent.get_state(config).values
+                spent.append(Decimal(known["thread_spend"]))
+                assert "thread_limit_now" not in known
+        return ended
+
+    memory, spent = InMemorySaver(), list[Decimal]()
+    first = answers("first", 12)
+    assert first == sorted(first)
+    assert first[0] is False
+    assert first[-1] is True
+    assert spent[-1] == sandbox.credits_used <= Decimal("0.0004")
+    assert answers("second", 1) == [False]
+
+
+# --- what else can be said ---
+
+
+def test_an_error_can_be_had_instead(make_llm: Make, sandbox: Sandbox):
+    agent = create_agent(make_llm(), middleware=[SpendLimitMiddleware(LITTLE, exit_behavior="error")])
+    with pytest.raises(SpendLimitExceeded):
+        agent.invoke(QUESTION)
+    _asks_helper(sandbox, 1)
+    asker = _agent_with_helper(make_llm, SpendLimitMiddleware(exit_behavior="error"), spend_limit=LITTLE)
+    with pytest.raises(SpendLimitExceeded):
+        asyncio.run(asker.ainvoke(QUESTION))
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"limit": "much"}, "limit"),
+        ({"run_limit": -1}, "run_limit"),
+        ({"thread_limit": "nan"}, "thread_limit"),
+        ({"exit_behavior": "stop"}, "exit_behavior"),
+    ],
+)
+def test_what_is_wrong_is_said_at_once(given: Any, problem: str):
+    with pytest.raises(ConfigurationError, match=rf"^{problem}: "):
+        SpendLimitMiddleware(**given)
+
+
+def test_a_model_for_which_no_limit_can_hold_is_refused():
+    agent = create_agent(FakeListChatModel(responses=["hi"]), middleware=[SpendLimitMiddleware("1")])
+    with pytest.raises(ConfigurationError, match="no limit holds for a FakeListChatModel"):
+        agent.invoke(QUESTION)
