@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
-from time import perf_counter
+from functools import partial
+from threading import Thread
+from time import perf_counter, time_ns
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -134,7 +136,16 @@ class SpanWatch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the span, and record the metrics."""
-        duration = perf_counter() - self._began
+        end = partial(self._end, error, perf_counter() - self._began, time_ns())
+        if isinstance(error, GeneratorExit):
+            # A stream that is left may be collected at any point of any thread, and so while that holds a lock of an exporter.
+            # None can be started while the interpreter goes down.
+            with suppress(RuntimeError):
+                Thread(target=end, name="openrouter-telemetry").start()
+                return
+        end()
+
+    def _end(self, error: BaseException | None, duration: float, now: int) -> None:
         failure = error if isinstance(error, OpenRouterError) else None
         answer = self._answer or (failure.partial if failure else None)
         usage = self._answer.usage if self._answer else failure.usage if failure else None
@@ -145,7 +156,7 @@ class SpanWatch:
             if wrong is not None:
                 self._span.set_attribute("error.type", wrong)
                 self._span.set_status(StatusCode.ERROR, str(error) if self._with.content else None)
-        self._span.end()
+        self._span.end(now)
         known = {"gen_ai.response.model": answer.model} if answer and answer.model else {}
         self._record(usage, duration, self._call | known | ({"error.type": wrong} if wrong else {}))
 

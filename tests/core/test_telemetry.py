@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 
 from openrouter_opts import OpenRouterClient, OpenRouterError, SpendLimit
@@ -174,14 +178,42 @@ def test_a_stream_that_is_cut_says_what_had_come_and_what_it_cost(
     assert says["gen_ai.usage.cost"] == USAGE["cost"]
 
 
+def ended(telemetry: Telemetry, number: int = 1) -> tuple[ReadableSpan, ...]:
+    """Wait until so many spans have ended: those of streams that were left do in a thread of their own."""
+    until = time.monotonic() + 10
+    while len(telemetry.spans) < number and time.monotonic() < until:
+        time.sleep(0.01)
+    return telemetry.spans
+
+
 def test_a_stream_that_is_left_early_is_no_error(scripted: Servers, caller: Callers, telemetry: Telemetry):
     stream = caller(scripted(streamed(delta("He"), end="HANG"))).stream(HI)
     next(stream)
     stream.close()
-    (span,) = telemetry.spans
+    (span,) = ended(telemetry)
     assert span.status.status_code is StatusCode.UNSET
     assert "error.type" not in only(telemetry)
     assert not telemetry.points("gen_ai.client.operation.cost")
+
+
+def test_a_stream_may_be_collected_while_its_thread_holds_a_lock_of_the_exporter(
+    scripted: Servers, telemetry: Telemetry
+):
+    lock = threading.Lock()
+
+    class Locking(SpanProcessor):
+        def on_end(self, span: ReadableSpan) -> None:
+            with lock:
+                pass
+
+    telemetry.tracer_provider.add_span_processor(Locking())
+    server = scripted(streamed(delta("He"), end="HANG"))
+    stream = OpenRouterClient(api_key="sk-or-v1-x", base_url=server.base_url, model="m/x").stream(HI)
+    next(stream)
+    with lock:
+        del stream
+        gc.collect()
+    assert len(ended(telemetry)) == 1
 
 
 def test_what_was_tried_again_is_one_span(scripted: Servers, caller: Callers, telemetry: Telemetry):
