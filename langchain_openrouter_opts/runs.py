@@ -11,8 +11,10 @@ from typing import Any, Final, TypeAlias, cast
 from uuid import UUID
 
 from langchain_core.callbacks import (
+    AsyncCallbackManager,
     AsyncCallbackManagerForLLMRun,
     BaseCallbackHandler,
+    CallbackManager,
     CallbackManagerForLLMRun,
 )
 from langchain_core.language_models import LanguageModelInput
@@ -20,7 +22,9 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatResult
 from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import ensure_config
 from langchain_core.tracers.context import register_configure_hook
+from langchain_core.utils.uuid import uuid7
 from typing_extensions import override
 
 from openrouter_opts.money.tracking import Spend, counted_by, scope_now
@@ -58,9 +62,7 @@ class Runs(BaseCallbackHandler):
         """Tell the model that is about to stream of its run."""
         run = _run.get()
         if isinstance(run, Run):
-            run.run_id, run.parent_run_id = run_id, parent_run_id
             run.tags, run.metadata = tags or (), metadata or {}
-            run.handlers.append(self)
 
     def on_chain_start(self, *_: Any, run_id: UUID, parent_run_id: UUID | None = None, **__: Any) -> None:
         """Note a run."""
@@ -93,22 +95,22 @@ register_configure_hook(cast("ContextVar[Any]", _WhileCounting()), inheritable=T
 
 @dataclass(slots=True)
 class Run:
-    """What LangChain's managers say of a run; filled in by its handlers where LangChain keeps the manager to itself."""
+    """What LangChain's managers say of a run; its handlers fill in the rest where LangChain keeps the manager to itself."""
 
-    handlers: list[BaseCallbackHandler] = field(default_factory=list)
+    run_id: UUID
+    parent_run_id: UUID | None
+    handlers: list[BaseCallbackHandler]
     tags: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    run_id: UUID | None = None
-    parent_run_id: UUID | None = None
 
 
-RunLike: TypeAlias = Run | CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun
+RunLike: TypeAlias = Run | CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None
 
-_run: ContextVar[RunLike | None] = ContextVar("openrouter_opts_run", default=None)
+_run: ContextVar[RunLike] = ContextVar("openrouter_opts_run", default=None)
 
 
 @contextmanager
-def _running(run: RunLike | None) -> Iterator[None]:
+def _running(run: RunLike) -> Iterator[None]:
     token = _run.set(run)
     try:
         yield
@@ -116,10 +118,15 @@ def _running(run: RunLike | None) -> Iterator[None]:
         _run.reset(token)
 
 
-def in_run(manager: RunLike | None) -> AbstractContextManager[None]:
+def run_now() -> RunLike:
+    """Return the run that a model is called in."""
+    return _run.get()
+
+
+def in_run(manager: RunLike) -> AbstractContextManager[None]:
     """Have the call that is made inside counted by the handlers of its run, with the tags and the metadata of that, and its id."""
-    run = _run.get() if manager is None else manager
-    if run is None or run.run_id is None:
+    run = manager or run_now()
+    if run is None:
         return nullcontext()
     spends = [handler for handler in run.handlers if isinstance(handler, Spend)]
     if not spends and not scope_now().spends:
@@ -172,10 +179,11 @@ class RunningModel(BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[AIMessageChunk]:
         """Return the answer in pieces. See `invoke`."""
+        run, config = self._begun(CallbackManager, config)
         with closing(
             cast("Generator[AIMessageChunk]", super().stream(input, config, stop=stop, **kwargs))
         ) as chunks:
-            with _running(Run()):
+            with _running(run):
                 first = next(chunks, None)
             if first is not None:
                 yield first
@@ -191,12 +199,22 @@ class RunningModel(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         """Return the answer in pieces. See `invoke`."""
+        run, config = self._begun(AsyncCallbackManager, config)
         async with aclosing(
             cast("AsyncGenerator[AIMessageChunk]", super().astream(input, config, stop=stop, **kwargs))
         ) as chunks:
-            with _running(Run()):
+            with _running(run):
                 first = await anext(chunks, None)
             if first is not None:
                 yield first
                 async for chunk in chunks:
                     yield chunk
+
+    def _begun(
+        self, managers: type[CallbackManager | AsyncCallbackManager], config: RunnableConfig | None
+    ) -> tuple[Run, RunnableConfig]:
+        """Return the run that a config makes, and the config that makes it: with its handlers and its id settled."""
+        config = ensure_config(config)
+        manager = managers.configure(config.get("callbacks"), self.callbacks)
+        run = Run(config.get("run_id") or uuid7(), manager.parent_run_id, manager.handlers)
+        return run, {**config, "callbacks": manager, "run_id": run.run_id}

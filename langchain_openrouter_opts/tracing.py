@@ -6,29 +6,14 @@ the run that a tracer keeps for this call of the model, or to its span, just bef
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
-from contextlib import aclosing, closing, contextmanager
-from contextvars import ContextVar
-from typing import Any, Final, NamedTuple, TypeAlias, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 from uuid import UUID
 
-from langchain_core.callbacks import (
-    AsyncCallbackManager,
-    AsyncCallbackManagerForLLMRun,
-    BaseCallbackHandler,
-    CallbackManager,
-    CallbackManagerForLLMRun,
-)
-from langchain_core.language_models import LanguageModelInput
-from langchain_core.language_models.chat_models import BaseChatModel
-from langchain_core.messages import AIMessageChunk, BaseMessage
-from langchain_core.outputs import ChatResult
-from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import ensure_config
-from langchain_core.utils.uuid import uuid7
-from typing_extensions import override
+from langchain_core.callbacks import BaseCallbackHandler
 
 from langchain_openrouter_opts.results import usage_metadata
+from langchain_openrouter_opts.runs import RunLike, run_now
 from openrouter_opts.protocol.completion import Usage
 from openrouter_opts.tracing import (
     MLFLOW_ATTRIBUTE,
@@ -42,103 +27,9 @@ from openrouter_opts.tracing import (
 )
 
 
-class _Run(NamedTuple):
-    """What is looked for of a run."""
-
-    run_id: UUID
-    handlers: list[BaseCallbackHandler]
-
-
-RunLike: TypeAlias = _Run | CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun
-_run: ContextVar[RunLike | None] = ContextVar("openrouter_opts_traced_run", default=None)
-
-
-@contextmanager
-def _running(run: RunLike | None) -> Iterator[None]:
-    token = _run.set(run)
-    try:
-        yield
-    finally:
-        _run.reset(token)
-
-
-class TracedModel(BaseChatModel):
-    """A chat model that knows which handlers its runs have: langchain-core doesn't tell it when it is to stream."""
-
-    @override
-    def _generate_with_cache(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        with _running(run_manager):
-            return super()._generate_with_cache(messages, stop, run_manager, **kwargs)
-
-    @override
-    async def _agenerate_with_cache(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        with _running(run_manager):
-            return await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
-
-    @override
-    def stream(
-        self,
-        input: LanguageModelInput,
-        config: RunnableConfig | None = None,
-        *,
-        stop: list[str] | None = None,
-        **kwargs: Any,
-    ) -> Iterator[AIMessageChunk]:
-        """Return the answer in pieces. See `invoke`."""
-        run, config = self._begun(CallbackManager, config)
-        chunks = cast("Generator[AIMessageChunk]", super().stream(input, config, stop=stop, **kwargs))
-        with closing(chunks):
-            with _running(run):
-                first = next(chunks, None)
-            if first is not None:
-                yield first
-                yield from chunks
-
-    @override
-    async def astream(
-        self,
-        input: LanguageModelInput,
-        config: RunnableConfig | None = None,
-        *,
-        stop: list[str] | None = None,
-        **kwargs: Any,
-    ) -> AsyncIterator[AIMessageChunk]:
-        """Return the answer in pieces. See `invoke`."""
-        run, config = self._begun(AsyncCallbackManager, config)
-        chunks = cast("AsyncGenerator[AIMessageChunk]", super().astream(input, config, stop=stop, **kwargs))
-        async with aclosing(chunks):
-            with _running(run):
-                first = await anext(chunks, None)
-            if first is not None:
-                yield first
-                async for chunk in chunks:
-                    yield chunk
-
-    def _begun(
-        self, managers: type[CallbackManager | AsyncCallbackManager], config: RunnableConfig | None
-    ) -> tuple[_Run, RunnableConfig]:
-        """Return the run that a config makes, and the config that makes it: with its handlers and its id settled."""
-        config = ensure_config(config)
-        manager = managers.configure(config.get("callbacks"), self.callbacks)
-        run = _Run(config.get("run_id") or uuid7(), manager.handlers)
-        return run, {**config, "callbacks": manager, "run_id": run.run_id}
-
-
-def traced(manager: RunLike | None) -> Traced:
+def traced(manager: RunLike) -> Traced:
     """Return what tells the tracers of a run what it cost; without a manager, of the run that is being made."""
-    run = manager or _run.get()
+    run = manager or run_now()
     if run is None:
         return Traced()
     found = [
