@@ -40,7 +40,7 @@ class _Line:
 _asked_at: ContextVar[_Line | None] = ContextVar("asked_at", default=None)
 
 
-def warn(text: str, category: type[Warning] = UserWarning) -> None:
+def warn(text: str | Warning, category: type[Warning] = UserWarning) -> None:
     """Warn at the line of the user's that led here; in a thread or a task, at the one that `asked_here` knows."""
     level, _, is_inside = _user(sys._getframe(1))  # noqa: SLF001 - the documented way to the stack, and a tenth of inspect's time
     line = _asked_at.get() if is_inside else None
