@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from openrouter_opts.call import Call
@@ -14,9 +15,9 @@ from openrouter_opts.http.reading import read_completion, read_embeddings, read_
 from openrouter_opts.http.retry import Retry
 from openrouter_opts.http.secret import KeySource, Secret
 from openrouter_opts.http.settings import Settings, Timeout, TimeoutLike, doubts_about
-from openrouter_opts.http.steps import Data, Item
+from openrouter_opts.http.steps import Data, Flow, Item
 from openrouter_opts.http.transport import Transport
-from openrouter_opts.money.account import account_of
+from openrouter_opts.money.account import Account, account_of
 from openrouter_opts.money.estimate import Estimate, estimate
 from openrouter_opts.money.limits import LimitsLike, limits_of
 from openrouter_opts.options import ProviderOptions, warn_if_online
@@ -96,10 +97,13 @@ class OpenRouterClient:
             verify=verify,
             proxy=proxy,
         )
-        for doubt in doubts_about(base_url, self._settings.base_url, key_is_given=api_key is not None):
+        self._options = from_environment().merged(ProviderOptions.of(provider_options))
+        has_key = api_key is not None or any(
+            name.lower() == "authorization" for name in self._options.extra_headers or ()
+        )
+        for doubt in doubts_about(base_url, self._settings.base_url, key_is_given=has_key):
             warn(doubt)
         self._model = None if model is None else _checked_model(model)
-        self._options = from_environment().merged(ProviderOptions.of(provider_options))
         self._check: Check = check_of(check)
         self._catalog = catalog
         self._limits = limits_of(spend_limit)
@@ -253,13 +257,27 @@ class OpenRouterClient:
         return _object(await self._afetch(get_request("generation", id=generation_id), retry))
 
     def _fetch(self, request: Request, retry: Retry | None = None) -> Any:
-        call = Call(request, self._transport, self._settings, retry or _retry(self._settings))
-        return _body(list(call.drive(read_json)))
+        return _body(list(self._lookup(request, retry).drive(read_json)))
 
     async def _afetch(self, request: Request, retry: Retry | None = None) -> Any:
-        call = Call(request, self._transport, self._settings, retry or _retry(self._settings))
-        driven = call.adrive(read_json)
+        driven = self._lookup(request, retry).adrive(read_json)
         return _body([item async for item in driven])
+
+    def _lookup(self, request: Request, retry: Retry | None) -> Call:
+        request = replace(request, headers=self._own_headers)
+        return Call(request, self._transport, self._settings, retry or _retry(self._settings))
+
+    def _asking(
+        self, ask: Callable[..., Flow], account: Account
+    ) -> Callable[[str, Iterable[str]], Flow] | None:
+        """Return what asks for prices before a call, if it needs them."""
+        needs = account.has_limits and self._catalog is None
+        return partial(ask, headers=self._own_headers) if needs else None
+
+    @property
+    def _own_headers(self) -> Mapping[str, str]:
+        """Those of every request: a gateway wants its own for lookups as well."""
+        return ProviderOptions.of(extra_headers=self._options.extra_headers).headers
 
     def estimate_cost(self, messages: Messages, **call: Any) -> Estimate:
         """Return what a call may cost, in USD, from what is known of its models; nothing is sent. Arguments as for `complete`."""
@@ -273,8 +291,8 @@ class OpenRouterClient:
         limits = *self._limits, *limits_of(call.pop("spend_limit", None))
         request = self._request(messages, call, stream=stream)
         account = account_of(request, self._facts, limits=limits, lookup=self)
-        asks = account.has_limits and self._catalog is None
-        return Call(request, transport, settings, _retry(settings), account, LIVE.asking if asks else None)
+        asks = self._asking(LIVE.asking, account)
+        return Call(request, transport, settings, _retry(settings), account, asks)
 
     def _request(self, messages: Messages, call: dict[str, Any], *, stream: bool) -> Request:
         given_model = call.pop("model", None)
@@ -302,7 +320,7 @@ class OpenRouterClient:
         options = shared_options(self._options).merged(embedding_options(ProviderOptions.of(given, **call)))
         request = embedding_request(inputs, model=model, options=options, **how)
         account = account_of(request, self._facts, kind="embedding", limits=limits, lookup=self)
-        asks = LIVE.asking_for_vectors if account.has_limits and self._catalog is None else None
+        asks = self._asking(LIVE.asking_for_vectors, account)
         return Call(request, transport, settings, _retry(settings), account, asks)
 
     def _for_call(self, call: dict[str, Any]) -> tuple[Settings, Transport]:

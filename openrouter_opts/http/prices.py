@@ -6,7 +6,8 @@ needs theirs, as they are now. They are kept for all clients of the process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import replace
 from time import monotonic
 from typing import Any, Final
 
@@ -44,32 +45,36 @@ class LivePrices:
         """Forget everything."""
         self._known.clear()
 
-    def asking(self, server: str, slugs: Iterable[str]) -> Generator[Step, Any, None]:
-        """Ask for those that aren't known. Without an answer they stay unknown: that is for the limit to judge."""
+    def asking(
+        self, server: str, slugs: Iterable[str], headers: Mapping[str, str]
+    ) -> Generator[Step, Any, None]:
+        """Ask, with these headers, for those that aren't known. Without an answer they stay unknown: that is for the limit to judge."""
         for slug in dict.fromkeys(map(_listed, slugs)):
             until, _ = self._known.get((server, slug), (0.0, None))
             if self._clock() < until or not _has_endpoints(slug):
                 continue
             try:
                 # Others may be asking for the same: a limit can't do with less until one of them knows.
-                yield from self._asked(server, slug)
+                yield from self._asked(server, slug, headers)
             except (OpenRouterError, ValueError):
                 # Refused, too late, or no such answer.
                 self._known[server, slug] = (self._clock() + _SECONDS_UNTIL_ASKED_AGAIN, None)
 
-    def asking_for_vectors(self, server: str, slugs: Iterable[str]) -> Generator[Step, Any, None]:
+    def asking_for_vectors(
+        self, server: str, slugs: Iterable[str], headers: Mapping[str, str]
+    ) -> Generator[Step, Any, None]:
         """Ask for models that make vectors. Where no endpoints are listed for one, its price is taken from the list of such models."""
         slugs = tuple(slugs)
-        yield from self.asking(server, slugs)
+        yield from self.asking(server, slugs, headers)
         if all(self.get(server, slug) for slug in slugs):
             return
         try:
-            yield from self._listed(server)
+            yield from self._listed(server, headers)
         except (OpenRouterError, ValueError):
             # That they stay unknown is for the limit to judge.
             return
 
-    def _listed(self, server: str) -> Flow:
+    def _listed(self, server: str, headers: Mapping[str, str]) -> Flow:
         def read(head: Head, attempt: int, patience: Patience) -> Flow:  # noqa: ARG001 - a reader's signature
             answer = yield from read_body(head, patience)
             rows = answer.get("data") if isinstance(answer, dict) else None
@@ -79,9 +84,10 @@ class LivePrices:
                 if self.get(server, model.id) is None:
                     self._known[server, model.id] = until, model
 
-        return exchange(get_request("embeddings", "models"), read, Retry(0), Patience(_PATIENCE))
+        request = replace(get_request("embeddings", "models"), headers=headers)
+        return exchange(request, read, Retry(0), Patience(_PATIENCE))
 
-    def _asked(self, server: str, slug: str) -> Flow:
+    def _asked(self, server: str, slug: str, headers: Mapping[str, str]) -> Flow:
         def read(head: Head, attempt: int, patience: Patience) -> Flow:  # noqa: ARG001 - a reader's signature
             answer = yield from read_body(head, patience)
             model = Catalog.bundled().certain(slug) or Model(slug, slug)
@@ -89,7 +95,8 @@ class LivePrices:
             seconds = _SECONDS_KEPT if model.endpoints else _SECONDS_UNTIL_ASKED_AGAIN
             self._known[server, slug] = (self._clock() + seconds, model if model.endpoints else None)
 
-        return exchange(get_request("models", slug, "endpoints"), read, Retry(0), Patience(_PATIENCE))
+        request = replace(get_request("models", slug, "endpoints"), headers=headers)
+        return exchange(request, read, Retry(0), Patience(_PATIENCE))
 
 
 LIVE: Final = LivePrices()

@@ -26,7 +26,7 @@ from openrouter_opts.http.faults import translate
 from openrouter_opts.http.network import AsyncNetwork, Network, end_within
 from openrouter_opts.http.pools import Pools, shared
 from openrouter_opts.http.proxies import Proxy, proxy_for
-from openrouter_opts.http.secret import Secret
+from openrouter_opts.http.secret import Secret, in_use
 from openrouter_opts.http.settings import Settings
 from openrouter_opts.http.steps import Head, Open, Read, Rest, Sleep
 from openrouter_opts.protocol.failure import keyless
@@ -79,7 +79,7 @@ class Transport:
         return AsyncWire(self)
 
     def build(self, step: Open, pieces: AsyncIterator[bytes] | None = None) -> httpx.Request:
-        """Build the httpx request, with the key. All of its waits together are bounded by whoever sends it.
+        """Build the httpx request, with the key, unless its headers say otherwise. All of its waits are bounded by whoever sends it.
 
         Args:
             step: What is to be sent.
@@ -91,25 +91,34 @@ class Transport:
             # A cut gzip stream goes unnoticed, and events should not wait in a compressor.
             "accept-encoding": "identity" if request.stream else "gzip, deflate",
             "user-agent": _USER_AGENT,
-            "authorization": f"Bearer {self._secret.reveal()}",
         }
+        own = {name.lower(): value for name, value in request.headers.items()}
+        has_key = "authorization" not in own
+        if has_key:
+            headers["authorization"] = f"Bearer {self._secret.reveal()}"
+        else:
+            in_use(own["authorization"].rpartition(" ")[2])
         if request.body is not None:
             headers["content-type"] = "application/json"
             headers["content-length"] = str(len(request.body))
-        headers |= {name.lower(): value for name, value in request.headers.items()}
+        headers |= own
         connect = self._settings.timeout.connect
         return httpx.Request(
             request.method,
             _parsed(self._settings.base_url + request.path),
             headers=[(name.encode("ascii"), value.encode()) for name, value in headers.items()],
             content=pieces or request.body,
-            extensions={"timeout": {"connect": connect, "read": None, "write": None, "pool": None}},
+            extensions={
+                "timeout": {"connect": connect, "read": None, "write": None, "pool": None},
+                "has_key": has_key,
+            },
         )
 
     def head(self, request: httpx.Request, response: httpx.Response) -> Head:
         """Return the head of a response; after a 401, with whether there is another key by now."""
         headers = {name.lower(): value for name, value in response.headers.items()}
-        rekeyed = response.status_code == 401 and self._has_other_key(request.headers["authorization"])
+        is_refused = response.status_code == 401 and request.extensions["has_key"]
+        rekeyed = is_refused and self._has_other_key(request.headers["authorization"])
         return Head(response.status_code, keyless(headers), rekeyed)
 
     def _has_other_key(self, sent: str) -> bool:

@@ -24,7 +24,6 @@ from openrouter_opts.options.secrecy import revealed
 
 # The transport writes these itself.
 _RESERVED_HEADERS: Final[Mapping[str, str]] = {
-    "authorization": "pass `api_key` instead",
     "host": "pass `base_url` instead",
     **dict.fromkeys(
         (

@@ -350,7 +350,7 @@ def test_prices_are_asked_for_until_they_are_known_and_again_when_they_are_old()
 
     def asks(reply: Any = None) -> list[str]:
         """Play a server for the questions; return them."""
-        flow, asked, answer = live.asking("s", ["m/x:nitro", "m/x"]), list[str](), None
+        flow, asked, answer = live.asking("s", ["m/x:nitro", "m/x"], {}), list[str](), None
         try:
             while True:
                 step = flow.send(answer)
@@ -363,7 +363,7 @@ def test_prices_are_asked_for_until_they_are_known_and_again_when_they_are_old()
         except StopIteration:
             return asked
 
-    first, second = (live.asking("s", ["m/x"]) for _ in range(2))
+    first, second = (live.asking("s", ["m/x"], {}) for _ in range(2))
     assert isinstance(next(first), Open)
     assert isinstance(next(second), Open)
     first.close()

@@ -176,7 +176,7 @@ def test_a_class_as_response_format_is_its_schema(llm: ChatOpenRouter, sandbox: 
         ({"max_retries": -1}, "max_retries"),
         ({"timeout": -1}, "timeout"),
         ({"models": ["a/b"], "openrouter_models": ["c/d"]}, "models"),
-        ({"default_headers": {"Authorization": "Bearer x"}}, "api_key"),
+        ({"default_headers": {"Host": "x"}}, "base_url"),
     ],
     ids=str,
 )

@@ -229,11 +229,16 @@ def test_a_call_is_honoured_and_the_constructor_stays(make_llm: Make, sandbox: S
     assert llm.max_retries == 0
 
 
-def test_one_may_say_who_one_is_but_not_with_another_key(make_llm: Make, sandbox: Sandbox) -> None:
-    make_llm(default_headers={"User-Agent": "me"}).invoke("hi")
+def test_headers_of_ones_own_are_sent_in_place_of_ours(make_llm: Make, sandbox: Sandbox) -> None:
+    own = {"Authorization": f"Bearer {sandbox.api_key}", "User-Agent": "me"}
+    # The sandbox would refuse the other key.
+    llm = ChatOpenRouter(
+        model="openai/gpt-5-mini", base_url=sandbox.base_url, api_key="no", default_headers=own
+    )
+    llm.invoke("hi")
     assert sandbox.last.headers["user-agent"] == "me"
-    with pytest.raises(ConfigurationError, match="Authorization: this header cannot be set; pass `api_key`"):
-        make_llm(default_headers={"Authorization": "Bearer mine"})
+    assert sandbox.api_key not in repr(llm)
+    assert llm.client.key()["label"]
 
 
 def test_several_answers_are_several_generations_paid_once(scripted: Callable[..., ScriptedServer]) -> None:
