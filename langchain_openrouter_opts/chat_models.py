@@ -24,7 +24,7 @@ from langchain_openrouter_opts.events import Events, Steps, message_id
 from langchain_openrouter_opts.messages import wire_messages
 from langchain_openrouter_opts.profile import profile
 from langchain_openrouter_opts.results import chat_result
-from langchain_openrouter_opts.runs import RunLike, RunningModel, in_run
+from langchain_openrouter_opts.runs import RunningModel, in_run
 from langchain_openrouter_opts.schemas import Schema
 from langchain_openrouter_opts.spending import from_cache, with_totals
 from langchain_openrouter_opts.tools import ToolLike
@@ -175,7 +175,7 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        return self._produced(Chunks(), messages, stop, run_manager, **kwargs)
+        return self._produced(Chunks(), messages, stop, run_manager=run_manager, **kwargs)
 
     @override
     def _astream(
@@ -185,28 +185,22 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        return self._aproduced(Chunks(), messages, stop, run_manager, **kwargs)
+        return self._aproduced(Chunks(), messages, stop, run_manager=run_manager, **kwargs)
 
     # No base declares these two: langchain-core looks for them by name, and otherwise makes events of chunks.
     def _stream_chat_model_events(self, messages: list[BaseMessage], **call: Any) -> Iterator[MessagesData]:
-        run = call.pop("run_manager")
-        return self._produced(Events(message_id(run)), messages, run=run, **call)
+        return self._produced(Events(message_id(call["run_manager"])), messages, **call)
 
     def _astream_chat_model_events(
         self, messages: list[BaseMessage], **call: Any
     ) -> AsyncIterator[MessagesData]:
-        run = call.pop("run_manager")
-        return self._aproduced(Events(message_id(run)), messages, run=run, **call)
+        return self._aproduced(Events(message_id(call["run_manager"])), messages, **call)
 
     def _produced(
-        self,
-        steps: Steps[T],
-        messages: list[BaseMessage],
-        stop: list[str] | None,
-        run: RunLike | None,
-        **kwargs: Any,
+        self, steps: Steps[T], messages: list[BaseMessage], stop: list[str] | None, **kwargs: Any
     ) -> Iterator[T]:
         with ModelErrors():
+            run = kwargs.pop("run_manager")
             call, counted = arguments.of_stream(self, self._made_ready().options, stop, kwargs)
             with in_run(run):
                 stream = self.client.stream(wire_messages(messages), **call)
@@ -216,14 +210,10 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
                 yield from steps.end(stream.completion, counted=counted)
 
     async def _aproduced(
-        self,
-        steps: Steps[T],
-        messages: list[BaseMessage],
-        stop: list[str] | None,
-        run: RunLike | None,
-        **kwargs: Any,
+        self, steps: Steps[T], messages: list[BaseMessage], stop: list[str] | None, **kwargs: Any
     ) -> AsyncIterator[T]:
         with ModelErrors():
+            run = kwargs.pop("run_manager")
             call, counted = arguments.of_stream(self, self._made_ready().options, stop, kwargs)
             with in_run(run):
                 stream = self.client.astream(wire_messages(messages), **call)
