@@ -243,7 +243,8 @@ def ask_above_a_limit(
         reconcile(spend, wait=5)
         assert sandbox.credits_used <= AMOUNT
         assert spend.total == limit.spent == sandbox.credits_used
-        assert trouble or spend.successful_requests > 1
+        # One that is fitted may take all the money, and be left in the middle.
+        assert spend.records if trouble or limit.on_limit == "fit" else spend.successful_requests > 1
         compare(spend, sandbox)
     assert Decimal(0) < watch.highest <= AMOUNT
     if way == "threads" and not trouble:

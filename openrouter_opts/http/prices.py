@@ -7,6 +7,7 @@ needs theirs, as they are now. They are kept for all clients of the process.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
 from typing import Any, Final
@@ -25,6 +26,8 @@ from openrouter_opts.protocol.request import get_request
 _SECONDS_KEPT: Final = 3600.0
 _SECONDS_UNTIL_ASKED_AGAIN: Final = 60.0
 """After an answer that was none."""
+_VECTORS: Final = "embeddings/models"
+"""What is remembered of the list of models that make vectors: whether it was asked for."""
 _PATIENCE: Final = Timeout(first_byte=5.0, idle=5.0, total=10.0)
 
 
@@ -66,15 +69,15 @@ class LivePrices:
         """Ask for models that make vectors. Where no endpoints are listed for one, its price is taken from the list of such models."""
         slugs = tuple(slugs)
         yield from self.asking(server, slugs, headers)
-        if all(self.get(server, slug) for slug in slugs):
+        until, _ = self._known.get((server, _VECTORS), (0.0, None))
+        if self._clock() < until or all(self.get(server, slug) for slug in slugs):
             return
-        try:
-            yield from self._listed(server, headers)
-        except (OpenRouterError, ValueError):
-            # That they stay unknown is for the limit to judge.
-            return
+        # That they stay unknown is for the limit to judge.
+        with suppress(OpenRouterError, ValueError):
+            yield from self._list_of_vectors(server, headers)
+        self._known[server, _VECTORS] = (self._clock() + _SECONDS_UNTIL_ASKED_AGAIN, None)
 
-    def _listed(self, server: str, headers: Mapping[str, str]) -> Flow:
+    def _list_of_vectors(self, server: str, headers: Mapping[str, str]) -> Flow:
         def read(head: Head, attempt: int, patience: Patience) -> Flow:  # noqa: ARG001 - a reader's signature
             answer = yield from read_body(head, patience)
             rows = answer.get("data") if isinstance(answer, dict) else None

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from openrouter_opts import ConfigurationError, OpenRouterClient, track_costs
+from openrouter_opts import ConfigurationError, OpenRouterClient, SpendLimitExceeded, track_costs
 from openrouter_opts.errors import Malformed, OpenRouterError, ProviderFailed, RateLimited
 from openrouter_opts.options import ProviderOptions
 from openrouter_opts.protocol.embeddings import embedding_request, vectors
 from tests.both import Caller
-from tests.scripted_server import ScriptedServer
+from tests.scripted_server import Delivery, Script, ScriptedServer
 from tests.wire_bytes import answer
 
 Servers = Callable[..., ScriptedServer]
@@ -241,3 +241,44 @@ def test_a_call_that_is_cancelled_is_in_the_books(scripted: Servers):
         ("embedding", "m/x", "interrupted")
     ]
     assert spend.unknown == 1
+
+
+PRICED = {"id": "m/x", "name": "X", "context_length": 8000, "pricing": {"prompt": "0.001", "completion": "0"}}
+DEAR = {"tag": "dear", "context_length": 8000, "pricing": {"prompt": "0.002", "completion": "0"}}
+ENDPOINTS = {"data": {"id": "m/x", "name": "X", "endpoints": [{**DEAR, "provider_name": "Dear"}]}}
+NO_ENDPOINTS = {"data": {"id": "m/x", "name": "X", "endpoints": []}}
+
+
+@pytest.mark.parametrize(
+    ("lookups", "worst"),
+    [
+        ({"endpoints": ENDPOINTS}, "0.118"),
+        ({"endpoints": NO_ENDPOINTS, "models": {"data": [PRICED]}}, "0.059"),
+        ({"models": {"data": [PRICED]}}, "0.059"),
+        ({}, None),
+    ],
+    ids=["endpoints", "no endpoints", "not found", "nobody knows"],
+)
+def test_prices_are_asked_for_where_a_limit_holds(
+    lookups: Mapping[str, Any], worst: str | None, scripted: Servers, caller: Callers
+):
+    def choose(delivery: Delivery) -> Script:
+        name = delivery.path.rsplit("/", 1)[-1]
+        if name == "embeddings":
+            return [answer(body(row(1.0)))]
+        return [answer(lookups[name])] if name in lookups else [answer({"error": {"code": 404}}, status=404)]
+
+    server = scripted(choose=choose)
+    client = caller(server)
+    for _ in range(2):
+        with pytest.raises(SpendLimitExceeded) as caught:
+            client.embed("abcdef", spend_limit="0.0000001")
+        assert caught.value.worst_case == (None if worst is None else Decimal(worst))
+    asked = [delivery.path.rsplit("/", 1)[-1] for delivery in server.deliveries]
+    assert asked == [
+        "endpoints",
+        *(["models"] if "endpoints" not in lookups or lookups["endpoints"] is NO_ENDPOINTS else []),
+    ]
+    if worst is not None:
+        client.embed("abcdef", spend_limit="1")
+    assert len(server.deliveries) == len(asked) + (worst is not None)
