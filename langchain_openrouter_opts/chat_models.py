@@ -202,7 +202,7 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
     def _produced(
         self, steps: Steps[T], messages: list[BaseMessage], stop: list[str] | None, **kwargs: Any
     ) -> Iterator[T]:
-        run: RunLike = kwargs.pop("run_manager")
+        run = kwargs.pop("run_manager")
         with ModelErrors(), traced(run) as told:
             call, counted = arguments.of_stream(self, self._made_ready().options, stop, kwargs)
             with in_run(run), told.calling():
@@ -215,7 +215,7 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
     async def _aproduced(
         self, steps: Steps[T], messages: list[BaseMessage], stop: list[str] | None, **kwargs: Any
     ) -> AsyncIterator[T]:
-        run: RunLike = kwargs.pop("run_manager")
+        run = kwargs.pop("run_manager")
         with ModelErrors(), traced(run) as told:
             call, counted = arguments.of_stream(self, self._made_ready().options, stop, kwargs)
             with in_run(run), told.calling():
