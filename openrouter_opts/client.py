@@ -11,7 +11,7 @@ from openrouter_opts.call import Call
 from openrouter_opts.catalog import Catalog, Model
 from openrouter_opts.errors import ConfigurationError, Malformed
 from openrouter_opts.http.prices import LIVE
-from openrouter_opts.http.reading import read_completion, read_embeddings, read_json, read_stream
+from openrouter_opts.http.reading import SoFar, read_completion, read_embeddings, read_json
 from openrouter_opts.http.retry import Retry
 from openrouter_opts.http.secret import KeySource, Secret
 from openrouter_opts.http.settings import Settings, Timeout, TimeoutLike, doubts_about
@@ -132,12 +132,14 @@ class OpenRouterClient:
         Arguments as for `complete`.
         """
         chat = self._chat(messages, call, stream=True)
-        return Stream(chat.drive(read_stream))
+        so_far = SoFar()
+        return Stream(chat.drive(so_far.read), so_far)
 
     def astream(self, messages: Messages, **call: Any) -> AsyncStream:
         """Return an `AsyncStream` of deltas; the request leaves when it is first read. See `stream`."""
         chat = self._chat(messages, call, stream=True)
-        return AsyncStream(chat.adrive(read_stream))
+        so_far = SoFar()
+        return AsyncStream(chat.adrive(so_far.read), so_far)
 
     def embed(
         self,

@@ -6,12 +6,22 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from types import TracebackType
 from typing import Self
 
+from openrouter_opts.http.reading import SoFar
 from openrouter_opts.http.steps import Item
 from openrouter_opts.protocol.completion import Completion, Delta
 
 
 class _Answer:
     _completion: Completion | None = None
+    _so_far: SoFar
+
+    @property
+    def partial(self) -> Completion:
+        """What has come so far, also of a stream that was left, cancelled or cut.
+
+        Where it is not whole, its tool calls may be cut off, and its `usage` is `None` if it didn't come.
+        """
+        return self._completion or self._so_far.completion()
 
     @property
     def completion(self) -> Completion:
@@ -24,8 +34,9 @@ class _Answer:
 class Stream(_Answer, Iterator[Delta]):
     """Iterate it for deltas. Use it in `with`, or close it, to end early: that closes the connection at once."""
 
-    def __init__(self, items: Generator[Item, None, None]) -> None:
+    def __init__(self, items: Generator[Item, None, None], so_far: SoFar) -> None:
         self._items = items
+        self._so_far = so_far
 
     def __iter__(self) -> Self:
         return self
@@ -54,8 +65,9 @@ class Stream(_Answer, Iterator[Delta]):
 class AsyncStream(_Answer, AsyncIterator[Delta]):
     """Iterate it for deltas. Use it in `async with`, or close it, to end early: that closes the connection at once."""
 
-    def __init__(self, items: AsyncGenerator[Item, None]) -> None:
+    def __init__(self, items: AsyncGenerator[Item, None], so_far: SoFar) -> None:
         self._items = items
+        self._so_far = so_far
 
     def __aiter__(self) -> Self:
         return self

@@ -79,3 +79,7 @@ class Streamed:
     @property
     def completion(self) -> Completion:
         return self._stream.completion
+
+    @property
+    def partial(self) -> Completion:
+        return self._stream.partial

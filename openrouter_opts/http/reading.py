@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Final, TypeAlias
 
@@ -119,20 +119,38 @@ def _checked(completion: Completion) -> Completion:
     )
 
 
-def read_stream(head: Head, attempt: int, patience: Patience) -> Flow:
-    """Read a chat answer that comes in chunks; yields deltas, then the completion."""
+@dataclass(slots=True)
+class SoFar:
+    """What has come of a stream, to be looked at whenever it is left."""
+
+    assembler: Assembler = field(default_factory=Assembler)
+    head: Head = field(default_factory=lambda: Head(0))
+    attempt: int = 0
+
+    def read(self, head: Head, attempt: int, patience: Patience) -> Flow:
+        """Read a stream as `read_stream` does."""
+        return read_stream(head, attempt, patience, self)
+
+    def completion(self, *, ended: bool = False) -> Completion:
+        """Return it as an answer; one that has not `ended` is taken literally."""
+        body, headers = self.assembler.body(), self.head.headers
+        return decode.completion(body, headers=headers, attempts=self.attempt, ended=ended)
+
+
+def read_stream(head: Head, attempt: int, patience: Patience, so_far: SoFar | None = None) -> Flow:
+    """Read a chat answer that comes in chunks; yields deltas, then the completion. Keeps `so_far` up to date."""
     begun = yield from _beginning(head, patience)
     if _is_whole(head, begun):
         yield from _read_unstreamed(head, attempt, patience, begun)
         return
-    assembler = Assembler()
+    so_far = so_far or SoFar()
+    so_far.assembler, so_far.head, so_far.attempt = Assembler(), head, attempt
     try:
-        ended = yield from _read_chunks(assembler, patience, begun)
-        yield from assembler.rest()
-        yield _checked(decode.completion(assembler.body(), headers=head.headers, attempts=attempt))
+        ended = yield from _read_chunks(so_far.assembler, patience, begun)
+        yield from so_far.assembler.rest()
+        yield _checked(so_far.completion(ended=True))
     except OpenRouterError as error:
-        partial = decode.completion(assembler.body(), headers=head.headers, attempts=attempt, ended=False)
-        raise with_facts(_failed_midway(error, partial), head) from None
+        raise with_facts(_failed_midway(error, so_far.completion()), head) from None
     if ended:
         yield Rest(0.1)
 

@@ -196,6 +196,29 @@ def test_a_mutated_stream_ends_in_an_answer_or_an_error_of_ours(data: st.DataObj
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
+def test_a_stream_with_broken_bytes_ends_in_an_answer_or_an_error_of_ours_however_it_is_split(
+    data: st.DataObject,
+):
+    raw = STREAMS[data.draw(st.sampled_from(sorted(STREAMS)))]
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.integers(0, len(raw)))
+        end = data.draw(st.integers(start, min(start + 8, len(raw))))
+        raw = (
+            raw[:start]
+            + data.draw(st.binary(max_size=4) | st.sampled_from([b"\n", b"\r", b"\n\n"]))
+            + raw[end:]
+        )
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=20)))
+    pieces = [raw[start:end] for start, end in zip([0, *cuts], [*cuts, len(raw)], strict=True)]
+    with warnings.catch_warnings(action="ignore"):
+        whole, split = call([SSE, raw]), call([SSE, *filter(None, pieces)])
+    ends_well(whole)
+    ends_well(split)
+    assert (whole.deltas, type(whole.error)) == (split.deltas, type(split.error))
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
 def test_a_mutated_answer_ends_in_an_answer_or_an_error_of_ours(data: st.DataObject):
     body = whole(data.draw(st.sampled_from(sorted(STREAMS)))).completion.raw | {"extra": COMPLETION}
     for _ in range(data.draw(st.integers(1, 4))):

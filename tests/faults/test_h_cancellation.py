@@ -23,15 +23,16 @@ from llama_index.core.llms import ChatMessage
 from langchain_openrouter_opts import ChatOpenRouter
 from llamaindex_openrouter_opts import OpenRouter
 from openrouter_opts import OpenRouterClient
-from openrouter_opts.errors import ConnectionLost
+from openrouter_opts.errors import ConnectionLost, Interrupted
 from openrouter_opts.http import pools
 from tests.faults.aftermath import HI, KEY, in_use
 from tests.faults.calls import Callers, Servers, auntil, client_of, until
 from tests.scripted_server import Delivery, Script, ScriptedServer
-from tests.wire_bytes import COMPLETION, answer, delta, streamed
+from tests.wire_bytes import COMPLETION, STREAM, answer, delta, streamed
 
 ENDLESS = streamed(delta("a"), delta("b"), end="HANG")
 BUSY = [answer({"error": {"code": 503}}, 503, Retry_After="5")]
+BUSY_NOW = [answer({"error": {"code": 503}}, 503, Retry_After="0")]
 over_both = pytest.mark.usefixtures("over_both")
 
 
@@ -471,6 +472,54 @@ def test_a_stream_that_nobody_reads_sends_nothing(scripted: Servers, caller: Cal
     server = scripted(choose=endless_or_whole)
     caller(server).stream(HI).close()
     assert server.connections == 0
+
+
+# --- H12: what had come ---
+
+THINKING = delta(reasoning="Let me think")
+CALL = delta(tool_calls=[{"index": 0, "id": "call-1", "function": {"name": "weather", "arguments": '{"ci'}}])
+
+
+def test_what_had_come_of_a_stream_that_is_left_can_be_read(scripted: Servers, caller: Callers):
+    client = caller(scripted(BUSY_NOW, streamed(THINKING, delta("Hel"), CALL, end="HANG")))
+    stream = client.stream(HI)
+    assert stream.partial.choices == ()
+    seen = [next(stream) for _ in range(3)]
+    stream.close()
+    partial = stream.partial
+    assert (partial.reasoning, partial.text, partial.finish_reason) == ("Let me think", "Hel", None)
+    assert [(each.name, each.arguments, each.args) for each in partial.tool_calls] == [
+        ("weather", '{"ci', None)
+    ]
+    assert (partial.id, partial.attempts, partial.usage, len(seen)) == ("gen-1", 2, None, 3)
+
+
+@over_both
+async def test_what_had_come_of_a_cancelled_stream_can_be_read(scripted: Servers):
+    stream = client_of(scripted(ENDLESS)).astream(HI)
+
+    async def read() -> None:
+        async for _ in stream:
+            pass
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(read(), 0.2)
+    assert stream.partial.text == "ab"
+
+
+@pytest.mark.parametrize("script", [streamed(STREAM), [answer(COMPLETION)]], ids=["streamed", "whole"])
+def test_what_has_come_of_a_whole_stream_is_its_answer(script: Script, scripted: Servers, caller: Callers):
+    stream = caller(scripted(script)).stream(HI)
+    list(stream)
+    assert stream.partial is stream.completion
+
+
+def test_what_had_come_of_a_cut_stream_is_what_its_error_has(scripted: Servers, caller: Callers):
+    stream = caller(scripted(streamed(delta("Hel")))).stream(HI)
+    with pytest.raises(Interrupted) as caught:
+        list(stream)
+    assert stream.partial == caught.value.partial
+    del caught
 
 
 # --- H10, H11: in the frameworks ---
