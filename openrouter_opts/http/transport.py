@@ -186,10 +186,31 @@ class _AsyncConnections(httpx.AsyncHTTPTransport):
         self._pool._network_backend = AsyncNetwork()  # noqa: SLF001
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        response = await to_its_end(super().handle_async_request(request), httpx.Response.aclose)
+        response = await to_its_end(self._handle(request), httpx.Response.aclose)
         assert isinstance(response.stream, httpx.AsyncByteStream)
         response.stream = _BodyCancelledOnce(response.stream)
         return response
+
+    async def _handle(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await super().handle_async_request(request)
+        except asyncio.CancelledError:
+            await self._close_unasked()
+            raise
+
+    async def _close_unasked(self) -> None:
+        """Close the connections that a request was cancelled on before it used them: httpcore keeps them for ever as in use."""
+        pool = self._pool
+        asked = {id(waiting.connection) for waiting in pool._requests}  # noqa: SLF001 - it shows its connections alone
+        left = [
+            held
+            for held in pool.connections
+            if id(held) not in asked and not held.is_idle() and not held.is_closed()
+        ]
+        for held in left:
+            pool._connections.remove(held)  # noqa: SLF001
+        for held in left:
+            await held.aclose()
 
 
 class _BodyCancelledOnce(httpx.AsyncByteStream):

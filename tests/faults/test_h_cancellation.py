@@ -109,6 +109,21 @@ async def test_a_cancellation_during_the_cleanup_of_another_leaves_nothing(read:
     await auntil(lambda: in_use() == [])
 
 
+@over_both
+@pytest.mark.parametrize("asked", [1, 5])
+async def test_a_call_may_be_cancelled_at_any_step(asked: int, scripted: Servers):
+    client = client_of(scripted(["HANG"]))
+    for steps in range(25):
+        tasks = [asyncio.create_task(client.acomplete(HI)) for _ in range(asked)]
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(each) for each in ended] == [asyncio.CancelledError] * asked
+        assert in_use() == [], steps
+
+
 async def in_a_timeout(read: Any) -> None:
     async with asyncio.timeout(0.1):
         await read()

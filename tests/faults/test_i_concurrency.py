@@ -21,7 +21,6 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-import cloudpickle
 import httpx
 import pytest
 
@@ -247,7 +246,6 @@ def model(request: pytest.FixtureRequest, scripted: Servers, monkeypatch: pytest
 
 COPIES: dict[str, Callable[[Any], Any]] = {
     "pickle": lambda model: pickle.loads(pickle.dumps(model)),
-    "cloudpickle": lambda model: cloudpickle.loads(cloudpickle.dumps(lambda: model))(),
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
     "model_copy": lambda model: model.model_copy(deep=True) if hasattr(model, "model_copy") else model,
