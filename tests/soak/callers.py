@@ -21,16 +21,16 @@ from tests.soak.plans import Ending, Plan, plan
 class Tally:
     """How the calls ended, and what was wrong with them."""
 
-    endings: Counter[Ending] = field(default_factory=Counter)
+    endings: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
 
     @property
     def calls(self) -> int:
         return self.endings.total()
 
-    def take(self, done: Plan, ending: Ending, text: str) -> None:
-        self.endings[ending] += 1
-        if problem := done.problem(ending, text):
+    def take(self, done: Plan, ending: Ending) -> None:
+        self.endings[ending.kind] += 1
+        if problem := done.problem(ending):
             self.problems.append(problem)
 
 
@@ -49,12 +49,12 @@ class OnThreads:
         def work(chance: Random) -> None:
             while time.monotonic() < until:
                 asked = plan(chance)
-                tally.take(asked, *self._ask(client, asked))
+                tally.take(asked, self._ask(client, asked))
 
         with ThreadPoolExecutor(len(chances)) as threads:
             list(threads.map(work, chances))
 
-    def _ask(self, client: OpenRouterClient, asked: Plan) -> tuple[Ending, str]:
+    def _ask(self, client: OpenRouterClient, asked: Plan) -> Ending:
         text = ""
         stream = client.stream(asked.messages, timeout=asked.timeout)
         try:
@@ -63,12 +63,12 @@ class OnThreads:
                 if number == asked.leave_after:
                     break
             else:
-                return "answered", text
+                return Ending("answered", text)
         except OpenRouterError as error:
-            return type(error).__name__, text
+            return Ending(type(error).__name__, text, str(error))
         if asked.closes:
             stream.close()
-        return "left", text
+        return Ending("left", text)
 
 
 class OnALoop:
@@ -91,7 +91,7 @@ class OnALoop:
         async def work(chance: Random) -> None:
             while time.monotonic() < until:
                 asked = plan(chance)
-                tally.take(asked, *await self._in_time(client, asked))
+                tally.take(asked, await self._in_time(client, asked))
 
         async with asyncio.TaskGroup() as group:
             for chance in chances:
@@ -100,14 +100,14 @@ class OnALoop:
         gc.collect()
         await asyncio.sleep(0.5)
 
-    async def _in_time(self, client: OpenRouterClient, asked: Plan) -> tuple[Ending, str]:
+    async def _in_time(self, client: OpenRouterClient, asked: Plan) -> Ending:
         try:
             async with asyncio.timeout(asked.cancel_after):
                 return await self._ask(client, asked)
         except TimeoutError:
-            return "cancelled", ""
+            return Ending("cancelled")
 
-    async def _ask(self, client: OpenRouterClient, asked: Plan) -> tuple[Ending, str]:
+    async def _ask(self, client: OpenRouterClient, asked: Plan) -> Ending:
         text = ""
         stream = client.astream(asked.messages, timeout=asked.timeout)
         try:
@@ -118,12 +118,12 @@ class OnALoop:
                     break
                 number += 1
             else:
-                return "answered", text
+                return Ending("answered", text)
         except OpenRouterError as error:
-            return type(error).__name__, text
+            return Ending(type(error).__name__, text, str(error))
         if asked.closes:
             await stream.aclose()
-        return "left", text
+        return Ending("left", text)
 
 
 CALLERS: dict[str, Callable[[], OnThreads | OnALoop]] = {

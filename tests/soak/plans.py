@@ -6,13 +6,23 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple
 
 from tests.scripted_server import Delivery, Script, Step
 from tests.wire_bytes import DONE, STREAM_HEAD, USAGE_CHUNK, answer, chunked, delta, event, streamed
 
-Ending: TypeAlias = str
-"""`answered`, `left`, `cancelled`, or the name of an error's class."""
+
+class Ending(NamedTuple):
+    """How a call ended."""
+
+    kind: str
+    """`answered`, `left`, `cancelled`, or the name of an error's class."""
+    text: str = ""
+    """What was told until then."""
+    words: str = ""
+    """What the error says."""
+
+
 _SOON: Final = 0.2
 _LATE: Final = 20.0
 """Seconds that are never missed, however busy the machine is."""
@@ -23,7 +33,7 @@ class Fault:
     """What the server does with a text, and how a call that is read to its end must end."""
 
     script: Callable[[str], Script]
-    ending: Ending
+    ending: str
     missed: str = ""
     """The timeout that it makes a call miss, if it does."""
 
@@ -86,17 +96,17 @@ class Plan:
         waits = {"connect": _LATE, "first_byte": _LATE, "idle": _LATE}
         return waits | {name: _SOON for name in [FAULTS[self.fault].missed] if name}
 
-    def problem(self, ending: Ending, text: str) -> str | None:
+    def problem(self, ending: Ending) -> str | None:
         """Say what is wrong with the ending of this call, `None` if nothing is."""
         allowed = {FAULTS[self.fault].ending}
         if self.leave_after is not None:
             allowed.add("left")
         if self.cancel_after is not None:
             allowed.add("cancelled")
-        if ending not in allowed:
-            return f"{self} ended as {ending}"
-        whole = text == self.text if ending == "answered" else self.text.startswith(text)
-        return None if whole else f"{self} was told {text!r}"
+        is_whole = (
+            ending.text == self.text if ending.kind == "answered" else self.text.startswith(ending.text)
+        )
+        return None if ending.kind in allowed and is_whole else f"{self} has {ending}"
 
 
 def plan(chance: Random) -> Plan:

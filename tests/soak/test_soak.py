@@ -13,7 +13,7 @@ import pytest
 from tests.scripted_server import Delivery
 from tests.soak import __main__ as program
 from tests.soak.callers import Tally
-from tests.soak.plans import FAULTS, Plan, plan, script_for
+from tests.soak.plans import FAULTS, Ending, Plan, plan, script_for
 from tests.soak.state import State
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ def test_a_call_that_ends_otherwise_than_it_must_is_noticed(
     how: dict[str, str | float], ending: str, text: str, is_well: bool
 ):
     tally = Tally()
-    tally.take(Plan(**{"fault": "none", "text": "123", **how}), ending, text)
+    tally.take(Plan(**{"fault": "none", "text": "123", **how}), Ending(ending, text))
     assert (tally.problems == []) == is_well
     assert tally.calls == 1
 
