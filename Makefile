@@ -6,13 +6,14 @@
 # make fix    let ruff mend what it can
 # make fuzz   10 minutes of atheris on what reads the bytes of a server; Linux on x86_64
 # make soak   50 calls at once against every fault, for a minute; then nothing is in use and nothing has grown
+# make mutation   how many changes to retry, decode and assemble the tests notice
 # make peers  the same faults on this package and on the others; installs them, and renews docs/reliability.md
 
 PYTHON ?= python3
-SECONDS ?= 60
+SOAK_SECONDS ?= 60
 PIP_INSTALL = $(if $(shell command -v uv),uv pip install --python .venv/bin/python,.venv/bin/python -m pip install)
 
-.PHONY: demo test check bench tracers fix fuzz soak peers clean
+.PHONY: demo test check bench tracers fix fuzz soak peers mutation clean
 
 demo: .venv/demo
 	.venv/bin/openrouter-opts demo
@@ -40,13 +41,17 @@ fuzz: .venv/fuzz
 	.venv/bin/python -m tests.fuzz
 
 soak: .venv/dev
-	.venv/bin/python -m tests.soak --seconds $(SECONDS)
+	.venv/bin/python -m tests.soak --seconds $(SOAK_SECONDS)
+
+mutation: .venv/mutation
+	.venv/bin/mutmut run
+	.venv/bin/mutmut results
 
 peers: .venv/dev
 	.venv/bin/python -m tests.faults.peers --write
 
 clean:
-	rm -rf .venv .venv-tracers .fuzz .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-tracers .fuzz mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # uv where it is installed, and pip where it is not. The constraints are the versions this was last tested with.
 .venv/pip:
@@ -66,6 +71,6 @@ clean:
 	.venv-tracers/bin/python -m pip install --quiet --editable '.[all]' --requirement tests/tracers/requirements.txt
 	touch $@
 
-.venv/fuzz: .venv/dev
-	$(PIP_INSTALL) --quiet --constraint constraints.txt --group fuzz
+.venv/fuzz .venv/mutation: .venv/%: .venv/dev
+	$(PIP_INSTALL) --quiet --constraint constraints.txt --group $*
 	touch $@
