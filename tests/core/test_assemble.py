@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from openrouter_opts.protocol import decode
-from openrouter_opts.protocol.assemble import Assembler
+from openrouter_opts.protocol.assemble import Assembler, at_once
 from openrouter_opts.protocol.completion import Delta, ToolCallDelta
 
 
@@ -490,3 +490,76 @@ def test_logprobs_are_collected():
 
     _, body = assemble(with_logprobs("a"), with_logprobs("b"), {"choices": [{"logprobs": ["odd"]}]})
     assert body["choices"][0]["logprobs"] == {"content": [{"token": "a"}, {"token": "b"}]}
+
+
+# --- what a piece adds, to the letter ---
+
+
+@pytest.mark.parametrize(
+    ("piece_", "rest"),
+    [
+        ({"content": "a\ud83d"}, Delta(text="\ufffd", choice=1)),
+        ({"reasoning": "a\ud83d"}, Delta(reasoning="\ufffd", choice=1)),
+        ({"refusal": "a\ud83d"}, Delta(refusal="\ufffd", choice=1)),
+        ({"audio": {"transcript": "a\ud83d"}}, Delta(transcript="\ufffd", choice=1)),
+        (
+            {"tool_calls": [piece("a\ud83d", id="c", name="f")]},
+            Delta(tool_calls=(ToolCallDelta(0, None, None, "\ufffd"),), choice=1),
+        ),
+    ],
+)
+def test_what_was_kept_back_is_told_at_the_end_and_of_which_choice(piece_: dict[str, Any], rest: Delta):
+    deltas, _ = assemble({"choices": [{"index": 1, "delta": piece_}]})
+    assert deltas[-1] == rest
+
+
+@pytest.mark.parametrize("key", ["images", "annotations", "audio"])
+def test_a_chunk_with_nothing_but_this_is_a_delta(key: str):
+    thing: dict[str, Any] = {"id": "a1"}
+    (delta,), _ = assemble(chunk({key: thing if key == "audio" else [thing]}))
+    assert delta[:4] == ("", "", (), "")
+    assert delta.transcript == ""
+    message = {key: thing if key == "audio" else [thing]}
+    answer = decode.completion({"choices": [{"message": message}]})
+    assert at_once(answer) == [Delta(chunk=answer.raw)]
+
+
+def test_the_same_annotation_twice_is_two():
+    assert (
+        message(*[{"annotations": [{"type": "url_citation"}]}] * 2)["annotations"]
+        == [{"type": "url_citation"}] * 2
+    )
+
+
+def test_nothing_in_audio_hides_what_comes_after_it():
+    audio = message({"audio": {"data": 5, "id": None, "expires_at": 1, "transcript": "hi"}})["audio"]
+    assert audio == {"expires_at": 1, "transcript": "hi"}
+
+
+def test_a_call_without_an_id_is_named_after_its_generation():
+    assert calls([piece("{}", name="f")]) == [("callgen1_0", "f", "{}")]
+
+
+def test_an_index_that_is_no_number_is_none():
+    odd: list[Any] = [
+        {"index": odd, "function": {"arguments": text}} for odd, text in (({}, "{"), ("0", "}"))
+    ]
+    assert calls([piece(name="f", id="c")], odd) == [("c", "f", "{}")]
+
+
+@pytest.mark.parametrize("index", [0, None])
+def test_two_calls_of_one_function_are_told_apart_by_their_ids(index: int | None):
+    pieces = [piece("{}", index=index, id=id_, name="f") for id_ in ("a", "b")]
+    assert calls(*([each] for each in pieces)) == [("a", "f", "{}"), ("b", "f", "{}")]
+
+
+def test_an_id_that_came_late_tells_the_next_call_apart():
+    parts = [piece("{}", index=0, name="f"), piece(index=0, id="a"), piece("{}", index=0, id="b")]
+    assert [arguments for _, _, arguments in calls(*([each] for each in parts))] == ["{}", "{}"]
+
+
+def test_a_piece_of_a_call_with_nothing_new_is_not_told():
+    steps, body = assemble(*(chunk({"tool_calls": [piece(id="c", index=0, name="f")]}) for _ in range(2)))
+    assert len(steps) == 1
+    whole = {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": ""}}
+    assert body["choices"][0]["message"]["tool_calls"] == [whole]

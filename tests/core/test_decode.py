@@ -345,3 +345,48 @@ def test_a_key_in_what_came_instead_of_json_is_struck_out():
     with pytest.raises(Malformed) as caught:
         decode.parse(b"<html>you sent sk-or-v1-abc</html>")
     assert "abc" not in str(caught.value)
+
+
+# --- what a default, a name and a rule are, to the letter ---
+
+
+def test_an_answer_is_the_first_attempt_and_came_to_its_end_unless_it_is_said():
+    call = {"id": "c1", "function": {"name": "f"}}
+    body = {
+        "system_fingerprint": "fp_1",
+        "choices": [{"message": {"tool_calls": [call]}, "finish_reason": "stop"}],
+    }
+    read = decode.completion(body)
+    assert (read.attempts, read.finish_reason, read.system_fingerprint) == (1, "tool_calls", "fp_1")
+    assert decode.completion(body, ended=False).finish_reason == "stop"
+
+
+@pytest.mark.parametrize(
+    ("ids", "generation_id", "expected"),
+    [
+        ([None], "gen-1-a_b", ["callgen1ab_0"]),
+        ([None], None, ["call_0"]),
+        ([None], "gen-12345678901234567890z", ["call2345678901234567890z_0"]),
+        (["x", "x"], "gen-1", ["x", "x_1"]),
+    ],
+)
+def test_a_made_up_id_is_made_of_what_there_is(
+    ids: list[str | None], generation_id: str | None, expected: list[str]
+):
+    raw = [{"id": id_, "function": {"name": "f"}} for id_ in ids]
+    assert [call.id for call in decode.tool_calls(raw, generation_id)] == expected
+
+
+@pytest.mark.parametrize(
+    ("total", "expected"), [({"total_tokens": 9}, 9), ({}, 5), ({"total_tokens": -1}, 5)]
+)
+def test_the_total_is_what_is_said_and_else_the_sum(total: dict[str, int], expected: int):
+    raw = {"prompt_tokens": 2, "completion_tokens": 3, **total}
+    read = decode.usage(raw)
+    assert (read.total_tokens, read.raw) == (expected, raw)
+
+
+@pytest.mark.parametrize("key", ["text", "summary", "data", "signature", "result"])
+def test_reasoning_of_any_kind_is_something(key: str):
+    assert not decode.is_empty(choice({"reasoning_details": [{"type": "new", key: "x"}]}))
+    assert decode.is_empty(choice({"reasoning_details": [{"type": "new", key: ""}]}))
