@@ -563,3 +563,22 @@ def test_a_piece_of_a_call_with_nothing_new_is_not_told():
     assert len(steps) == 1
     whole = {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": ""}}
     assert body["choices"][0]["message"]["tool_calls"] == [whole]
+
+
+def test_what_is_spoken_is_told_and_what_is_written_is_not_spoken():
+    deltas, _ = assemble(
+        chunk({"audio": {"transcript": "hi"}}), chunk({"content": "a"}), chunk({"content": "b", "x": 1})
+    )
+    assert [(delta.text, delta.transcript) for delta in deltas] == [("", "hi"), ("a", ""), ("b", "")]
+
+
+def test_a_choice_without_a_number_is_the_first():
+    (delta,), body = assemble({"choices": [{"index": "x", "delta": {"content": "a"}}]})
+    assert (delta.choice, body["choices"][0]["index"]) == (0, 0)
+
+
+def test_the_calls_of_an_answer_are_numbered():
+    raw = message(
+        {"tool_calls": [piece("{}", index=5, id="a", name="f"), piece("{}", index=7, id="b", name="g")]}
+    )
+    assert [(each["index"], each["id"]) for each in raw["tool_calls"]] == [(0, "a"), (1, "b")]
