@@ -215,7 +215,7 @@ class OptionFields(BaseModel):
     extra_headers: Annotated[
         Annotated[Mapping[str, Secret | None], AsGiven()] | None,
         Option(
-            "Any further header, verbatim; wins over an option's own.",
+            "Any further header, verbatim; wins over an option's own. `Authorization` goes in place of the key.",
             REFERENCE,
             "header",
             aliases=("default_headers",),
