@@ -284,27 +284,27 @@ def test_a_request_that_is_too_large_is_told_how_large_it_was(scripted: Servers,
 
 
 @pytest.mark.parametrize(
-    ("headers", "least", "most"),
+    ("headers", "seconds"),
     [
-        ({"Retry_After": "0.3"}, 0.3, 0.6),
-        ({"Retry_After": "1"}, 1.0, 1.4),
-        ({"retry_after_ms": "300"}, 0.3, 0.6),
-        ({"Retry_After": date(1), "Date": date(0)}, 1.0, 1.4),
-        ({"Retry_After": date(-60), "Date": date(0)}, 0.0, 0.3),
-        *(({"Retry_After": junk}, 0.0, 0.3) for junk in ("0", "-5", "nan", "inf", "1e400", "soon", "", "\uff10")),
-        ({"Retry_After": date(3600)}, 0.0, 0.3),
+        ({"Retry_After": "0.3"}, 0.3),
+        ({"Retry_After": "1"}, 1.0),
+        ({"retry_after_ms": "300"}, 0.3),
+        ({"Retry_After": date(1), "Date": date(0)}, 1.0),
+        ({"Retry_After": date(-60), "Date": date(0)}, 0.0),
+        *(({"Retry_After": junk}, 0.0) for junk in ("0", "-5", "nan", "inf", "1e400", "soon", "", "\uff10")),
+        ({"Retry_After": date(3600)}, 0.0),
         ({"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": f"{NOW.timestamp() * 1000 + 300:.0f}", "Date": date(0)},
-         0.3, 0.6),
+         0.3),
     ],
     ids=str,
 )  # fmt: skip
 def test_the_wait_that_the_server_asks_for_is_kept_if_it_makes_sense(
-    headers: dict[str, str], least: float, most: float, scripted: Servers, caller: Callers
+    headers: dict[str, str], seconds: float, scripted: Servers, caller: Callers
 ):
     client = caller(scripted([answer(no(429), 429, **headers)], [answer(COMPLETION)]))
     began = time.monotonic()
     assert client.complete(HI).attempts == 2
-    assert least <= time.monotonic() - began < most
+    assert seconds <= time.monotonic() - began < seconds + 0.8
 
 
 MIDNIGHT = NOW + dt.timedelta(hours=14)
@@ -351,7 +351,7 @@ def test_the_wait_in_the_body_counts_more_than_that_of_the_headers(
     busy = answer(no(429, availability=wish), 429, Retry_After="3600")
     began = time.monotonic()
     assert answered(caller(scripted([busy], good(stream=stream))), stream=stream) == 2
-    assert 0.3 <= time.monotonic() - began < 0.7
+    assert 0.3 <= time.monotonic() - began < 1.1
 
 
 def test_a_wait_that_would_exceed_the_total_is_not_begun(scripted: Servers, caller: Callers):
