@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterable
+from functools import cache
 from ssl import SSLContext
 from time import monotonic
 from typing import Any, Final, cast
@@ -135,3 +136,27 @@ class _AsyncConnection(httpcore.AsyncNetworkStream):
             # httpcore closes after errors, but not when the task is cancelled.
             await self._stream.aclose()
             raise
+
+
+class _Sparing(httpcore.ConnectionPool):
+    """A pool that closes no connection that it has just given to a request.
+
+    httpcore takes one that isn't asked yet for idle, and closes it as one too many, or as too old, while another thread begins to use it:
+    `[Errno 9] Bad file descriptor`, and nobody knows what was delivered.
+    """
+
+    def _assign_requests_to_connections(self) -> list[httpcore.ConnectionInterface]:
+        closing = super()._assign_requests_to_connections()
+        given = {id(each.connection) for each in self._requests}
+        self._connections += [each for each in closing if id(each) in given]
+        return [each for each in closing if id(each) not in given]
+
+
+def spare(pool: httpcore.ConnectionPool) -> None:
+    """Make it one that spares connections; httpx has made it, of a class for each kind of proxy."""
+    pool.__class__ = _sparing(type(pool))  # type: ignore[arg-type]  # a class can be hashed
+
+
+@cache
+def _sparing(pool: type[httpcore.ConnectionPool]) -> type[httpcore.ConnectionPool]:
+    return type(pool.__name__, (_Sparing, pool), {})

@@ -31,10 +31,7 @@ class Response(aiohttp.ClientResponse):
 
 
 def _end_with(protocol: ResponseHandler, body: aiohttp.StreamReader) -> None:
-    def end(ended: asyncio.Future[None] | None) -> None:
-        if ended is not None and not ended.cancelled():
-            # Looked at, or asyncio reports that nobody did.
-            ended.exception()
+    def end(_: asyncio.Future[None] | None) -> None:
         if not body.is_eof() and body.exception() is None:
             body.set_exception(aiohttp.ClientPayloadError(str(protocol.exception() or "it was closed")))
 
@@ -43,9 +40,18 @@ def _end_with(protocol: ResponseHandler, body: aiohttp.StreamReader) -> None:
         # Already, and before the head was looked at.
         end(None)
         return
+    # Once, however many bodies it brings.
+    ended.remove_done_callback(_look_at)
+    ended.add_done_callback(_look_at)
     ended.add_done_callback(end)
     # The connection may serve many more.
     body.on_eof(partial(_forget, ended, end))
+
+
+def _look_at(ended: asyncio.Future[None]) -> None:
+    """Or asyncio reports that nobody did: it may end with an error when it is idle."""
+    if not ended.cancelled():
+        ended.exception()
 
 
 def _forget(ended: asyncio.Future[None], callback: Callable[[asyncio.Future[None]], None]) -> None:

@@ -23,7 +23,7 @@ import httpx
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.http.cancellation import to_its_end
 from openrouter_opts.http.faults import translate
-from openrouter_opts.http.network import AsyncNetwork, Network, end_within
+from openrouter_opts.http.network import AsyncNetwork, Network, end_within, spare
 from openrouter_opts.http.pools import Pools, shared
 from openrouter_opts.http.proxies import Proxy, proxy_for
 from openrouter_opts.http.secret import Secret, in_use
@@ -176,6 +176,7 @@ class _Connections(httpx.HTTPTransport):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._pool._network_backend = Network()  # noqa: SLF001
+        spare(self._pool)
 
 
 class _AsyncConnections(httpx.AsyncHTTPTransport):
