@@ -31,6 +31,16 @@ async def to_its_end(awaitable: Awaitable[T], unwanted: Callable[[T], Awaitable[
         raise
 
 
+async def undisturbed(awaitable: Awaitable[T]) -> T:
+    """Await what tidies up, which takes no time; a cancellation comes after it."""
+    task = asyncio.ensure_future(awaitable)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await _ended(task)
+        raise
+
+
 async def _ended(task: asyncio.Future[T]) -> None:
     while not task.done():
         with suppress(asyncio.CancelledError):

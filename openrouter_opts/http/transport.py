@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from openrouter_opts.errors import ConfigurationError
-from openrouter_opts.http.cancellation import to_its_end
+from openrouter_opts.http.cancellation import to_its_end, undisturbed
 from openrouter_opts.http.faults import translate
 from openrouter_opts.http.network import AsyncNetwork, Network, end_within, spare
 from openrouter_opts.http.pools import Pools, shared
@@ -187,31 +187,28 @@ class _AsyncConnections(httpx.AsyncHTTPTransport):
         self._pool._network_backend = AsyncNetwork()  # noqa: SLF001
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        response = await to_its_end(self._handle(request), httpx.Response.aclose)
+        try:
+            response = await to_its_end(super().handle_async_request(request), httpx.Response.aclose)
+        except asyncio.CancelledError:
+            await undisturbed(self._close_unused())
+            raise
         assert isinstance(response.stream, httpx.AsyncByteStream)
         response.stream = _BodyCancelledOnce(response.stream)
         return response
 
-    async def _handle(self, request: httpx.Request) -> httpx.Response:
-        try:
-            return await super().handle_async_request(request)
-        except asyncio.CancelledError:
-            await self._close_unasked()
-            raise
+    async def _close_unused(self) -> None:
+        """Close connections that were opened for a request which was cancelled before it was sent.
 
-    async def _close_unasked(self) -> None:
-        """Close the connections that a request was cancelled on before it used them: httpcore keeps them for ever as in use."""
-        pool = self._pool
-        asked = {id(waiting.connection) for waiting in pool._requests}  # noqa: SLF001 - it shows its connections alone
-        left = [
-            held
-            for held in pool.connections
-            if id(held) not in asked and not held.is_idle() and not held.is_closed()
-        ]
-        for held in left:
-            pool._connections.remove(held)  # noqa: SLF001
-        for held in left:
-            await held.aclose()
+        They count as in use for ever: https://github.com/encode/httpcore/issues/1093
+        """
+        pool: Any = self._pool
+        taken = [each.connection for each in pool._requests]  # noqa: SLF001
+        unused = [each for each in pool.connections if each not in taken and not each.is_idle()]
+        # All at once, before anything is waited for: other tasks may be cancelled, and look for the same ones, meanwhile.
+        for connection in unused:
+            pool._connections.remove(connection)  # noqa: SLF001
+        for connection in unused:
+            await connection.aclose()
 
 
 class _BodyCancelledOnce(httpx.AsyncByteStream):

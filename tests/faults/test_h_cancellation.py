@@ -25,6 +25,7 @@ from llamaindex_openrouter_opts import OpenRouter
 from openrouter_opts import OpenRouterClient
 from openrouter_opts.errors import ConnectionLost, Interrupted
 from openrouter_opts.http import pools
+from openrouter_opts.protocol.completion import Completion
 from tests.faults.aftermath import HI, KEY, in_use
 from tests.faults.calls import Callers, Servers, auntil, client_of, until
 from tests.scripted_server import Delivery, Script, ScriptedServer
@@ -167,6 +168,57 @@ async def test_every_way_to_cancel_ends_in_its_own_error(way: Any, read: Any):
     if isinstance(caught.value, ExceptionGroup):
         assert [type(each) for each in caught.value.exceptions] == [KeyError]
     assert in_use() == []
+
+
+@over_both
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_a_call_that_is_cancelled_at_any_of_its_steps_leaves_nothing(stream: bool, scripted: Servers):
+    server = scripted(
+        choose=lambda sent: streamed(STREAM) if sent.json.get("stream") else [answer(COMPLETION)]
+    )
+    client = client_of(server)
+
+    async def call() -> None:
+        if stream:
+            _ = [delta async for delta in client.astream(HI)]
+        else:
+            await client.acomplete(HI)
+
+    for steps in range(80):
+        task = asyncio.create_task(call())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        assert in_use() == [], steps
+
+
+@over_both
+async def test_many_that_are_cancelled_at_once_swallow_nothing(scripted: Servers):
+    client = client_of(scripted([answer(COMPLETION)]))
+    for steps in range(40):
+        tasks = [asyncio.create_task(client.acomplete(HI)) for _ in range(30)]
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert {type(result) for result in results} <= {asyncio.CancelledError, Completion}, results
+    assert in_use() == []
+
+
+@over_both
+async def test_a_connection_that_breaks_while_nobody_uses_it_is_nothing_to_report(scripted: Servers):
+    server = scripted([answer(COMPLETION), 0.05, "RST"])
+    told: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context))
+    await client_of(server).acomplete(HI)
+    await asyncio.sleep(0.2)
+    await client_of(server).acomplete(HI)
+    gc.collect()
+    await asyncio.sleep(0)
+    assert told == []
 
 
 @over_both

@@ -10,11 +10,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from random import Random
-from typing import Self
+from typing import Final, Self
 
 from openrouter_opts import OpenRouterClient
 from openrouter_opts.errors import OpenRouterError
 from tests.soak.plans import Ending, Plan, plan
+
+_CLOSES: Final = 3.0
+"""Seconds within which a stream that was dropped is closed."""
 
 
 @dataclass
@@ -96,9 +99,11 @@ class OnALoop:
         async with asyncio.TaskGroup() as group:
             for chance in chances:
                 group.create_task(work(chance))
-        # Streams that were dropped are closed by tasks of the loop, once they are collected.
+        # Streams that were dropped are closed by tasks of the loop, once they are collected; that may take as long as a call.
         gc.collect()
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0)
+        if closing := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(closing, timeout=_CLOSES)
 
     async def _in_time(self, client: OpenRouterClient, asked: Plan) -> Ending:
         try:
