@@ -235,8 +235,8 @@ def is_empty(answer: Choice) -> bool:
 
 
 def _has_reasoned(answer: Choice) -> bool:
-    # Claude's first fragment has neither text nor signature yet.
-    grown = ("text", "summary", "data", "signature", "result")
+    # Claude's first fragment has neither text nor signature yet. Text and summaries are in the choice's `reasoning`.
+    grown = ("data", "signature", "result")
     return any(detail.get(key) for detail in answer.reasoning_details or () for key in grown)
 
 

@@ -390,3 +390,54 @@ def test_the_total_is_what_is_said_and_else_the_sum(total: dict[str, int], expec
 def test_reasoning_of_any_kind_is_something(key: str):
     assert not decode.is_empty(choice({"reasoning_details": [{"type": "new", key: "x"}]}))
     assert decode.is_empty(choice({"reasoning_details": [{"type": "new", key: ""}]}))
+
+
+def test_the_ids_of_calls_are_made_of_the_generation_and_their_numbers_are_their_places():
+    calls = [{"function": {"name": name}} for name in "fg"]
+    body = {"id": "gen-1", "choices": [{"message": {"tool_calls": calls}}]}
+    read = decode.completion(body).tool_calls
+    assert [(call.id, call.index) for call in read] == [("callgen1_0", 0), ("callgen1_1", 1)]
+
+
+@pytest.mark.parametrize(
+    ("choice_", "said"),
+    [
+        ({"error": 5}, "5"),
+        ({"error": "no"}, "no"),
+        ({"error": {"code": 1}}, {"code": 1}),
+        (
+            {"finish_reason": "error"},
+            {"code": 502, "message": "the provider broke off and gave no reason"},
+        ),
+    ],
+)
+def test_the_error_of_a_choice_is_words_or_an_object(choice_: dict[str, object], said: object):
+    assert decode.error_in({"choices": [choice_]}) == said
+
+
+def test_audio_and_logprobs_that_are_none_are_none():
+    read = decode.choice({"message": {"audio": "odd"}, "logprobs": [1]})
+    assert (read.audio, read.logprobs) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "usage", "total", "source"),
+    [
+        ("HIT", None, Decimal(0), "reported"),
+        ("HIT", {"prompt_tokens": 5}, Decimal(0), "reported"),
+        ("HIT", {"cost": 0.5}, Decimal("0.5"), "reported"),
+        ("MISS", {"prompt_tokens": 5}, None, "unknown"),
+    ],
+)
+def test_a_hit_of_the_cache_costs_nothing_unless_it_says_so(
+    status: str, usage: object, total: Decimal | None, source: str
+):
+    read = decode.usage_of({"usage": usage}, {"x-openrouter-cache-status": status})
+    assert read
+    assert (read.cost.total, read.cost.source) == (total, source)
+    assert read.prompt_tokens == (5 if isinstance(usage, dict) and "prompt_tokens" in usage else None)
+
+
+def test_no_usage_is_none():
+    assert decode.usage_of({}, {"x-openrouter-cache-status": "MISS"}) is None
+    assert decode.usage_of({"usage": {}}, {}) is None
