@@ -441,3 +441,8 @@ def test_a_hit_of_the_cache_costs_nothing_unless_it_says_so(
 def test_no_usage_is_none():
     assert decode.usage_of({}, {"x-openrouter-cache-status": "MISS"}) is None
     assert decode.usage_of({"usage": {}}, {}) is None
+
+
+def test_half_a_character_in_broken_json_is_malformed():
+    with pytest.raises(Malformed, match="no JSON"):
+        decode.parse(b'{"a": "\\ud83d", "b": }')
