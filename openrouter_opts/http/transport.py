@@ -13,7 +13,7 @@ import importlib.util
 import os
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import cached_property, lru_cache
 from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import urlsplit
@@ -187,17 +187,23 @@ class _AsyncConnections(httpx.AsyncHTTPTransport):
         self._pool._network_backend = AsyncNetwork()  # noqa: SLF001
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self.cancelled_once(super().handle_async_request(request), httpx.Response.aclose)
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        response.stream = _BodyCancelledOnce(response.stream, self)
+        return response
+
+    async def cancelled_once(
+        self, awaitable: Awaitable[T], unwanted: Callable[[T], Awaitable[object]] | None = None
+    ) -> T:
+        """Await it to its end, as `to_its_end` does; a cancellation leaves no connection that counts as in use."""
         try:
-            response = await to_its_end(super().handle_async_request(request), httpx.Response.aclose)
+            return await to_its_end(awaitable, unwanted)
         except asyncio.CancelledError:
             await undisturbed(self._close_unused())
             raise
-        assert isinstance(response.stream, httpx.AsyncByteStream)
-        response.stream = _BodyCancelledOnce(response.stream)
-        return response
 
     async def _close_unused(self) -> None:
-        """Close connections that were opened for a request which was cancelled before it was sent.
+        """Close connections that were opened for a request which was cancelled before it was sent, or while it tidied up after an error.
 
         They count as in use for ever: https://github.com/encode/httpcore/issues/1093
         """
@@ -212,16 +218,18 @@ class _AsyncConnections(httpx.AsyncHTTPTransport):
 
 
 class _BodyCancelledOnce(httpx.AsyncByteStream):
-    def __init__(self, stream: httpx.AsyncByteStream) -> None:
+    def __init__(self, stream: httpx.AsyncByteStream, connections: _AsyncConnections) -> None:
         self._stream = stream
+        self._connections = connections
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         pieces = aiter(self._stream)
-        while piece := await to_its_end(anext(pieces, b"")):
+        while piece := await self._connections.cancelled_once(anext(pieces, b"")):
             yield piece
 
     async def aclose(self) -> None:
-        await to_its_end(self._stream.aclose())
+        # What is interrupted here is never done: httpx and httpcore both take it for closed from its first moment.
+        await undisturbed(self._stream.aclose())
 
 
 @lru_cache(maxsize=64)

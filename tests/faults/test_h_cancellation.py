@@ -23,7 +23,7 @@ from llama_index.core.llms import ChatMessage
 from langchain_openrouter_opts import ChatOpenRouter
 from llamaindex_openrouter_opts import OpenRouter
 from openrouter_opts import OpenRouterClient
-from openrouter_opts.errors import ConnectionLost, Interrupted
+from openrouter_opts.errors import ConnectionLost, Interrupted, OpenRouterError
 from openrouter_opts.http import pools
 from openrouter_opts.protocol.completion import Completion
 from tests.faults.aftermath import HI, KEY, in_use
@@ -192,6 +192,38 @@ async def test_a_call_that_is_cancelled_at_any_of_its_steps_leaves_nothing(strea
         with suppress(asyncio.CancelledError):
             await task
         assert in_use() == [], steps
+
+
+ENDS: dict[str, Script] = {
+    "answered": streamed(STREAM),
+    "ends early": streamed(delta("a")),
+    "no JSON": streamed(delta("a"), b"data: {\n\n", end="HANG"),
+    "closed": streamed(delta("a"), end="FIN"),
+    "reset": streamed(delta("a"), end="RST"),
+}
+
+
+@over_both
+@pytest.mark.parametrize("end", ENDS)
+async def test_a_stream_that_is_cancelled_at_any_step_of_its_end_leaves_nothing(end: str, scripted: Servers):
+    client = client_of(scripted(ENDS[end]))
+    for steps in range(1, 20):
+        stream = client.astream(HI)
+        await anext(stream)
+        # All that is still to come has come to this process now, and the steps until the end are the same ones each time.
+        await asyncio.sleep(0.01)
+        task = asyncio.create_task(read_on(stream))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        with suppress(asyncio.CancelledError, OpenRouterError):
+            await task
+        assert in_use() == [], steps
+
+
+async def read_on(stream: AsyncIterator[Any]) -> None:
+    async for _ in stream:
+        pass
 
 
 @over_both
