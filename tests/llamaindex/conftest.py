@@ -11,6 +11,8 @@ import pytest
 from llama_index.core import Document, VectorStoreIndex
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.embeddings import BaseEmbedding
+from llama_index.core.instrumentation import get_dispatcher
+from opentelemetry import context
 
 from llamaindex_openrouter_opts import OpenRouter
 from openrouter_opts.sandbox import Sandbox
@@ -62,6 +64,16 @@ def index(embedding: WordEmbedding) -> VectorStoreIndex:
 @pytest.fixture
 def question() -> list[ChatMessage]:
     return [ChatMessage(role="user", content="What is 12 * 7?")]
+
+
+@pytest.fixture
+def nothing_instrumented() -> Iterator[None]:
+    """Take away what a tracer of LlamaIndex leaves behind once it is switched off: OpenLLMetry its handlers and a current span."""
+    root, token = get_dispatcher(), context.attach(context.get_current())
+    before = list(root.span_handlers), list(root.event_handlers)
+    yield
+    root.span_handlers[:], root.event_handlers[:] = before
+    context.detach(token)
 
 
 class WordEmbedding(BaseEmbedding):

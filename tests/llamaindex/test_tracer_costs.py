@@ -10,7 +10,6 @@ from llama_index.core import Document, VectorStoreIndex
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.embeddings import BaseEmbedding
-from llama_index.core.instrumentation import get_dispatcher
 from openinference.instrumentation.llama_index import LlamaIndexInstrumentor as OpenInference
 from opentelemetry.instrumentation.llamaindex import LlamaIndexInstrumentor as OpenLLMetry
 
@@ -30,13 +29,11 @@ HI = [ChatMessage("hi")]
 
 
 @pytest.fixture(params=[OpenInference, OpenLLMetry], ids=["openinference", "openllmetry"])
-def telemetry(request: pytest.FixtureRequest) -> Iterator[Telemetry]:
-    telemetry, root, instrumentor = Telemetry(), get_dispatcher(), request.param()
-    before = list(root.span_handlers), list(root.event_handlers)
+def telemetry(nothing_instrumented: None, request: pytest.FixtureRequest) -> Iterator[Telemetry]:
+    telemetry, instrumentor = Telemetry(), request.param()
     instrumentor.instrument(tracer_provider=telemetry.tracer_provider)
     yield telemetry
     instrumentor.uninstrument()
-    root.span_handlers[:], root.event_handlers[:] = before  # OpenLLMetry leaves its own behind
     telemetry.close()
 
 

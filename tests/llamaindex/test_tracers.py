@@ -11,7 +11,6 @@ from llama_index.core import Document, Settings, VectorStoreIndex
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.embeddings import MockEmbedding
-from llama_index.core.instrumentation import get_dispatcher
 from openinference.instrumentation.llama_index import LlamaIndexInstrumentor as OpenInference
 from opentelemetry.instrumentation.llamaindex import LlamaIndexInstrumentor as OpenLLMetry
 from opentelemetry.sdk.trace import TracerProvider
@@ -76,11 +75,10 @@ def exporter() -> InMemorySpanExporter:
 
 
 @pytest.fixture
-def watch(exporter: InMemorySpanExporter) -> Iterator[Callable[[str], Tracer]]:
+def watch(nothing_instrumented: None, exporter: InMemorySpanExporter) -> Iterator[Callable[[str], Tracer]]:
     """Return a function that lets a tracer watch until the test ends."""
-    provider, root, watching = TracerProvider(), get_dispatcher(), []
+    provider, watching = TracerProvider(), []
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    before = list(root.span_handlers), list(root.event_handlers)
 
     def start(name: str) -> Tracer:
         tracer = TRACERS[name]
@@ -91,7 +89,6 @@ def watch(exporter: InMemorySpanExporter) -> Iterator[Callable[[str], Tracer]]:
     yield start
     for instrumentor in watching:
         instrumentor.uninstrument()
-    root.span_handlers[:], root.event_handlers[:] = before  # OpenLLMetry leaves its own behind
     provider.shutdown()
 
 
