@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 QUIET = State(in_use=0, files=20, threads=1, blocks=300_000, rss=60_000_000)
 
 
-@pytest.mark.parametrize("side", ["sync", "aiohttp"])
+@pytest.mark.parametrize("side", program.CALLERS)
 def test_a_short_soak_is_well(side: str):
     """In a process of its own: what other tests have left in this one is not looked at here."""
     command = [sys.executable, "-m", "tests.soak", "--seconds", "3", "--streams", "20", "--only", side]
