@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from langchain_core.messages import AIMessage
 
+from langchain_openrouter_opts.broken_calls import sent_back
 from langchain_openrouter_opts.content import add, parts_of
 from langchain_openrouter_opts.media import Block
 from langchain_openrouter_opts.reasoning import own_details, replayed
@@ -237,7 +238,7 @@ def _content(parts: list[Part]) -> str | list[Part]:
 
 def _tool_calls(message: AIMessage, blocks: Sequence[Block]) -> list[WireMessage]:
     """Return the calls of a message: its own, and those that only its content has."""
-    own = [*message.tool_calls, *message.invalid_tool_calls]
+    own = sent_back(message)
     known = {call.get("id") for call in own}
     calls = [tool_call(call.get("id"), call.get("name"), call.get("args")) for call in own]
     for block in blocks:

@@ -10,14 +10,17 @@ from collections.abc import Iterator
 from typing import Any, Final, Self
 
 from langchain_core import messages as core
-from langchain_core.messages import AIMessage
+from langchain_core.load.serializable import SerializedConstructor, SerializedNotImplemented
+from langchain_core.messages import AIMessage, message_chunk_to_message
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 from pydantic import model_validator
+from typing_extensions import override
 
 from langchain_openrouter_opts.blocks import whole_content
-from langchain_openrouter_opts.results import MODEL_PROVIDER, tool_calls, whole_message
-from openrouter_opts.protocol.completion import Choice, Completion, Delta, ToolCall
+from langchain_openrouter_opts.broken_calls import end_of, read_strictly
+from langchain_openrouter_opts.results import MODEL_PROVIDER, whole_message
+from openrouter_opts.protocol.completion import Completion, Delta
 
 # What the chunks before the last have given out.
 _STREAMED: Final = frozenset({"reasoning_content", "refusal"})
@@ -41,14 +44,18 @@ class AIMessageChunk(_Message, core.AIMessageChunk):
     def _read_strictly(self) -> Self:
         if self.chunk_position != "last":
             return self
-        facts = self.response_metadata
-        if pieces := self.tool_call_chunks:
-            calls = tuple(ToolCall(p["id"] or "", p["name"] or "", p["args"] or "") for p in pieces)
-            said = Choice(tool_calls=calls, finish_reason=facts.get("finish_reason"))
-            self.tool_calls, self.invalid_tool_calls = tool_calls(said)
-        if facts.get("output_version") == "v1" and isinstance(self.content, list):
+        if self.tool_call_chunks:
+            self.tool_calls, self.invalid_tool_calls = read_strictly(self)
+        if self.response_metadata.get("output_version") == "v1" and isinstance(self.content, list):
             self.content = whole_content(self)
         return self
+
+    @override
+    def to_json(self) -> SerializedConstructor | SerializedNotImplemented:
+        """Return it as LangChain serialises it: with a broken call, as the message that it is."""
+        if self.chunk_position == "last" and self.invalid_tool_calls:
+            return message_chunk_to_message(self).to_json()
+        return super().to_json()
 
     def __add__(self, other: Any) -> Any:
         """Return the sum: while the answer comes, or if one of its calls is broken, one of these; otherwise a plain chunk."""
@@ -96,9 +103,16 @@ class Chunks:
         """Yield the last chunk: everything but what has been given out."""
         whole = whole_message(completion, counted=counted)
         kwargs = {key: value for key, value in whole.additional_kwargs.items() if key not in _STREAMED}
+        choice = completion.choice
+        ends = [
+            tool_call_chunk(args=end_of(call.arguments), index=call.index)
+            for call in choice.tool_calls
+            if choice.args_of(call) is None
+        ]
         message = AIMessageChunk(
             content="",
             additional_kwargs=kwargs,
+            tool_call_chunks=ends,
             response_metadata=whole.response_metadata,
             usage_metadata=whole.usage_metadata,
             chunk_position="last",
