@@ -11,7 +11,7 @@ import mimetypes
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
-from langchain_openrouter_opts.media import Block, Source, Unsendable, fetchable, source_of
+from langchain_openrouter_opts.media import Block, Source, Unsendable, fetchable, is_held, source_of
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.protocol.parts import Part, file_name, file_name_in, marked
 
@@ -61,9 +61,19 @@ def parts_of(block: str | Block, where: str) -> list[Part]:
     return _document_of_blocks(block, parts(inside, f"{where}.source.content"), where)
 
 
-def is_known(block: Block) -> bool:
-    """Tell whether a block is of a type that is known here, or a cache point."""
-    return block.get("type") in {*_PARTS, "non_standard"} or "cachePoint" in block
+def is_block(row: Block) -> bool:
+    """Tell whether a row of a tool's output is a block that is known here: it holds what its type is about, and hasn't just the type's name."""
+    kind = row.get("type")
+    if not isinstance(kind, str) or kind not in _PARTS:
+        return "cachePoint" in row or (kind == "non_standard" and isinstance(row.get("value"), Mapping))
+    convert = _PARTS[kind]
+    if convert in {_text, _text_plain} and isinstance(row.get("text"), str):
+        return True
+    if convert in {_text, _search_result}:
+        return convert is _search_result and isinstance(row.get("content"), list)
+    inner = row.get(_INNER.get(convert, kind))
+    held = {**row, "url": inner} if isinstance(inner, str) else inner if isinstance(inner, Mapping) else row
+    return is_held(held) and (convert is not _media or bool(source_of(held).mime_type))
 
 
 def _control_of(point: Any) -> dict[str, Any]:
@@ -245,4 +255,11 @@ _PARTS: Final[Mapping[str, Convert]] = {
     "search_result": _search_result,
     "media": _media,
     "file_data": _media,
+}
+# Where a part of OpenRouter's, and the block that is like it, holds what it is about.
+_INNER: Final[Mapping[Convert, str]] = {
+    _image_url: "image_url",
+    _video_url: "video_url",
+    _input_audio: "input_audio",
+    _file: "file",
 }

@@ -121,6 +121,19 @@ def source_of(block: Block) -> Source:
     return Source(kind, url, data, mime, file_id, given.get("text"))
 
 
+def is_held(block: Block) -> bool:
+    """Tell whether a block says where what it is about is; an address within somebody's site says it to nobody else."""
+    if isinstance(inner := block.get("source"), Mapping):
+        return bool(inner.get("type") or is_held(inner))
+    if block.get("source_type") or any(block.get(name) for name in ("base64", "bytes", "file_id")):
+        return True
+    if isinstance(data := _first(block, _DATA), str):
+        has_type = block.get("mime_type") or block.get("media_type") or block.get("format")
+        return bool(has_type or data.startswith("data:") or "://" in data[:10] or _guessed(data, _MAGIC))
+    url = _first(block, _URLS)
+    return isinstance(data, bytes) or (isinstance(url, str) and (url.startswith("data:") or "://" in url))
+
+
 def fetchable(url: Any) -> str:
     """Return an address that OpenRouter can fetch; raises `Unsendable` for one that it can't."""
     if not is_fetchable(url):

@@ -20,7 +20,7 @@ from langchain_core.messages import (
 )
 
 from langchain_openrouter_opts.assistant import Place, WireMessage, assistant_message
-from langchain_openrouter_opts.content import add, is_known, parts
+from langchain_openrouter_opts.content import add, is_block, parts
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.protocol.parts import Part, marked
 from openrouter_opts.protocol.replay import json_text, name_calls, once_each
@@ -101,7 +101,7 @@ def _tool_output(content: str | list[Any], path: str) -> str | list[Part]:
         return content
     converted: list[Part] = []
     for index, block in enumerate(content):
-        if isinstance(block, dict) and not is_known(block):
+        if isinstance(block, dict) and not is_block(block):
             converted.append({"type": "text", "text": json_text(block)})
         else:
             add(converted, block, f"{path}[{index}]")

@@ -165,9 +165,10 @@ def test_a_history_in_json_holds_no_call_that_was_cut_off(chunks_of: Any) -> Non
     def model(_: Any) -> Iterator[Any]:
         yield from chunks_of('{"path": "/tmp/a', "length")
 
-    chain = RunnableWithMessageHistory(RunnableLambda(model), History, history_factory_config=[])
+    history = History()
+    chain = RunnableWithMessageHistory(RunnableLambda(model), lambda: history, history_factory_config=[])
     list(chain.stream("hi"))
-    assert getattr(History().messages[-1], "tool_calls", None) == []
+    assert getattr(history.messages[-1], "tool_calls", None) == []
 
 
 def test_a_sum_becomes_a_plain_message(chunks_of: Any) -> None:

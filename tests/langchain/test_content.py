@@ -321,7 +321,7 @@ def test_what_cannot_be_sent_is_named_by_its_path(kind: type[BaseMessage], block
 
 
 def test_a_path_leads_into_results_and_documents() -> None:
-    broken = {"type": "image", "url": "cat.png"}
+    broken = {"type": "image", "base64": "AAAA"}
     result = {"type": "tool_result", "tool_use_id": "c1", "content": [text("a"), broken]}
     with pytest.raises(ConfigurationError, match=r"^messages\[0\]\.content\[1\]\.content\[1\]: "):
         wire_messages([HumanMessage([text("a"), result])])

@@ -18,6 +18,7 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
+from langchain_openrouter_opts.counting import tokens_of_prompt
 from langchain_openrouter_opts.messages import wire_messages
 from openrouter_opts.errors import ConfigurationError
 
@@ -189,6 +190,71 @@ def test_a_row_whose_type_is_its_own_is_no_block() -> None:
     feature = {"type": "Feature", "geometry": {"type": "Point"}}
     (message,) = sent(ToolMessage([feature], tool_call_id="c1"))
     assert json.loads(message["content"][0]["text"]) == feature
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"type": "file", "name": "a.txt"},
+        {"type": "file", "file": "a.txt"},
+        {"type": "file", "data": "hello"},
+        {"type": "document", "id": 4},
+        {"type": "document", "source": {"name": "crm"}},
+        {"type": "image", "name": "a.png", "url": "/img/a.png"},
+        {"type": "image_url", "image_url": "/img/a.png"},
+        {"type": "video", "views": 5},
+        {"type": "audio", "seconds": 5},
+        {"type": "media", "outlet": "BBC", "url": "https://bbc.example/a"},
+        {"type": "text", "label": "name"},
+        {"type": "text", "text": 5},
+        {"type": "text-plain", "label": "name"},
+        {"type": "search_result", "title": "A", "url": "https://a.example"},
+        {"type": "non_standard", "value": 5},
+        {"type": ["file", "text"]},
+        {"type": None},
+    ],
+    ids=json.dumps,
+)
+def test_a_row_with_the_type_of_a_block_and_nothing_else_of_it_is_sent_as_json(row: dict[str, Any]) -> None:
+    result = ToolMessage([row], tool_call_id="c1")
+    (message,) = sent(result)
+    (part,) = message["content"]
+    assert part["type"] == "text"
+    assert json.loads(part["text"]) == row
+    assert tokens_of_prompt([result]) > 0
+
+
+@pytest.mark.parametrize(
+    ("block", "kind"),
+    [
+        ({"type": "image", "base64": PIXEL, "mime_type": "image/png"}, "image_url"),
+        ({"type": "image", "data": PIXEL}, "image_url"),
+        ({"type": "image", "url": "https://a/b.png"}, "image_url"),
+        ({"type": "image_url", "image_url": "https://a/b.png"}, "image_url"),
+        ({"type": "image_url", "image_url": {"url": "https://a/b.png"}}, "image_url"),
+        ({"type": "input_image", "image_url": "https://a/b.png"}, "image_url"),
+        (
+            {"type": "image", "source": {"type": "base64", "data": PIXEL, "media_type": "image/png"}},
+            "image_url",
+        ),
+        (
+            {"type": "image", "source_type": "base64", "data": PIXEL, "mime_type": "image/png"},
+            "image_url",
+        ),
+        ({"type": "input_audio", "input_audio": {"data": "AAEC", "format": "wav"}}, "input_audio"),
+        ({"type": "file", "file": {"filename": "a.pdf", "file_data": "https://a/b.pdf"}}, "file"),
+        ({"type": "file", "file_id": "f1"}, "file"),
+        ({"type": "media", "data": PIXEL, "mime_type": "image/png"}, "image_url"),
+        ({"type": "text-plain", "text": "hi"}, "text"),
+        ({"type": "search_result", "title": "A", "content": [text("b")]}, "text"),
+    ],
+    ids=str,
+)
+def test_a_block_in_a_tool_result_is_sent_as_what_it_is(block: dict[str, Any], kind: str) -> None:
+    (message,) = sent(ToolMessage([block], tool_call_id="c1"))
+    (part,) = message["content"]
+    assert part["type"] == kind
+    assert not str(part.get("text")).startswith("{")
 
 
 def test_a_cache_mark_on_a_message_goes_to_its_last_text() -> None:
