@@ -19,6 +19,8 @@ from openrouter_opts.protocol.decode import made_up_id
 # "Invalid signature in thinking block" (Anthropic), "Corrupted thought signature" (Google): without one these are refused.
 # https://github.com/OpenRouterTeam/ai-sdk-provider/blob/main/CHANGELOG.md (2.3.3, 2.5.1)
 _SIGNED_FORMATS: Final = frozenset({"anthropic-claude-v1", "google-gemini-v1"})
+# Data that a stream leaves out is of no entry in particular: https://openrouter.ai/docs/guides/best-practices/reasoning-tokens
+_OF_NO_ONE: Final = (None, "", "[REDACTED]")
 
 
 def tool_call(call_id: str | None, name: str | None, arguments: Any) -> dict[str, Any]:
@@ -95,12 +97,13 @@ def other_output(extra: Mapping[str, Any], *, images: Sequence[Any] = ()) -> dic
 def sendable(details: Sequence[Any] | None) -> list[Any] | None:
     """Return the `reasoning_details` to send with an assistant message, or `None` to send none.
 
-    An empty list is sent, since DeepSeek refuses the next turn without it. Reasoning text without details isn't sent: Claude
+    Pieces of one entry, as histories of other clients have them, are put together first: only the last one has the signature. An empty
+    list is sent, since DeepSeek refuses the next turn without it. Reasoning text without details isn't sent: Claude
     refuses it, and no model needs it.
     """
     if details is None:
         return None
-    kept = [entry for entry in details if not _lacks_signature(entry)]
+    kept = [entry for entry in _joined(details) if not _lacks_signature(entry)]
     return kept if kept or not details else None
 
 
@@ -130,8 +133,41 @@ def _lacks_signature(entry: Any) -> bool:
     )
 
 
+def _joined(details: Iterable[Any]) -> list[Any]:
+    joined: list[Any] = []
+    for entry in details:
+        places = reversed(range(len(joined))) if _may_go_on(entry) else ()
+        begun = next((place for place in places if _goes_on(joined[place], entry)), None)
+        if begun is None:
+            joined.append(entry)
+        else:
+            before = joined[begun]
+            said = {key: value for key, value in entry.items() if value or key not in before}
+            text = (before.get("text") or "") + (entry.get("text") or "")
+            joined[begun] = {**before, **said, "text": text}
+    return joined
+
+
+def _may_go_on(entry: Any) -> bool:
+    return isinstance(entry, Mapping) and entry.get("type") == "reasoning.text"
+
+
+def _goes_on(begun: Any, entry: Mapping[str, Any]) -> bool:
+    """Tell whether an entry goes on with an unsigned one: it has the same index, or is a signature and nothing else."""
+    if not _lacks_signature(begun) or entry.get("format") not in (None, begun["format"]):
+        return False
+    index = entry.get("index")
+    return (
+        index == begun.get("index")
+        if index is not None
+        else bool(entry.get("signature") and not entry.get("text"))
+    )
+
+
 def _is_repeated(entry: Any, seen: set[str]) -> bool:
-    if not isinstance(entry, Mapping) or not any(map(entry.get, ("id", "signature", "data"))):
+    if not isinstance(entry, Mapping) or not any(
+        entry.get(name) not in _OF_NO_ONE for name in ("id", "signature", "data")
+    ):
         return False
     key = json.dumps(entry, sort_keys=True, default=str)
     if key in seen:

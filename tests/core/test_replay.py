@@ -27,6 +27,58 @@ def test_entries_go_back_as_they_came_unless_a_signature_is_missing(details, sen
     assert sendable(details) == sent
 
 
+def claude(**fields):
+    return {"type": "reasoning.text", "format": "anthropic-claude-v1", **fields}
+
+
+WHOLE = claude(text="Let me think", signature="S", index=0)
+
+
+@pytest.mark.parametrize(
+    ("details", "sent"),
+    [
+        ([claude(text="Let me ", index=0), claude(text="think", signature="S", index=0)], [WHOLE]),
+        (
+            [claude(text="Let ", index=0), claude(text="me think", index=0), claude(signature="S", index=0)],
+            [WHOLE],
+        ),
+        (
+            [
+                claude(text="Let me think", index=0),
+                ENCRYPTED,
+                claude(text=None, signature="S", index=0),
+            ],
+            [WHOLE, ENCRYPTED],
+        ),
+        (
+            [
+                claude(text="Let me think", index=0),
+                {"type": "reasoning.text", "signature": "S"},
+            ],
+            [WHOLE],
+        ),
+        ([UNSIGNED, SIGNED], [SIGNED]),
+        ([WHOLE, WHOLE | {"signature": "T"}], [WHOLE, WHOLE | {"signature": "T"}]),
+        (
+            [claude(text="a", index=0), claude(text="b", signature="S", index=1)],
+            [claude(text="b", signature="S", index=1)],
+        ),
+        ([claude(text="a", index=0), claude(text="b", index=0)], None),
+    ],
+)
+def test_a_signature_that_came_apart_from_its_text_goes_back_with_it(details, sent) -> None:
+    assert sendable(details) == sent
+
+
+def test_items_that_a_stream_left_out_are_not_taken_for_one_another() -> None:
+    redacted = {"type": "reasoning.encrypted", "data": "[REDACTED]"}
+    messages = [{"reasoning_details": [redacted]}, {"reasoning_details": [dict(redacted)]}]
+
+    once_each(messages)
+
+    assert messages == [{"reasoning_details": [redacted]}] * 2
+
+
 def test_an_entry_goes_back_with_the_first_message_that_has_it() -> None:
     messages = [
         {"reasoning_details": [SIGNED, PLAIN]},
