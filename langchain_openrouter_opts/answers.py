@@ -16,6 +16,7 @@ from pydantic.v1 import ValidationError as ValidationError1
 from pydantic_core import to_json
 from typing_extensions import override
 
+from langchain_openrouter_opts.broken_calls import written
 from langchain_openrouter_opts.errors import InvalidOutput, Refused, Truncated
 from langchain_openrouter_opts.schemas import AnswerSchema
 from openrouter_opts.json_text import CutOffError, NotJSONError, ends, object_begun_in, object_in
@@ -114,7 +115,7 @@ def _calls(message: AIMessage) -> tuple[ToolCall, ...]:
     else:
         said = [(call["id"], call["name"], to_json(call["args"]).decode()) for call in message.tool_calls]
         said += [(call["id"], call["name"], call["args"]) for call in message.invalid_tool_calls]
-    return tuple(ToolCall(call_id or "", name or "", args or "") for call_id, name, args in said)
+    return tuple(ToolCall(call_id or "", name or "", written(args) or "") for call_id, name, args in said)
 
 
 def _fitted(value: Mapping[str, Any], schema: AnswerSchema, message: AIMessage) -> Any:
