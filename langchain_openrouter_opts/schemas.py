@@ -18,6 +18,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import to_json
 from typing_extensions import is_typeddict, override
 
+from langchain_openrouter_opts.typed_dicts import plain
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.json_schema import JsonSchema, NotStrictError, as_object, inlined, strict_schema
 
@@ -84,7 +85,7 @@ class AnswerSchema:
             raise ConfigurationError(f"strict: the schema says {spelled.strict}, and the argument {strict}")
         schema, key = as_object(spelled.schema)
         if said:
-            schema = _strictly(schema, "schema")
+            schema = strictly(schema, "schema")
         return replace(spelled, schema=schema, key=key, strict=said)
 
     def response_format(self) -> dict[str, Any]:
@@ -143,8 +144,8 @@ def response_format(given: Any) -> dict[str, Any]:
             isinstance(named, Mapping) and named.get("strict") and isinstance(named.get("schema"), Mapping)
         ):
             return dict(given)
-        strictly = _strictly(named["schema"], "response_format.json_schema.schema")
-        return {**given, "json_schema": {**named, "schema": strictly}}
+        schema = strictly(named["schema"], "response_format.json_schema.schema")
+        return {**given, "json_schema": {**named, "schema": schema}}
     if isinstance(kind, str) and kind not in {*_TYPES, "function"}:
         return dict(given)
     asked = AnswerSchema.of(given)
@@ -155,7 +156,8 @@ def response_format(given: Any) -> dict[str, Any]:
     return asked.response_format()
 
 
-def _strictly(schema: JsonSchema, path: str) -> dict[str, Any]:
+def strictly(schema: JsonSchema, path: str) -> dict[str, Any]:
+    """Return a schema as strict mode takes it; raises `ConfigurationError`, which names its path, if it has no such form."""
     try:
         return strict_schema(schema)
     except NotStrictError as error:
@@ -201,7 +203,7 @@ def _held(given: Mapping[str, Any], beside: Mapping[str, Any] | None = None) -> 
 
 def _of_type(given: Any) -> AnswerSchema:
     if _is_pydantic_1(given) or is_typeddict(given) or _is_function(given):
-        function = convert_to_openai_function(given)
+        function = convert_to_openai_function(plain(given) if is_typeddict(given) else given)
         description = {"description": function["description"]} if function.get("description") else {}
         output = given if _is_pydantic_1(given) else dict
         return AnswerSchema(_as_name(function["name"]), description | function.get("parameters", {}), output)

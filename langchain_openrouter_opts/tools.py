@@ -7,7 +7,11 @@ from typing import Any, Final, TypeAlias
 
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
+from typing_extensions import is_typeddict
 
+from langchain_openrouter_opts.schemas import strictly
+from langchain_openrouter_opts.typed_dicts import plain
+from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.options import Part
 from openrouter_opts.options.toolbox import WireTool, written
 
@@ -25,32 +29,47 @@ def wire_tools(tools: Iterable[ToolLike], *, strict: bool | None = None) -> list
     Args:
         tools: Functions, `BaseTool`s, pydantic classes, `TypedDict`s, JSON schemas, OpenAI's and Anthropic's tools, server tools.
         strict: Whether the arguments must keep to the schema; `None` leaves that open.
+
+    Raises:
+        ConfigurationError: A tool says otherwise about `strict`, or a parameter has no strict form; names its path.
     """
-    return [_wire_tool(tool, strict) for tool in tools]
+    return [_told(_wire_tool(tool), strict, f"tools[{index}]") for index, tool in enumerate(tools)]
 
 
-def _wire_tool(tool: ToolLike, strict: bool | None) -> WireTool:
+def _told(tool: WireTool, strict: bool | None, path: str) -> WireTool:
+    """Return a tool that says whether it is strict, if it is a function."""
+    function = tool.get("function")
+    if strict is None or not isinstance(function, Mapping):
+        return tool
+    if (said := function.get("strict")) not in (None, strict):
+        raise ConfigurationError(f"{path}.function.strict: the tool says {said}, and the argument {strict}")
+    told = {**function, "strict": strict}
+    if strict:
+        # A function without parameters may say so in any of these ways.
+        parameters = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
+        told["parameters"] = strictly(parameters, f"{path}.function.parameters")
+    return {**tool, "function": told}
+
+
+def _wire_tool(tool: ToolLike) -> WireTool:
     if isinstance(tool, Part):
         return written(tool)
     if isinstance(tool, Mapping):
-        return _from_mapping(dict(tool), strict)
-    function = convert_to_openai_tool(tool, strict=strict)
+        return _from_mapping(dict(tool))
+    function = convert_to_openai_tool(plain(tool) if is_typeddict(tool) else tool)
     extras = getattr(tool, "extras", None) if isinstance(tool, BaseTool) else None
     return {**function, **_beside(extras or {})}
 
 
-def _from_mapping(tool: WireTool, strict: bool | None) -> WireTool:
+def _from_mapping(tool: WireTool) -> WireTool:
     kind = tool.get("type")
     if "function" in tool:
-        if strict is None:
-            return tool
-        converted = convert_to_openai_tool(tool["function"], strict=strict)
-        return {**tool, "function": {**tool["function"], **converted["function"]}}
+        return tool
     if kind not in _FUNCTION_TYPES and "input_schema" not in tool:
         return tool
     # Of a JSON schema every other key becomes one of the parameters.
     function = {key: value for key, value in tool.items() if key not in _BESIDE}
-    return {**convert_to_openai_tool(function, strict=strict), **_beside(tool)}
+    return {**convert_to_openai_tool(function), **_beside(tool)}
 
 
 def _beside(given: Mapping[str, Any]) -> dict[str, Any]:

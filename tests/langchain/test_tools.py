@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired, Required
 
 import pytest
 from langchain_core.tools import tool
@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from langchain_openrouter_opts import ChatOpenRouter
+from langchain_openrouter_opts.schemas import AnswerSchema
 from langchain_openrouter_opts.tools import wire_tools
 from openrouter_opts import ConfigurationError
 from openrouter_opts.options import WebSearch
@@ -104,6 +105,74 @@ def test_a_mark_on_a_json_schema_is_no_parameter() -> None:
     assert wire["cache_control"] == MARK
     assert wire["defer_loading"] is True
     assert wire["function"]["parameters"] == SCHEMA
+
+
+@pytest.mark.parametrize(
+    ("annotation", "problem"),
+    [(dict[str, int], "takes any key"), (Any, "may be anything"), (list[dict[str, int]], "takes any key")],
+)
+def test_a_parameter_that_strict_mode_has_not_is_refused_with_its_path(
+    annotation: Any, problem: str, llm: ChatOpenRouter
+) -> None:
+    def count(sums: Any) -> int:
+        """Count."""
+        return len(sums)
+
+    count.__annotations__["sums"] = annotation
+    path = r"tools\[1\]\.function\.parameters: properties\.sums.* "
+    with pytest.raises(ConfigurationError, match=path + problem):
+        llm.bind_tools([double, count], strict=True)
+    assert llm.bind_tools([count], strict=False)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"parameters": {"type": "object"}}, {"parameters": {}}])
+def test_a_function_without_parameters_can_be_strict(parameters: dict[str, Any]) -> None:
+    (wire,) = wire_tools([{"type": "function", "function": {"name": "now", **parameters}}], strict=True)
+    assert wire["function"]["parameters"] == {
+        "type": "object",
+        "properties": {},
+        "required": [],
+        "additionalProperties": False,
+    }
+
+
+def test_a_tool_that_says_otherwise_about_strict_is_refused() -> None:
+    function = {"name": "now", "strict": False}
+    with pytest.raises(ConfigurationError, match=r"tools\[0\]\.function\.strict"):
+        wire_tools([{"type": "function", "function": function}], strict=True)
+
+
+class Bare(TypedDict):
+    a: Required[int]
+    b: NotRequired[Annotated[str, ..., "the word"]]
+    c: NotRequired[list[DoubleDict]]
+
+
+class Loose(TypedDict, total=False):
+    """Loosely.
+
+    Args:
+        b: the word
+    """
+
+    a: Required[int]
+    b: str
+    c: NotRequired[list[DoubleDict] | None]
+
+
+@pytest.mark.parametrize(("given", "description"), [(Bare, ""), (Loose, "Loosely.")])
+def test_a_typed_dict_says_which_of_its_keys_are_required_and_nothing_of_dict(
+    given: Any, description: str
+) -> None:
+    (wire,) = wire_tools([given])
+    function = wire["function"]
+    assert function["description"] == description
+    assert function["parameters"]["required"] == ["a"]
+    assert function["parameters"]["properties"]["b"] == {"type": "string", "description": "the word"}
+    assert set(function["parameters"]["properties"]) == {"a", "b", "c"}
+    asked = AnswerSchema.of(given)
+    assert asked.schema["required"] == ["a"]
+    assert asked.schema.get("description", "") == description
 
 
 def test_strict_tools_have_strict_schemas() -> None:
