@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from langchain_openrouter_opts.blocks import whole_content
 from langchain_openrouter_opts.broken_calls import end_of, read_strictly
-from langchain_openrouter_opts.results import MODEL_PROVIDER, whole_message
+from langchain_openrouter_opts.results import MODEL_PROVIDER, args_of, whole_message
 from openrouter_opts.protocol.completion import Completion, Delta
 
 # What the chunks before the last have given out.
@@ -107,7 +107,7 @@ class Chunks:
         ends = [
             tool_call_chunk(args=end_of(call.arguments), index=call.index)
             for call in choice.tool_calls
-            if choice.args_of(call) is None
+            if args_of(choice, call) is None
         ]
         message = AIMessageChunk(
             content="",

@@ -13,6 +13,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 from openrouter_opts.errors import Malformed
 from openrouter_opts.protocol.completion import Choice, Completion, Usage
+from openrouter_opts.protocol.completion import ToolCall as WireCall
 
 MODEL_PROVIDER: Final = "openrouter"
 """What `response_metadata["model_provider"]` says, and LangSmith's `ls_provider`: middleware compares the two."""
@@ -57,16 +58,23 @@ def tool_calls(choice: Choice) -> tuple[list[ToolCall], list[InvalidToolCall]]:
     calls: list[ToolCall] = []
     broken: list[InvalidToolCall] = []
     for call in choice.tool_calls:
-        args = choice.args_of(call)
+        args = args_of(choice, call)
         if args is None:
             name, text = call.name or None, call.arguments or None
-            broken.append(invalid(name=name, args=text, id=call.id, error=_problem(choice)))
+            broken.append(invalid(name=name, args=text, id=call.id, error=_problem(choice, call)))
         else:
             calls.append(valid(name=call.name, args=args, id=call.id))
     return calls, broken
 
 
-def _problem(choice: Choice) -> str:
+def args_of(choice: Choice, call: WireCall) -> dict[str, Any] | None:
+    """Return the arguments with which a call may be run, or `None` if it must not be: so too one that names no tool."""
+    return choice.args_of(call) if call.name else None
+
+
+def _problem(choice: Choice, call: WireCall) -> str:
+    if not call.name:
+        return "the call names no tool"
     if choice.finish_reason == "length":
         return "the arguments were cut off at the token limit: raise `max_tokens`"
     return "the arguments are no JSON object"

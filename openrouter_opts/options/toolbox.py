@@ -73,6 +73,10 @@ def wire_choice(choice: ToolChoice, tools: Sequence[WireTool]) -> str | dict[str
         (choice,) = tool_names([written(choice)])
     if isinstance(choice, str | bool):
         return _WORDS.get(choice) or _named(str(choice), tools)
+    if not isinstance(choice, Mapping):
+        raise ConfigurationError(
+            f"tool_choice: {choice!r:.80} is none; give 'auto', 'none', 'required', the name of a tool, or a mapping"
+        )
     kind = choice.get("type")
     if kind in (None, "function", "tool"):
         name = _name_in(choice, "function") or choice.get("name")

@@ -69,7 +69,7 @@ class ToolCall:
         if not self.arguments.strip():
             return {}
         try:
-            parsed = from_json(self.arguments)
+            parsed = from_json(self.arguments, allow_inf_nan=False)
         except ValueError:
             parsed = _with_raw_controls(self.arguments)
         return parsed if isinstance(parsed, dict) else None
@@ -78,7 +78,7 @@ class ToolCall:
 def _with_raw_controls(text: str) -> Any:
     try:
         # Written again and read strictly, since the lenient parser lets half characters pass too.
-        return from_json(json.dumps(json.loads(text, strict=False)))
+        return from_json(json.dumps(json.loads(text, strict=False)), allow_inf_nan=False)
     except (ValueError, RecursionError):
         return None
 

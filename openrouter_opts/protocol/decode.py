@@ -9,6 +9,7 @@ import contextlib
 import json
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any, Final
 
 from pydantic_core import from_json
@@ -83,7 +84,13 @@ def completion(
         provider=text_of(body.get("provider")) or headers.get("x-provider-name"),
         created=count_of(body.get("created")),
         choices=tuple(
-            choice(raw, generation_id=generation_id, ended=ended) for raw in mappings(body.get("choices"))
+            sorted(
+                (
+                    choice(raw, generation_id=generation_id, ended=ended)
+                    for raw in mappings(body.get("choices"))
+                ),
+                key=attrgetter("index"),
+            )
         ),
         usage=usage_of(body, headers),
         service_tier=text_of(body.get("service_tier")),

@@ -95,9 +95,9 @@ def test_what_the_body_does_not_say_the_headers_do():
     assert (completion.id, completion.provider) == ("gen-2", "Mock")
 
 
-def test_every_choice_is_read():
+def test_every_choice_is_read_in_the_order_of_their_indexes():
     body = {"choices": [{"index": 1, "message": {"content": "b"}}, None, {"message": {"content": "a"}}]}
-    assert [(each.index, each.text) for each in decode.completion(body).choices] == [(1, "b"), (0, "a")]
+    assert [(each.index, each.text) for each in decode.completion(body).choices] == [(0, "a"), (1, "b")]
 
 
 @pytest.mark.parametrize("choices", [None, [], {}, "x", [None], 3])

@@ -245,6 +245,36 @@ ANSWERS = (
         finish_reason="tool_calls",
     ),
     Answer(
+        "arguments with a number that JSON has not",
+        {"content": None, "tool_calls": [call("c1", "add", '{"a": NaN}')]},
+        (opened(0, "c1", "add", '{"a"'), more(0, ": NaN}")),
+        (
+            {
+                "type": "invalid_tool_call",
+                "id": "c1",
+                "name": "add",
+                "args": '{"a": NaN}',
+                "error": "the arguments are no JSON object",
+            },
+        ),
+        finish_reason="tool_calls",
+    ),
+    Answer(
+        "a call that names no tool",
+        {"content": None, "tool_calls": [call("c1", "", '{"a": 1}')]},
+        (opened(0, "c1", "", '{"a"'), more(0, ": 1}")),
+        (
+            {
+                "type": "invalid_tool_call",
+                "id": "c1",
+                "name": None,
+                "args": '{"a": 1}',
+                "error": "the call names no tool",
+            },
+        ),
+        finish_reason="tool_calls",
+    ),
+    Answer(
         "arguments with a raw line break",
         {"content": None, "tool_calls": [call("c1", "run", '{"code": "a\nb"}')]},
         (opened(0, "c1", "run", '{"code": "a\n'), more(0, 'b"}')),

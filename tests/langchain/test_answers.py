@@ -204,6 +204,16 @@ def test_several_choices_are_several_generations_paid_once(scripted: Any, llm: C
     assert second.usage_metadata is None
 
 
+def test_choices_come_in_the_order_of_their_indexes(scripted: Any, llm: ChatOpenRouter) -> None:
+    choices = [
+        {"index": index, "message": {"role": "assistant", "content": said}, "finish_reason": "stop"}
+        for index, said in ((1, "two"), (0, "one"))
+    ]
+    server = scripted([answer({"id": "gen-1", "choices": choices, "usage": USAGE})])
+    asked = llm.model_copy(update={"openrouter_api_base": server.base_url})
+    assert asked.invoke("hi").content == "one"
+
+
 @pytest.mark.parametrize(
     ("made", "called"),
     [

@@ -269,3 +269,9 @@ def test_an_empty_list_of_tools_is_not_sent(llm: ChatOpenRouter, sandbox: Sandbo
     assert "tools" not in sandbox.last.body
     llm.invoke("hi", tools=[])
     assert "tools" not in sandbox.last.body
+
+
+@pytest.mark.parametrize("choice", [["double"], ("double",), 5, 1.0])
+def test_a_tool_choice_of_another_kind_is_refused_with_its_path(llm: ChatOpenRouter, choice: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^tool_choice: .* is none; give 'auto'"):
+        llm.bind_tools([double], tool_choice=choice)
