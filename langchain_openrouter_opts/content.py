@@ -11,7 +11,15 @@ import mimetypes
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
-from langchain_openrouter_opts.media import Block, Source, Unsendable, fetchable, is_held, source_of
+from langchain_openrouter_opts.media import (
+    Block,
+    Source,
+    Unsendable,
+    address_of,
+    fetchable,
+    is_held,
+    source_of,
+)
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.protocol.parts import Part, file_name, file_name_in, marked
 
@@ -169,7 +177,7 @@ def _audio(block: Block) -> Part:
 
 def _file(block: Block) -> Part:
     if isinstance(given := block.get("file"), Mapping):
-        address = {"file_data": fetchable(given["file_data"])} if given.get("file_data") else {}
+        address = {"file_data": address_of(given["file_data"])} if given.get("file_data") else {}
         return {**_kept(block), "file": {**given, **address}}
     source = source_of(block)
     is_text = source.text is not None or (source.mime_type or "").startswith("text/")

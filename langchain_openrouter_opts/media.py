@@ -143,6 +143,16 @@ def fetchable(url: Any) -> str:
     return str(url)
 
 
+def address_of(data: Any) -> str:
+    """Return where the data of a file is: an address as it is, and base64 that tells its type as a data URL.
+
+    Raises:
+        Unsendable: It is neither, or can't be fetched.
+    """
+    mime = _guessed(data, _MAGIC) if isinstance(data, str) else None
+    return f"data:{mime};base64,{data}" if mime else fetchable(data)
+
+
 def mime_type_of_sound(data: str) -> str:
     """Return the MIME type of a recording that a model made, which its answer doesn't name.
 
