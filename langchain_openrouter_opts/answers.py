@@ -21,12 +21,10 @@ from langchain_openrouter_opts.errors import InvalidOutput, Refused, Truncated
 from langchain_openrouter_opts.schemas import AnswerSchema
 from openrouter_opts.json_text import CutOffError, NotJSONError, ends, object_begun_in, object_in
 from openrouter_opts.money.cost import UNKNOWN_COST, Cost, amount
-from openrouter_opts.protocol.completion import Choice, Completion, ToolCall, Usage
+from openrouter_opts.protocol.completion import PROPER_ENDINGS, Choice, Completion, ToolCall, Usage
 
-# OpenRouter's own words, and providers' that it doesn't know and hands on; without a word, the JSON tells.
-_COMPLETE: Final = frozenset(
-    {None, "stop", "tool_calls", "function_call", "end_turn", "stop_sequence", "tool_use", "completed", "eos"}
-)
+# Without a word, the JSON tells.
+_COMPLETE: Final = PROPER_ENDINGS | {None}
 _OutputError = TypeVar("_OutputError", InvalidOutput, Refused)
 _NO_FIT: Final = (ValidationError, ValidationError1)
 _MOST_PROBLEMS: Final = 5

@@ -77,6 +77,8 @@ def _problem(choice: Choice, call: WireCall) -> str:
         return "the call names no tool"
     if choice.finish_reason == "length":
         return "the arguments were cut off at the token limit: raise `max_tokens`"
+    if not call.has_arguments:
+        return f"the answer ended before the arguments: its finish reason is {choice.finish_reason!r}"
     return "the arguments are no JSON object"
 
 

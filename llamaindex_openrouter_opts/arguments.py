@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from pydantic_core import from_json
 
+from openrouter_opts.json_text import ends
 from openrouter_opts.protocol.completion import Choice, ToolCall
-
-# What models write where a tool has no parameters.
-_NOTHING: Final = frozenset({"null", '""'})
 
 
 def parsed(text: str, finish_reason: str | None = None) -> dict[str, Any] | None:
-    """Return whole arguments; `None` for what is no JSON object, or was cut off. No text at all means no arguments, and so does `null`."""
-    said = "" if text.strip() in _NOTHING else text
-    return Choice(finish_reason=finish_reason).args_of(ToolCall("", "", said))
+    """Return whole arguments; `None` for what is no JSON object, or was cut off. See `Choice.args_of`."""
+    return Choice(finish_reason=finish_reason).args_of(ToolCall("", "", text))
+
+
+def are_cut_off(text: str, finish_reason: str | None) -> bool:
+    """Tell whether arguments that are not whole were cut off, and not just written wrongly."""
+    return finish_reason == "length" or not ends(text) or not ToolCall("", "", text).has_arguments
 
 
 def begun(text: str) -> dict[str, Any]:

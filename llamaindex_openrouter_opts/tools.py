@@ -11,14 +11,13 @@ from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.tools import FunctionTool
 from llama_index.core.tools.types import BaseTool
 
-from llamaindex_openrouter_opts.arguments import begun, parsed
+from llamaindex_openrouter_opts.arguments import are_cut_off, begun, parsed
 from llamaindex_openrouter_opts.errors import InvalidOutput, Truncated
 from llamaindex_openrouter_opts.messages import legacy_call, wire_messages
 from llamaindex_openrouter_opts.objects import function_tool
 from llamaindex_openrouter_opts.responses import Unfinished
 from openrouter_opts.catalog import Catalog
 from openrouter_opts.client import OpenRouterClient
-from openrouter_opts.json_text import ends
 from openrouter_opts.lint.body import models_of
 from openrouter_opts.money.estimate import Estimate
 from openrouter_opts.options import Part, ProviderOptions
@@ -272,7 +271,7 @@ def _selection(
     whole = dict(arguments) if isinstance(arguments, Mapping) else parsed(text, reason)
     if whole is not None:
         return ToolSelection(tool_id=call_id, tool_name=name, tool_kwargs=whole)
-    cut_off = reason == "length" or not ends(text)
+    cut_off = are_cut_off(text, reason)
     limit = ", since the answer reached its token limit" if reason == "length" else ""
     problem = f"are cut off{limit}" if cut_off else "are no JSON object"
     if strictly:

@@ -8,11 +8,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pydantic_core import from_json
 
 from openrouter_opts.money.cost import UNKNOWN_COST, Cost
+
+PROPER_ENDINGS: Final = frozenset(
+    {"stop", "tool_calls", "function_call", "end_turn", "stop_sequence", "tool_use", "completed", "eos"}
+)
+"""The finish reasons of answers that are whole: OpenRouter's own words, and providers' that it doesn't know and hands on."""
+
+# What models write where a tool has no parameters.
+_NO_ARGUMENTS: Final = frozenset({"", "null", '""'})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +69,17 @@ class ToolCall:
     index: int = 0
 
     @property
+    def has_arguments(self) -> bool:
+        """Whether there is a text that says more than nothing: models write `null` or `""` where a tool has no parameters."""
+        return self.arguments.strip() not in _NO_ARGUMENTS
+
+    @property
     def args(self) -> dict[str, Any] | None:
-        """The arguments as a mapping, or `None` when the text is no JSON object. No text at all means no arguments.
+        """The arguments as a mapping, or `None` when the text is no JSON object. A text that says nothing means no arguments.
 
         A raw line break or tab inside a string is let pass: JSON forbids it, models write it, and nothing else can be meant.
         """
-        if not self.arguments.strip():
+        if not self.has_arguments:
             return {}
         try:
             parsed = from_json(self.arguments, allow_inf_nan=False)
@@ -112,10 +125,11 @@ class Choice:
     def args_of(self, call: ToolCall) -> dict[str, Any] | None:
         """Return the arguments with which a call of this answer may be run, or `None` if it must not be.
 
-        A call that the token limit cut off before its arguments looks like a call without any, so then it isn't taken for one.
+        A call that was cut off before its arguments looks like a call without any, so it is taken for one only in an answer that says
+        that it ended properly: not at the token limit, nor by a content filter, nor without a word.
         """
-        cut_off = self.finish_reason == "length" and not call.arguments.strip()
-        return None if cut_off else call.args
+        ended = self.finish_reason in PROPER_ENDINGS
+        return call.args if ended or call.has_arguments else None
 
 
 _NO_CHOICE = Choice()

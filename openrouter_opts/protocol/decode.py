@@ -128,11 +128,11 @@ def choice(raw: Mapping[str, Any], *, generation_id: str | None = None, ended: b
 
 
 def finish_reason(reason: str | None, *, has_calls: bool) -> str | None:
-    """Gemini 3 says `stop`, and others say nothing, though they call tools.
+    """Gemini 3 says `stop` though it calls tools. Where nothing is said, nothing is known of the ending.
 
     Source: https://github.com/OpenRouterTeam/ai-sdk-provider/issues/420
     """
-    return "tool_calls" if has_calls and reason in {"stop", None} else reason
+    return "tool_calls" if has_calls and reason == "stop" else reason
 
 
 def content_text(content: object) -> str | None:

@@ -60,10 +60,10 @@ def _as_json(text: str) -> str:
         # Under the name that pydantic-ai uses, so that the model sees what it wrote.
         return json_text({"INVALID_JSON": text})
     try:
-        from_json(text)
+        is_object = isinstance(from_json(text), dict)
     except ValueError:
-        return json_text(args)
-    return text
+        is_object = False
+    return text if is_object else json_text(args)
 
 
 def json_text(value: Any) -> str:

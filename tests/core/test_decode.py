@@ -181,14 +181,22 @@ def test_a_raw_line_break_in_arguments_is_let_pass_and_nothing_else_is(arguments
     ("arguments", "finish_reason", "args"),
     [
         ("", "tool_calls", {}),
+        ("null", "stop", {}),
+        ('""', "tool_use", {}),
         ("", "length", None),
         (" ", "length", None),
+        ("", "content_filter", None),
+        ("null", "content_filter", None),
+        ("", None, None),
+        (" ", None, None),
+        ("", "something_new", None),
+        ("{}", None, {}),
         ("{}", "length", {}),
         ('{"a": 1}', "length", {"a": 1}),
         ('{"a": ', "length", None),
     ],
 )
-def test_a_call_that_was_cut_off_must_not_be_run(arguments: str, finish_reason: str, args: object):
+def test_a_call_that_was_cut_off_must_not_be_run(arguments: str, finish_reason: str | None, args: object):
     call = {"id": "c1", "function": {"name": "delete_all", "arguments": arguments}}
     read = decode.choice({"message": {"tool_calls": [call]}, "finish_reason": finish_reason})
     assert read.args_of(read.tool_calls[0]) == args
@@ -224,7 +232,7 @@ def test_half_a_character_is_replaced_wherever_a_model_writes():
     ("said", "with_calls", "expected"),
     [
         ("stop", True, "tool_calls"),
-        (None, True, "tool_calls"),
+        (None, True, None),
         ("length", True, "length"),
         ("stop", False, "stop"),
         (None, False, None),

@@ -115,6 +115,18 @@ def test_arguments_that_are_no_object_make_an_invalid_tool_call(
     assert (call["id"], call["name"], call["args"]) == ("c1", "add", "[1, 2]")
 
 
+@pytest.mark.parametrize("arguments", ["", " ", "null"])
+def test_a_call_that_a_content_filter_stopped_before_its_arguments_is_invalid(
+    arguments: str, ask: Ask, llm: ChatOpenRouter, sandbox: Sandbox
+) -> None:
+    cut = {"id": "c1", "type": "function", "function": {"name": "wipe", "arguments": arguments}}
+    sandbox.answer_next({"content": None, "tool_calls": [cut]}, finish_reason="content_filter")
+    message = ask(llm, "hi")
+    assert message.tool_calls == []
+    (call,) = message.invalid_tool_calls
+    assert call["error"] == "the answer ended before the arguments: its finish reason is 'content_filter'"
+
+
 def test_reasoning_comes_back_whole_and_goes_out_unchanged(
     ask: Ask, llm: ChatOpenRouter, sandbox: Sandbox
 ) -> None:

@@ -199,7 +199,11 @@ async def test_an_agent_runs_every_call_of_a_stream(chunks: list[Any], scripted:
     assert {message["tool_call_id"]: message["content"] for message in sent[-2:]} == {"c1": "6", "c2": "20"}
 
 
-async def test_a_call_that_a_stream_without_a_finish_reason_left_open_is_not_run(scripted: Any) -> None:
+@pytest.mark.parametrize("reason", [None, "content_filter"])
+@pytest.mark.parametrize("arguments", ['{"city": "Par', "", " ", "null"])
+async def test_a_call_that_a_stream_left_open_is_not_run(
+    arguments: str, reason: str | None, scripted: Any
+) -> None:
     ran: list[str] = []
 
     def weather(city: str | None = None) -> str:
@@ -207,9 +211,10 @@ async def test_a_call_that_a_stream_without_a_finish_reason_left_open_is_not_run
         ran.append(str(city))
         return "sunny"
 
-    cut = delta(tool_calls=[piece(0, '{"city": "Par', id="c1", name="weather")])
+    cut = delta(tool_calls=[piece(0, arguments, id="c1", name="weather")])
+    end = [delta(finish_reason=reason)] if reason else []
     server = scripted(
-        [STREAM_HEAD, *map(chunked, [cut, USAGE_CHUNK, DONE, b""])],
+        [STREAM_HEAD, *map(chunked, [cut, *end, USAGE_CHUNK, DONE, b""])],
         [STREAM_HEAD, *map(chunked, [delta("Sorry.", finish_reason="stop"), USAGE_CHUNK, DONE, b""])],
     )
     llm = OpenRouter(

@@ -274,6 +274,8 @@ async def test_apredict_and_call_runs_the_tools(llm: OpenRouter) -> None:
     [
         ('{"city": "Par', "length", "cut off"),
         ("", "length", "cut off"),
+        ("", "content_filter", "cut off"),
+        ("null", "content_filter", "cut off"),
         ("not json", "tool_calls", "no JSON object"),
         ("[1]", "stop", "no JSON"),
     ],
