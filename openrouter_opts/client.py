@@ -24,6 +24,7 @@ from openrouter_opts.options import ProviderOptions, warn_if_online
 from openrouter_opts.options.caller import warn
 from openrouter_opts.options.environment import from_environment
 from openrouter_opts.options.for_embeddings import embedding_options, shared_options
+from openrouter_opts.options.toolbox import laid_over
 from openrouter_opts.preflight import Check, check_of, preflight
 from openrouter_opts.protocol.completion import Completion
 from openrouter_opts.protocol.embeddings import (
@@ -301,7 +302,7 @@ class OpenRouterClient:
         model = self._model if given_model is None else _checked_model(given_model)
         check = call.pop("check", None)
         given = call.pop("provider_options", None)
-        options = self._options.merged(ProviderOptions.of(given, **call))
+        options = laid_over(self._options, ProviderOptions.of(given, **call))
         request = chat_request(
             chat_body(messages, model=model, options=options, stream=stream), options.headers
         )

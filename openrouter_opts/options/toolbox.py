@@ -28,6 +28,18 @@ def written(tool: Part) -> WireTool:
     return dict(wire)
 
 
+def laid_over(configured: ProviderOptions, call: ProviderOptions) -> ProviderOptions:
+    """Return the options of a call over those that are configured. A configured tool choice is left out where there are no tools.
+
+    It is for the calls that have some: providers answer 400 to a choice among none.
+    """
+    options = configured.merged(call)
+    orphan = configured.body.get("tool_choice") is not None and not options.body.get("tools")
+    if not orphan or "tool_choice" in call.given:
+        return options
+    return options.merged(ProviderOptions.of(tool_choice=None))
+
+
 def tool_names(tools: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return the names of the functions, and the types of the server tools."""
     return [str(_name_in(tool, "function") or tool.get("type")) for tool in tools]

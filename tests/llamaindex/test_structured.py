@@ -32,6 +32,7 @@ class Joke(BaseModel):
     punchline: str
 
 
+CHOICES = ["required", "none", {"type": "function", "function": {"name": "weather"}}]
 both_ways = pytest.mark.parametrize("schema", [True, False], ids=["schema", "tool"])
 
 
@@ -444,3 +445,29 @@ def test_a_schema_with_free_keys_is_not_asked_for_strictly(make_llm: MakeLLM, sa
     asked = sandbox.last.body["response_format"]["json_schema"]
     assert asked["strict"] is False
     assert asked["schema"]["properties"]["counts"]["additionalProperties"] == {"type": "integer"}
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=str)
+def test_a_tool_choice_of_the_constructor_goes_out_only_with_tools(
+    choice: Any, make_llm: MakeLLM, sandbox: Sandbox
+) -> None:
+    llm = make_llm(tool_choice=choice, should_use_structured_outputs=True)
+    joke = Joke(setup="s", punchline="p").model_dump_json()
+    calls: list[Callable[[], Any]] = [
+        lambda: llm.structured_predict(Joke, PROMPT, subject="cats"),
+        lambda: list(llm.stream_structured_predict(Joke, PROMPT, subject="cats")),
+        lambda: llm.as_structured_llm(Joke).complete("A joke."),
+        lambda: llm.complete("A joke."),
+        lambda: list(llm.stream_chat([ChatMessage("A joke.")])),
+    ]
+    for call in calls:
+        sandbox.answer_next(joke)
+        call()
+        assert "tool_choice" not in sandbox.last.body
+
+    weather = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+    llm.chat_with_tools([weather], "Weather?")
+    assert sandbox.last.body["tool_choice"] == choice
+    # What a call says for itself is sent.
+    llm.complete("hi", tool_choice="auto")
+    assert sandbox.last.body["tool_choice"] == "auto"
