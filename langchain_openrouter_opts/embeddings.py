@@ -24,7 +24,7 @@ from openrouter_opts.http.settings import TimeoutLike
 from openrouter_opts.limited import Limited
 from openrouter_opts.options import ProviderOptions
 from openrouter_opts.options.for_embeddings import embedding_fields
-from openrouter_opts.options.model_options import OptionsLike, stored
+from openrouter_opts.options.model_options import OptionsLike, storable, stored
 from openrouter_opts.protocol.embeddings import EncodingFormat, check_settings
 
 _RENAMED: Final = {
@@ -180,5 +180,5 @@ class OpenRouterEmbeddings(Limited, Embeddings):
     def __getstate__(self) -> dict[Any, Any]:
         # A pickle has neither key nor connections; where it is opened, the key comes from the environment.
         state = super().__getstate__()
-        fields = {**state["__dict__"], "api_key": None}
+        fields = {**storable(state["__dict__"]), "api_key": None}
         return {**state, "__dict__": fields, "__pydantic_private__": {"_ready": None}}

@@ -26,7 +26,7 @@ from openrouter_opts.http.settings import TimeoutLike
 from openrouter_opts.limited import Limited
 from openrouter_opts.options import ProviderOptions
 from openrouter_opts.options.for_embeddings import embedding_fields
-from openrouter_opts.options.model_options import OptionsLike, stored
+from openrouter_opts.options.model_options import OptionsLike, storable, stored
 from openrouter_opts.protocol.embeddings import EncodingFormat, check_settings
 
 _RENAMED: Final = {"model": "model_name", "base_url": "api_base"}
@@ -160,9 +160,9 @@ class OpenRouterEmbedding(VectorMethods, Limited, BaseEmbedding):
             self._build()
 
     def __getstate__(self) -> dict[Any, Any]:
-        """Return what is pickled: everything but keys; the environment gives OpenRouter's again where it is unpickled."""
+        """Return what is pickled: everything but keys and passwords; the environment gives OpenRouter's again where it is unpickled."""
         # LlamaIndex takes what can't be pickled away from the object itself, which here is a copy.
-        keyless = self.model_copy(update={"api_key": None})
+        keyless = self.model_copy(update={**storable(self.__dict__), "api_key": None})
         keyless._built = None  # noqa: SLF001 - of this class
         return super(OpenRouterEmbedding, keyless).__getstate__()
 

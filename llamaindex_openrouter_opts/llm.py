@@ -185,7 +185,7 @@ class OpenRouter(ModelOptions, Limited, ToolMethods, PromptMethods):
         return super().__deepcopy__({**(memo or {}), id(self.verify): self.verify})
 
     def __getstate__(self) -> dict[Any, Any]:
-        """Return what is pickled: everything but keys; the environment gives OpenRouter's again where it is unpickled."""
+        """Return what is pickled: everything but keys and passwords; the environment gives OpenRouter's again where it is unpickled."""
         keyless = {**storable(self.__dict__), "api_key": None}
         # LlamaIndex takes what can't be pickled away from the object itself, which here is a copy.
         return super(OpenRouter, self.model_copy(update=keyless)).__getstate__()

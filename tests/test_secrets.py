@@ -20,6 +20,8 @@ from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
 from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
 
+from langchain_openrouter_opts import ChatOpenRouter, OpenRouterEmbeddings
+from llamaindex_openrouter_opts import OpenRouter, OpenRouterEmbedding
 from openrouter_opts import ConfigurationError, OpenRouterError, ProviderOptions
 from openrouter_opts.sandbox import Sandbox
 from tests.frameworks import FRAMEWORKS, HI, LANGCHAIN, LLAMAINDEX, Framework
@@ -152,6 +154,19 @@ def test_a_pickle_leaves_secrets_out_and_a_deep_copy_keeps_them(
     framework.ask(pickle.loads(pickle.dumps(model)))
     assert not was_sent(sandbox)
     assert sandbox.last.body["seed"] == 5
+
+
+@pytest.mark.parametrize("cls", [ChatOpenRouter, OpenRouter, OpenRouterEmbeddings, OpenRouterEmbedding])
+@pytest.mark.parametrize("path", ["", "/"])
+def test_a_pickle_has_the_proxy_without_its_password_and_a_deep_copy_has_both(cls: Any, path: str) -> None:
+    proxy = f"http://user:{SECRET}@proxy.example:3128{path}"
+    model = cls(model="m/x", proxy=proxy, api_key="sk-or-v1-x")
+
+    pickled = pickle.dumps(model)
+
+    assert SECRET.encode() not in pickled
+    assert pickle.loads(pickled).proxy == f"http://proxy.example:3128{path}"
+    assert copy.deepcopy(model).proxy == model.proxy == proxy
 
 
 @every_framework

@@ -12,7 +12,7 @@ from openrouter_opts.options.keyword_fields import OptionFields
 from openrouter_opts.options.merge import copied
 from openrouter_opts.options.names import refuse_unknown
 from openrouter_opts.options.provider_options import ProviderOptions
-from openrouter_opts.options.secrecy import covered, without_secrets
+from openrouter_opts.options.secrecy import covered, without_login, without_secrets
 from openrouter_opts.options.table import SPELLINGS
 
 OptionsLike: TypeAlias = ProviderOptions | Mapping[str, Any] | None
@@ -65,9 +65,10 @@ def fields_of(options: ProviderOptions) -> dict[str, Any]:
 
 
 def storable(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of a model's fields for its pickle: without secrets."""
+    """Return the values of a model's fields for its pickle: without secrets, and without user and password of its proxy."""
     kept = without_secrets(fields)
-    return {**kept, **{name: None for name in fields if name not in kept}}
+    proxy = {"proxy": without_login(fields["proxy"])} if "proxy" in fields else {}
+    return {**kept, **{name: None for name in fields if name not in kept}, **proxy}
 
 
 def sorted_out(

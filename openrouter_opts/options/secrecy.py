@@ -48,6 +48,14 @@ def revealed(secret: Any) -> Any:
     return secret.get_secret_value() if isinstance(secret, SecretStr) else secret
 
 
+def without_login(url: Any) -> Any:
+    """Return a URL without user and password, and anything else as it is."""
+    if not isinstance(url, str):
+        return url
+    scheme, slashes, rest = url.rpartition("://")
+    return f"{scheme}{slashes}{rest.rpartition('@')[2]}"
+
+
 def without_secrets(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return arguments without secret options, also inside arguments that hold options."""
     return {
