@@ -64,6 +64,10 @@ DEFAULT_MODEL: Final = "openrouter/auto"
 """Whichever model OpenRouter finds best for the prompt."""
 
 
+# A prompt has at least this part of the window, one in so many, whatever `max_tokens` says.
+_OF_A_PROMPT: Final = 4
+
+
 class OpenRouter(ModelOptions, Limited, ToolMethods, PromptMethods):
     """A model served by OpenRouter, for LlamaIndex: query engines, chat engines, agents, structured prediction.
 
@@ -123,7 +127,7 @@ class OpenRouter(ModelOptions, Limited, ToolMethods, PromptMethods):
     )
     num_output: int | None = Field(
         default=None,
-        description="Tokens that LlamaIndex leaves for an answer; by default `max_tokens`, or else 256.",
+        description="Tokens that LlamaIndex leaves for an answer; by default `max_tokens`, up to three quarters of the window, or else 256.",
     )
     is_chat_model: bool = Field(default=True, description="Whether LlamaIndex uses its chat prompts.")
     is_function_calling_model: bool | None = Field(
@@ -205,12 +209,12 @@ class OpenRouter(ModelOptions, Limited, ToolMethods, PromptMethods):
         """What LlamaIndex needs to know of the model; from the catalogue, unless it was set. Never asks the network."""
         facts, body = self._facts, self._options.body
         calls_tools = self.is_function_calling_model
+        window = self.context_window or facts.context_length or LLMMetadata().context_window
+        most = count_of(body.get("max_completion_tokens")) or count_of(body.get("max_tokens"))
         return LLMMetadata(
-            context_window=self.context_window or facts.context_length or LLMMetadata().context_window,
-            num_output=self.num_output
-            or count_of(body.get("max_completion_tokens"))
-            or count_of(body.get("max_tokens"))
-            or DEFAULT_NUM_OUTPUTS,
+            context_window=window,
+            # What an answer may have at most is often the whole window, of which LlamaIndex would leave nothing for a prompt.
+            num_output=self.num_output or min(most or DEFAULT_NUM_OUTPUTS, window - window // _OF_A_PROMPT),
             is_chat_model=self.is_chat_model,
             is_function_calling_model=facts.calls_tools if calls_tools is None else calls_tools,
             model_name=self.model,

@@ -104,6 +104,25 @@ def test_a_chunk_of_text_may_have_nearly_the_whole_window() -> None:
     assert chunk > 0.99 * metadata.context_window
 
 
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize(
+    ("model", "most"),
+    [("deepseek/deepseek-r1", 163_840), ("openai/gpt-4o", 128_000), ("gryphe/mythomax-l2-13b", 8_192)],
+)
+def test_a_prompt_has_room_even_if_an_answer_may_have_the_whole_window(
+    name: str, model: str, most: int
+) -> None:
+    llm = OpenRouter(model, check="off", **{name: most})
+    metadata = llm.metadata
+    helper = PromptHelper.from_llm_metadata(metadata)
+
+    assert helper.repack(PromptTemplate("Sum this up: {context_str}"), ["A text."], llm=llm) == ["A text."]
+
+    assert metadata.num_output == min(most, metadata.context_window * 3 // 4)
+    assert llm.own_options().body == {name: most}
+    assert OpenRouter(model, num_output=most, max_tokens=most).metadata.num_output == most
+
+
 def test_an_agent_of_tools_is_what_the_model_can_do() -> None:
     def add(a: int, b: int) -> int:
         """Add two numbers."""
