@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from contextlib import aclosing, closing
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from contextlib import aclosing, closing, contextmanager
+from contextvars import ContextVar
 from functools import wraps
 from inspect import getattr_static, iscoroutinefunction
 from typing import Any, Final, TypeVar, cast
@@ -19,12 +20,27 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 _DISCREET: Final = "__keeps_secrets__"
+_asked: ContextVar[str | None] = ContextVar("llamaindex_openrouter_opts_asked", default=None)
+
+
+def asked_model() -> str | None:
+    """Return the model that the call which is being announced asks for, if it is not that of the constructor."""
+    return _asked.get()
+
+
+@contextmanager
+def _asking(model: str | None) -> Iterator[None]:
+    token = _asked.set(model)
+    try:
+        yield
+    finally:
+        _asked.reset(token)
 
 
 def keep_secrets(cls: type[Any]) -> None:
     """Have the methods of a class that LlamaIndex watches cover the secrets among their arguments, before its spans and events see them.
 
-    Limits are in plain form there, so that whoever hears of a call can write it down.
+    Limits are in plain form there, so that whoever hears of a call can write it down. `asked_model` is that of the call.
     """
     watched = {
         name for base in cls.__mro__ for name, method in vars(base).items() if hasattr(method, SPANNED)
@@ -42,11 +58,13 @@ def _discreet(method: Any) -> Callable[..., Any]:
 
     @wraps(method)
     def called(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return call(self, args, kwargs)
+        with _asking(kwargs.get("model")):
+            return call(self, args, kwargs)
 
     @wraps(method)
     async def acalled(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return await call(self, args, kwargs)
+        with _asking(kwargs.get("model")):
+            return await call(self, args, kwargs)
 
     discreet = acalled if iscoroutinefunction(method) else called
     setattr(discreet, _DISCREET, True)

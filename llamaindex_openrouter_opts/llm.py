@@ -35,7 +35,13 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from llamaindex_openrouter_opts.construction import accepted, dumped_timeout, secret
-from llamaindex_openrouter_opts.events import aannounced, announced, chat_events, completion_events
+from llamaindex_openrouter_opts.events import (
+    aannounced,
+    announced,
+    asked_model,
+    chat_events,
+    completion_events,
+)
 from llamaindex_openrouter_opts.messages import wire_messages
 from llamaindex_openrouter_opts.prompts import BESIDE_OPTIONS, PromptMethods
 from llamaindex_openrouter_opts.responses import chat_response, completion_response
@@ -232,7 +238,7 @@ class OpenRouter(ModelOptions, Limited, ToolMethods, PromptMethods):
         return {
             "class_name": self.class_name(),
             **dict(metadata),
-            "model": self.model,
+            "model": asked_model() or self.model,
             "max_retries": self.max_retries,
             "timeout": dumped_timeout(self.timeout),
             **deepcopy({name: body[name] for name in shown if name in body}),
@@ -339,21 +345,21 @@ class OpenRouter(ModelOptions, Limited, ToolMethods, PromptMethods):
         return "tool" if calls_tools else "text"
 
     def _chat(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> ChatResponse:
-        with self._counted(), traced() as told, told.calling():
+        with self._counted(), traced(call.get("model")) as told, told.calling():
             return chat_response(told.answered(self.client.complete(wire_messages(messages), **call)))
 
     async def _achat(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> ChatResponse:
-        with self._counted(), traced() as told, told.calling():
+        with self._counted(), traced(call.get("model")) as told, told.calling():
             return chat_response(told.answered(await self.client.acomplete(wire_messages(messages), **call)))
 
     def _stream(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> tuple[Stream, Traced]:
-        with self._counted(), (told := traced()).calling():
+        with self._counted(), (told := traced(call.get("model"))).calling():
             return self.client.stream(wire_messages(messages), **call), told
 
     def _astream(
         self, messages: Sequence[ChatMessage], call: Mapping[str, Any]
     ) -> tuple[AsyncStream, Traced]:
-        with self._counted(), (told := traced()).calling():
+        with self._counted(), (told := traced(call.get("model"))).calling():
             return self.client.astream(wire_messages(messages), **call), told
 
     def _counted(self) -> AbstractContextManager[None]:

@@ -29,6 +29,10 @@ class ObjectLLM(StructuredLLM):
     The object is in `raw`, and as JSON in the text; of a stream, the last response has the whole one.
     """
 
+    def to_payload(self) -> dict[str, Any]:
+        """Return what observers may see: what they may see of the LLM that is asked, under the name of this one."""
+        return {**self.llm.to_payload(), "class_name": self.class_name()}
+
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         """Answer a conversation with an object that grows."""
         return announced(chat_events, self, messages, kwargs, self._grown(messages, kwargs))

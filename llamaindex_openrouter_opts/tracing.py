@@ -23,8 +23,17 @@ from openrouter_opts.tracing import (
 )
 
 
-def traced() -> Traced:
-    """Return what tells the tracers of the call that is being made what it cost."""
+def traced(model: str | None = None) -> Traced:
+    """Return what tells the tracers of the call that is being made what it cost.
+
+    Args:
+        model: The model that the call asks for, if it is not that of the constructor, which is all that OpenInference sees.
+    """
+    for span in _spans():
+        if _package(span) == "openinference":
+            span["llm.provider"] = "openrouter"
+            if model is not None:
+                span["llm.model_name"] = model
     writers = [write for span in _spans() if (write := _writer(span))]
     return Traced(writers, Made(span=bool(writers)))
 
@@ -38,8 +47,12 @@ def _spans() -> Iterator[Any]:
 
 
 def _writer(span: Any) -> Writer | None:
-    write = _WRITERS.get(type(span).__module__.partition(".")[0])
+    write = _WRITERS.get(_package(span))
     return write(span) if write else None
+
+
+def _package(span: Any) -> str:
+    return type(span).__module__.partition(".")[0]
 
 
 def _openinference(span: Any) -> Writer:

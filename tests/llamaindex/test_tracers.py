@@ -16,6 +16,7 @@ from opentelemetry.instrumentation.llamaindex import LlamaIndexInstrumentor as O
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pydantic import BaseModel
 
 from llamaindex_openrouter_opts import OpenRouter, OpenRouterEmbedding
 from openrouter_opts import track_costs
@@ -32,6 +33,12 @@ pytestmark = [
 ]
 
 MakeLLM = Callable[..., OpenRouter]
+
+
+class Sum(BaseModel):
+    """A sum."""
+
+    value: int
 
 
 @dataclass(frozen=True)
@@ -117,6 +124,47 @@ async def test_a_tracer_reads_model_tokens_and_finish_reason_from_one_span(
         says.get("gen_ai.provider.name"),
     }
     assert len(exporter.get_finished_spans()) == 1
+
+
+@pytest.mark.parametrize(("name", "way"), READ)
+async def test_a_tracer_reads_the_model_that_the_call_asks_for(
+    name: str, way: Way, watch: Any, exporter: InMemorySpanExporter, make_llm: MakeLLM
+) -> None:
+    tracer = watch(name)
+    llm = make_llm("anthropic/claude-sonnet-4.6")
+
+    await way(llm, {"model": "openai/gpt-5"})
+    await way(llm, {})
+
+    assert [says[tracer.model] for says in _counted(exporter, tracer)] == [
+        "openai/gpt-5",
+        "anthropic/claude-sonnet-4.6",
+    ]
+
+
+@every_way
+async def test_openinference_names_openrouter_as_the_provider(
+    way: Way, watch: Any, exporter: InMemorySpanExporter, make_llm: MakeLLM
+) -> None:
+    tracer = watch("OpenInference")
+    await way(make_llm(), {})
+
+    (says,) = _counted(exporter, tracer)
+    assert says["llm.provider"] == "openrouter"
+
+
+@pytest.mark.parametrize("way", CHATS, ids=lambda way: way.__name__.strip("_"))
+async def test_openllmetry_reads_the_model_of_every_span_of_an_object(
+    way: Way, watch: Any, exporter: InMemorySpanExporter, make_llm: MakeLLM
+) -> None:
+    tracer = watch("OpenLLMetry")
+    llm: Any = make_llm("openai/gpt-5-mini").as_structured_llm(Sum)
+    await way(llm, {})
+
+    found = [dict(span.attributes or {}) for span in exporter.get_finished_spans()]
+    asked = [says.get(tracer.model) for says in found if says.get("gen_ai.operation.name") == "chat"]
+    assert len(asked) > 1
+    assert set(asked) == {"openai/gpt-5-mini"}
 
 
 @every_way
