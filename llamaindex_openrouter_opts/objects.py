@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Generic
@@ -12,11 +14,11 @@ from llama_index.core.base.llms.types import ChatResponse
 from llama_index.core.program.utils import create_flexible_model
 from llama_index.core.types import Model
 from pydantic import BaseModel, RootModel, ValidationError
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 
 from llamaindex_openrouter_opts.errors import InvalidOutput, Refused, Truncated
 from openrouter_opts.json_schema import JsonSchema, NotStrictError, as_object, inlined, strict_schema
-from openrouter_opts.json_text import CutOffError, NotJSONError, json_in, object_begun_in
+from openrouter_opts.json_text import CutOffError, NotJSONError, json_in, object_begun_in, sole_json_in
 
 _NOT_IN_A_NAME: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _MOST_PROBLEMS: Final = 5
@@ -66,7 +68,7 @@ class ObjectOf(Generic[Model]):
         """
         self._check_ending(response)
         try:
-            value = json_in(self._text(response))
+            value = self._value(self._text(response))
         except CutOffError as error:
             raise Truncated.of(
                 f"the model wrote no {self.name}: it was cut off, {error}", response
@@ -79,6 +81,10 @@ class ObjectOf(Generic[Model]):
         except ValidationError as error:
             problems = "; ".join(_told(each) for each in error.errors()[:_MOST_PROBLEMS])
             raise InvalidOutput.of(f"the model wrote no {self.name}: {problems}", response) from error
+        except PydanticSerializationError as error:
+            raise InvalidOutput.of(
+                f"the model wrote no {self.name}: it is nested too deeply", response
+            ) from error
 
     def _check_ending(self, response: ChatResponse) -> None:
         reason = response.additional_kwargs.get("finish_reason")
@@ -105,6 +111,12 @@ class ObjectOf(Generic[Model]):
             response.message.content or ""
         )
 
+    def _value(self, text: str) -> Any:
+        if self.key is not None:
+            with suppress(ValueError, RecursionError):
+                return sole_json_in(text)
+        return json_in(text)
+
     def _instance(self, value: Any) -> Model:
         if self.key is not None and isinstance(value, dict) and value.keys() == {self.key}:
             value = value[self.key]
@@ -119,7 +131,8 @@ class ObjectOf(Generic[Model]):
             return None, None
         if self.key is not None:
             fields = fields.get(self.key)
-        if not fields:
+        fields = _without_beginning(fields)
+        if _is_blank(fields):
             return None, None
         try:
             return fields, self.output_cls.model_validate_json(to_json(fields))
@@ -184,6 +197,22 @@ def function_tool(
     if strict is not None:
         function["strict"] = strictly is not None
     return {"type": "function", "function": function}
+
+
+def _without_beginning(value: Any) -> Any:
+    """Return JSON that is still coming without the value at its end, as long as that is empty."""
+    if not isinstance(value, dict | list) or not value:
+        return value
+    last = next(reversed(value)) if isinstance(value, dict) else len(value) - 1
+    grown = copy(value)
+    grown[last] = _without_beginning(value[last])
+    if grown[last] in ("", [], {}):
+        del grown[last]
+    return grown
+
+
+def _is_blank(value: Any) -> bool:
+    return all(each is None for each in value.values()) if isinstance(value, dict) else not value
 
 
 def _strict_or_none(schema: JsonSchema) -> dict[str, Any] | None:

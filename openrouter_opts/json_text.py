@@ -17,6 +17,8 @@ _HAS_THOUGHT: Final = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
 _BEGINS: Final = re.compile(r'\{\s*(?:["}]|\Z)|\[\s*(?:[\[{"]|\Z)')
 _TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+(?P<closed>")?|[\[\]{}]', re.DOTALL)
 
+_FENCED: Final = re.compile(r"```[a-z]*\s(.*?)```", re.DOTALL | re.IGNORECASE)
+
 
 class NotJSONError(ValueError):
     """There is no JSON object in a text, or more than one."""
@@ -55,6 +57,20 @@ def json_in(text: str) -> dict[str, Any] | list[Any]:
     if any(other != first for other in others):
         raise NotJSONError(f"there are {len(found)} different JSON objects")
     return cast("dict[str, Any] | list[Any]", first)
+
+
+def sole_json_in(text: str) -> Any:
+    """Return the JSON of any kind that is all of a text, or of the one fence in it; `json_in` takes short arrays for prose.
+
+    Raises:
+        ValueError: There is none.
+    """
+    thought = _end_of_thinking(text)
+    if thought is None:
+        raise CutOffError("the JSON does not begin")
+    rest = text[thought:].strip("\ufeff \t\r\n")
+    fenced = _FENCED.findall(rest)
+    return _read(fenced[0] if len(fenced) == 1 else rest)
 
 
 def object_begun_in(text: str) -> dict[str, Any]:

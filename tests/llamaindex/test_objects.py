@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import date
+from enum import Enum
 from typing import Any, Literal
 
 import pytest
@@ -220,6 +221,29 @@ class Aliased(BaseModel):
     day: date
 
 
+class Numbers(RootModel[list[int]]):
+    pass
+
+
+class Flags(RootModel[list[bool]]):
+    pass
+
+
+class Mixed(RootModel[list[int | dict[str, int]]]):
+    pass
+
+
+class Size(Enum):
+    SMALL = "small"
+    LARGE = "large"
+
+
+class Shirt(BaseModel):
+    size: Size
+    first: str = Field("", alias="firstName")
+    note: int | str | None = None
+
+
 KINDS = [
     (Node, '{"value": 1, "next": {"value": 2, "next": null}}'),
     (Lines, '{"value": ["a", "b"]}'),
@@ -249,6 +273,72 @@ async def test_every_kind_of_class_is_asked_for_as_an_object_and_read(
     elif way == "schema":
         assert body["response_format"]["json_schema"]["schema"]["type"] == "object"
         assert body["response_format"]["json_schema"]["strict"] is True
+
+
+@every_way
+@pytest.mark.parametrize(
+    "around", ["{}", "```json\n{}\n```", "Here you are:\n```\n{}\n```\nGood luck!", "<think>[1]</think>{}"]
+)
+@pytest.mark.parametrize(
+    ("cls", "text"),
+    [
+        (Numbers, "[1, 2]"),
+        (Flags, "[true]"),
+        (Lines, "[]"),
+        (Mixed, '[1, {"a": 2}]'),
+        (Numbers, '{"value": [3]}'),
+    ],
+)
+async def test_a_class_that_is_an_array_is_read_from_one(
+    predict: Any, cls: Any, text: str, around: str, make_llm: MakeLLM, sandbox: Sandbox
+) -> None:
+    sandbox.answer_next(around.format(text) if "{}" in around else text)
+
+    *_, last = await predict(make_llm(**WAYS["schema"]), cls)
+
+    value = json.loads(text)
+    assert last == cls(value["value"] if isinstance(value, dict) else value)
+
+
+@pytest.mark.parametrize("predict", [_stream, _astream])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"size": "small", "firstName": "Ann", "note": null}',
+        '{"firstName": "Ann", "size": "small"}',
+        '{"note": null, "size": "small"}',
+    ],
+)
+async def test_a_streamed_object_never_shows_a_value_that_is_still_empty(
+    predict: Any, text: str, scripted: Any
+) -> None:
+    pieces = [delta(character) for character in text]
+    server = scripted(
+        [STREAM_HEAD, *map(chunked, [*pieces, delta(finish_reason="stop"), USAGE_CHUNK, DONE, b""])]
+    )
+    llm = OpenRouter("m/x", api_base=server.base_url, api_key="sk-or-x", check="off", **WAYS["schema"])
+
+    *partial, last = await predict(llm, Shirt)
+
+    assert last == Shirt.model_validate_json(text)
+    assert partial
+    for each in partial:
+        shown = each.model_dump(exclude_none=True, exclude_unset=True)
+        assert shown
+        assert "" not in shown.values()
+
+
+@every_way
+@pytest.mark.parametrize("way", WAYS)
+async def test_an_answer_that_is_nested_too_deeply_is_an_invalid_output(
+    predict: Any, way: str, make_llm: MakeLLM, sandbox: Sandbox
+) -> None:
+    text = '{"value": 1, "next": ' * 500 + "null" + "}" * 500
+    sandbox.answer_next(answer(way, text, "Node"))
+
+    with pytest.raises(InvalidOutput, match="nested too deeply") as caught:
+        await predict(make_llm(**WAYS[way]), Node)
+    assert caught.value.usage
 
 
 @pytest.mark.parametrize("streaming", [False, True])

@@ -165,7 +165,7 @@ def test_a_streamed_object_grows_and_is_never_blank(schema: bool, make_llm: Make
 
     lengths = [len(joke.setup or "") + len(joke.punchline or "") for joke in jokes]
     assert lengths == sorted(lengths)
-    assert len(jokes) > 3
+    assert len(jokes) >= 3
     assert all(joke.model_dump(exclude_none=True) for joke in jokes)
 
 
