@@ -41,10 +41,26 @@ def wire_messages(messages: Sequence[ChatMessage]) -> list[WireMessage]:
     Raises:
         ConfigurationError: A message holds something that can't be sent; names its path.
     """
-    wire = [_WRITERS[message.role](message, f"messages[{index}]") for index, message in enumerate(messages)]
+    wire: list[WireMessage] = []
+    for index, message in enumerate(messages):
+        wire.append(_WRITERS[message.role](_answering(message, wire), f"messages[{index}]"))
     once_each(wire)
     name_calls(wire)
     return wire
+
+
+def _answering(message: ChatMessage, before: Sequence[WireMessage]) -> ChatMessage:
+    """Return the result of a function in an old history, which names no call, with the id of the last call of its name."""
+    extra = message.additional_kwargs
+    if message.role is not MessageRole.FUNCTION or extra.get("tool_call_id"):
+        return message
+    calls = [call for each in before for call in each.get("tool_calls") or ()]
+    ids = [call["id"] for call in calls if call["function"]["name"] == extra.get("name")]
+    return (
+        message.model_copy(update={"additional_kwargs": {**extra, "tool_call_id": ids[-1]}})
+        if ids
+        else message
+    )
 
 
 def _as_role(role: str) -> Callable[[ChatMessage, str], WireMessage]:
@@ -131,12 +147,16 @@ def _marked(wire: WireMessage, message: ChatMessage, where: str) -> WireMessage:
 def _tool_calls(message: ChatMessage) -> list[WireMessage]:
     """Return the calls of the blocks, or else those that older histories keep in `additional_kwargs`."""
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
-    calls = (
-        [(block.tool_call_id, block.tool_name, block.tool_kwargs) for block in blocks]
-        if blocks
-        else [legacy_call(call) for call in message.additional_kwargs.get("tool_calls") or ()]
-    )
-    return [tool_call(*call) for call in calls]
+    if blocks:
+        return [tool_call(block.tool_call_id, block.tool_name, block.tool_kwargs) for block in blocks]
+    extra = message.additional_kwargs
+    if calls := extra.get("tool_calls"):
+        return [tool_call(*legacy_call(call)) for call in calls]
+    if function := extra.get("function_call"):
+        # These had no ids, so the name stands for it.
+        name = _get(function, "name")
+        return [tool_call(name, name, _get(function, "arguments"))]
+    return []
 
 
 def legacy_call(call: Any) -> tuple[str | None, str, Any]:

@@ -391,3 +391,26 @@ def test_a_conversation_survives_json(make_llm: Callable[..., OpenRouter], sandb
 
     assert sandbox.last.body["messages"][1] == wire_messages([answer])[0]
     assert sandbox.last.body["messages"][1]["reasoning_details"][0]["signature"]
+
+
+@pytest.mark.parametrize("named", ["function_call", "tool_calls"])
+def test_the_result_of_a_function_in_an_old_history_answers_the_last_call_of_its_name(named: str) -> None:
+    def calling(number: int) -> ChatMessage:
+        function = {"name": "add", "arguments": f'{{"a": {number}}}'}
+        other = {"id": f"x{number}", "function": {"name": "other", "arguments": "{}"}}
+        calls = [{"id": f"c{number}", "function": function}, other]
+        kwargs = {"function_call": function} if named == "function_call" else {"tool_calls": calls}
+        return ChatMessage(role="assistant", content="", additional_kwargs=kwargs)
+
+    result = ChatMessage(role="function", content="3", additional_kwargs={"name": "add"})
+    history = [calling(1), result, calling(2), result]
+
+    sent = wire_messages([ChatMessage("Add."), *history])
+
+    assert [message["role"] for message in sent] == ["user", "assistant", "tool", "assistant", "tool"]
+    answered = [message["tool_call_id"] for message in sent if message["role"] == "tool"]
+    assert answered == (["add", "add"] if named == "function_call" else ["c1", "c2"])
+    for message in sent[1::2]:
+        assert message["tool_calls"][0]["id"] in answered
+    with pytest.raises(ConfigurationError, match=r"messages\[0\].*tool_call_id"):
+        wire_messages([result])
