@@ -6,8 +6,9 @@ Linear: pieces are kept in lists and joined once, at the end.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Final
 
 from openrouter_opts.protocol.completion import Choice, Completion, Delta, ToolCallDelta
@@ -239,7 +240,7 @@ class _ToolCallPieces:
 
     def feed(self, raw: object, answer: object) -> tuple[ToolCallDelta, ...]:
         """Take the pieces of one chunk; `answer` is the generation id, for calls that come without an id."""
-        return tuple(delta for item in mappings(raw) if (delta := self._take(item, answer)))
+        return tuple(delta for item in _in_order(mappings(raw)) if (delta := self._take(item, answer)))
 
     def _take(self, item: Mapping[str, Any], answer: object) -> ToolCallDelta | None:
         function = item.get("function")
@@ -285,6 +286,13 @@ class _ToolCallPieces:
 
     def whole(self) -> list[dict[str, Any]]:
         return [call.whole(slot) for slot, call in enumerate(self._calls)]
+
+
+def _in_order(pieces: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Return the pieces of one chunk in the order of their calls, where each says which it belongs to."""
+    if len(pieces) < 2 or not all(isinstance(piece.get("index"), int) for piece in pieces):
+        return pieces
+    return sorted(pieces, key=itemgetter("index"))
 
 
 @dataclass(slots=True)

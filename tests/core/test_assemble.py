@@ -242,6 +242,12 @@ def test_a_name_in_every_piece():
     ]
 
 
+def test_calls_of_one_chunk_come_in_the_order_of_their_indexes():
+    both = [piece('{"b"', index=1, id="c2", name="g"), piece('{"a"', index=0, id="c1", name="f")]
+    rest = [piece(":2}", index=1), piece(":1}", index=0)]
+    assert calls(both, rest) == [("c1", "f", '{"a":1}'), ("c2", "g", '{"b":2}')]
+
+
 def test_one_index_for_two_calls():
     assert calls([piece("{}", index=0, id="c1", name="f")], [piece("{}", index=0, id="c2", name="g")]) == [
         ("c1", "f", "{}"),
