@@ -7,10 +7,9 @@ Source: https://openrouter.ai/docs/guides/overview/multimodal/overview
 from __future__ import annotations
 
 import base64
-import mimetypes
 from collections.abc import Callable, Iterable, Mapping
 from io import IOBase
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
 import filetype  # type: ignore[import-untyped]
@@ -120,8 +119,12 @@ def _document(block: DocumentBlock, where: str) -> list[Part]:
     if not mimetype:
         raise ConfigurationError(f"{where}.document_mimetype: cannot tell it from the data; set it")
     name = named or (Path(block.path).name if block.path else None)
-    filename = _with_ending(name, mimetype) if name else file_name(mimetype)
-    return [{"type": "file", "file": {"filename": filename, "file_data": _data_url(data, mimetype)}}]
+    return [
+        {
+            "type": "file",
+            "file": {"filename": file_name(mimetype, name), "file_data": _data_url(data, mimetype)},
+        }
+    ]
 
 
 def _citable(block: CitableBlock, where: str) -> list[Part]:
@@ -209,11 +212,6 @@ def _plain_text(data: bytes, mimetype: str | None) -> str | None:
 def _guess(data: bytes) -> str | None:
     kind = filetype.guess(data)
     return str(kind.mime) if kind else None
-
-
-def _with_ending(name: str, mimetype: str) -> str:
-    # Files are told apart by their endings: https://openrouter.ai/docs/guides/overview/multimodal/pdfs
-    return name if PurePosixPath(name).suffix else name + (mimetypes.guess_extension(mimetype) or "")
 
 
 def _base64(data: bytes) -> str:

@@ -30,6 +30,7 @@ PNG = base64.b64decode(
 )
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt \x10\x00\x00\x00" + bytes(28)
 PDF = b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF"
+CSV = b"a,b\n1,2\n"
 MODEL = "google/gemini-2.5-flash"
 MARK = {"type": "ephemeral"}
 
@@ -119,6 +120,14 @@ CONVERSATIONS: dict[str, tuple[list[BaseMessage], list[ChatMessage]]] = {
     "text document": (
         lc(LOOK, {"type": "text-plain", "text": "Built in 1872.", "title": "Aster"}),
         li(TextBlock(text="Look:"), DocumentBlock(data=b"Built in 1872.", title="Aster")),
+    ),
+    "table with a title": (
+        lc(LOOK, {"type": "file", "base64": b64(CSV), "mime_type": "text/csv", "title": "Sales.csv"}),
+        li(TextBlock(text="Look:"), DocumentBlock(data=CSV, title="Sales.csv", document_mimetype="text/csv")),
+    ),
+    "PDF at a URL whose end is no ending": (
+        lc(LOOK, {"type": "file", "url": "https://a.example/v1.2", "mime_type": "application/pdf"}),
+        li(TextBlock(text="Look:"), DocumentBlock(url="https://a.example/v1.2")),
     ),
     "tool call and result": (
         [HumanMessage("1 + ü?"), AIMessage("", tool_calls=[CALL]), ToolMessage("4", tool_call_id="c1")],

@@ -42,16 +42,28 @@ def format_of_sound(mime_type: str) -> str:
     return _FORMATS_OF_SOUND.get(subtype, subtype)
 
 
-def file_name(mime_type: str | None) -> str:
-    """Return a name for a file that has none: some providers require one, and tell files apart by its ending."""
-    return f"document{mimetypes.guess_extension(mime_type or '') or ''}"
+def file_name(mime_type: str | None, named: str | None = None) -> str:
+    """Return the name of a file, with the ending of its type: some providers require one, and tell files apart by its ending.
+
+    The end of a title, as of `Report v1.2`, is none: an ending is that of a type that is known.
+    Source: https://openrouter.ai/docs/guides/overview/multimodal/pdfs
+    """
+    if named and _has_ending(named):
+        return named
+    return f"{named or 'document'}{mimetypes.guess_extension(mime_type or '') or ''}"
 
 
 def file_name_in(url: str) -> str | None:
     """Return the name of a file in its address; `None` if there is none with an ending, by which files are told apart."""
     parts = urlsplit(url)
-    name = PurePosixPath(unquote(parts.path))
-    return name.name if name.suffix and parts.scheme != "data" else None
+    name = PurePosixPath(unquote(parts.path)).name
+    return name if _has_ending(name) and parts.scheme != "data" else None
+
+
+def _has_ending(name: str) -> bool:
+    # Of a name, and not of an address, which this takes too.
+    kind, encoding = mimetypes.guess_type(f"/{name}")
+    return bool(kind or encoding)
 
 
 def marked(before: Sequence[Part], control: Any, where: str) -> list[Part]:

@@ -232,3 +232,21 @@ def test_paths_of_errors_count_every_block_of_a_models_message() -> None:
     call = ToolCallBlock(tool_call_id="c1", tool_name="add", tool_kwargs={})
     with pytest.raises(ConfigurationError, match=r"^messages\[0\]\.blocks\[1\]"):
         sent("assistant", call, ImageBlock())
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("Report", "Report.pdf"),
+        ("Report v1.2", "Report v1.2.pdf"),
+        ("Dr. Who", "Dr. Who.pdf"),
+        ("Report.pdf", "Report.pdf"),
+        ("a: Report.PDF", "a: Report.PDF"),
+    ],
+)
+def test_the_title_of_a_document_gets_the_ending_of_its_type_unless_it_has_one(title: str, name: str) -> None:
+    (message,) = wire_messages(
+        [ChatMessage(role="user", blocks=[DocumentBlock(data=b"%PDF-1.4", title=title)])]
+    )
+
+    assert message["content"][0]["file"]["filename"] == name
