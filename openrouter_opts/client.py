@@ -63,7 +63,8 @@ class OpenRouterClient:
             raise a `ConfigurationError` (`"error"`), or nothing (`"off"`). The network isn't asked.
         catalog: What `check`, estimates and limits know of models; by default the facts that come with this package. With their
             endpoints (`Catalog.with_endpoints`, `Catalog.with_zdr`) it also knows which of them routing preferences leave. Where a limit
-            holds and none is given, OpenRouter is asked for the endpoints of a model and their prices, once an hour.
+            holds and none is given, OpenRouter is asked for the endpoints of a model and their prices, once an hour. One of your own is
+            taken at its word: a model without endpoints costs what it says. That isn't so for what comes with this package.
         spend_limit: The most that the calls of this client may cost together: USD such as `"0.50"`, or a `SpendLimit`, which may be
             shared; several of them all hold. What might cost more isn't sent: `SpendLimitExceeded`.
         trust_env: Whether the environment's proxy variables count.
@@ -312,7 +313,7 @@ class OpenRouterClient:
     def _facts(self, slug: str) -> Model | None:
         if self._catalog is not None:
             return self._catalog.certain(slug)
-        return LIVE.get(self._settings.base_url, slug) or Catalog.bundled().certain(slug)
+        return LIVE.best(self._settings.base_url, slug)
 
     def _embedding(self, inputs: EmbeddingInput, how: Mapping[str, Any], call: dict[str, Any]) -> Call:
         given_model = call.pop("model", None)

@@ -32,6 +32,8 @@ ROUTERS = frozenset(
 )
 """Slugs that stand for whichever model OpenRouter chooses, https://openrouter.ai/docs/guides/routing/routers."""
 
+_SNAPSHOT: Final = "the catalogue that comes with this package has the price of one endpoint among others"
+
 _Default = TypeVar("_Default")
 
 
@@ -282,7 +284,9 @@ class Catalog(Mapping[str, Model]):
 @cache
 def _bundled() -> Catalog:
     with resources.as_file(resources.files("openrouter_opts.catalog") / "snapshot.json") as path:
-        return Catalog.load(path)
+        listed = Catalog.load(path)
+    models = (replace(model, unbounded=_SNAPSHOT) for model in listed.values())
+    return Catalog(models, as_of=listed.as_of, source=listed.source)
 
 
 def _models(answer: Any) -> Iterator[Model]:

@@ -50,6 +50,8 @@ class Model:
         recorded_parameters: the request parameters that the source of these facts says anything about; None for all.
             Only of these does it mean something that `supported_parameters` lacks one.
         known: False for a model in no catalogue, whose facts are assumptions (`Catalog.facts`).
+        unbounded: why an endpoint may ask for more than `pricing`, where that is so: what comes with this package is a snapshot, and
+            has the price of one endpoint among others.
     """
 
     id: str
@@ -68,6 +70,7 @@ class Model:
     endpoints: tuple[Endpoint, ...] = ()
     zdr: frozenset[str] | None = None
     recorded_parameters: frozenset[str] | None = None
+    unbounded: str | None = field(default=None, compare=False)
 
     @classmethod
     def from_wire(cls, row: Mapping[str, Any]) -> Self:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from openrouter_opts.catalog import Catalog, Model
 from openrouter_opts.catalog.catalog import ROUTERS
 from openrouter_opts.catalog.slugs import FREE, VIRTUAL, Slug
-from openrouter_opts.errors import OpenRouterError
+from openrouter_opts.errors import Malformed, OpenRouterError
 from openrouter_opts.http.exchange import exchange
 from openrouter_opts.http.reading import read_body
 from openrouter_opts.http.retry import Retry
@@ -38,15 +38,31 @@ class LivePrices:
         self._clock = clock
         # No lock: each is put in its place in one step, and one that is asked for twice is the same.
         self._known: dict[tuple[str, str], tuple[float, Model | None]] = {}
+        self._failures: dict[tuple[str, str], str] = {}
 
     def get(self, server: str, slug: str) -> Model | None:
         """Return what is known of a model with its endpoints; `None` if it wasn't asked for, or is too old."""
         until, model = self._known.get((server, _listed(slug)), (0.0, None))
         return model if self._clock() < until else None
 
+    def best(self, server: str, slug: str) -> Model | None:
+        """Return the same, or else what comes with this package, which says if endpoints were asked for lately and can't be had."""
+        until, live = self._known.get((server, _listed(slug)), (0.0, None))
+        is_recent = self._clock() < until
+        if live is not None and is_recent:
+            return live
+        model = Catalog.bundled().certain(slug)
+        why = self._failures.get((server, _listed(slug))) if is_recent else None
+        if why is None:
+            return model
+        return replace(
+            model or Model(slug, slug), unbounded=f"the prices of its endpoints could not be had: {why}"
+        )
+
     def forget(self) -> None:
         """Forget everything."""
         self._known.clear()
+        self._failures.clear()
 
     def asking(
         self, server: str, slugs: Iterable[str], headers: Mapping[str, str]
@@ -59,9 +75,9 @@ class LivePrices:
             try:
                 # Others may be asking for the same: a limit can't do with less until one of them knows.
                 yield from self._asked(server, slug, headers)
-            except (OpenRouterError, ValueError):
+            except (OpenRouterError, ValueError) as error:
                 # Refused, too late, or no such answer.
-                self._known[server, slug] = (self._clock() + _SECONDS_UNTIL_ASKED_AGAIN, None)
+                self._failed(server, slug, _reason(error))
 
     def asking_for_vectors(
         self, server: str, slugs: Iterable[str], headers: Mapping[str, str]
@@ -95,11 +111,17 @@ class LivePrices:
             answer = yield from read_body(head, patience)
             model = Catalog.bundled().certain(slug) or Model(slug, slug)
             model = model.with_endpoints(answer if isinstance(answer, dict) else {})
-            seconds = _SECONDS_KEPT if model.endpoints else _SECONDS_UNTIL_ASKED_AGAIN
-            self._known[server, slug] = (self._clock() + seconds, model if model.endpoints else None)
+            if model.endpoints:
+                self._known[server, slug] = (self._clock() + _SECONDS_KEPT, model)
+            else:
+                self._failed(server, slug, "none is listed")
 
         request = replace(get_request("models", slug, "endpoints"), headers=headers)
         return exchange(request, read, Retry(0), Patience(_PATIENCE))
+
+    def _failed(self, server: str, slug: str, why: str) -> None:
+        self._failures[server, slug] = why
+        self._known[server, slug] = (self._clock() + _SECONDS_UNTIL_ASKED_AGAIN, None)
 
 
 LIVE: Final = LivePrices()
@@ -109,6 +131,13 @@ def _listed(slug: str) -> str:
     """The slug under which the endpoints are listed: without what only changes the routing."""
     parsed = Slug.parse(slug)
     return ":".join((parsed.base, *(each for each in parsed.variants if each not in VIRTUAL)))
+
+
+def _reason(error: OpenRouterError | ValueError) -> str:
+    """In a word or two: the message of an error holds what a server said."""
+    if not isinstance(error, OpenRouterError) or isinstance(error, Malformed):
+        return "no such answer"
+    return str(error.status or type(error).__name__)
 
 
 def _has_endpoints(slug: str) -> bool:

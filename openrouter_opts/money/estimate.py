@@ -1,6 +1,6 @@
 """What a request may cost, by what is known of its models, before it is sent. Pure: no network, no state.
 
-The highest figure is a bound: the dearest endpoint that the options leave, a prompt of as many tokens as it has bytes, an answer as long as
+The highest figure is a bound where endpoints are known: the dearest one that the options leave, a prompt of as many tokens as it has bytes, an answer as long as
 it may get, every tool used as often as it may be. The lowest one is what the cheapest endpoint asks for a short answer.
 """
 
@@ -32,10 +32,12 @@ class Estimate:
 
     Attributes:
         low: what it costs at least, if the prompt isn't cached for free; None where a price isn't known.
-        high: what it costs at most; None where nothing bounds it, or a price isn't known. Unknown is never zero.
+        high: what it costs at most; None where nothing bounds it, or a price isn't known. Unknown is never zero. Where only the listed
+            price of a model is known, and not what each of its endpoints asks, it is reckoned with that price, and `is_bound` is False.
         prompt_tokens: at least, and at most; None for as many as a model takes.
         completion_tokens: at most; None where nobody says.
         assumptions: what the figures rest on, in words.
+        is_bound: whether it can't cost more than `high`.
 
     With a provider key of your own the provider's bill is counted too, and OpenRouter's fee for using it, which depends on your account,
     is not in here.
@@ -46,11 +48,13 @@ class Estimate:
     prompt_tokens: tuple[int, int | None] = (0, None)
     completion_tokens: int | None = None
     assumptions: tuple[str, ...] = ()
+    is_bound: bool = True
 
     def __str__(self) -> str:
         if self.low is None or self.high is None:
             return "; ".join(("unknown", *self.assumptions))
-        return "; ".join((f"{dollars(self.low)} to {dollars(self.high)}", *self.assumptions))
+        more = "" if self.is_bound else ", or more"
+        return "; ".join((f"{dollars(self.low)} to {dollars(self.high)}{more}", *self.assumptions))
 
 
 @dataclass(frozen=True)
@@ -101,9 +105,15 @@ class Priced:
 
     def unknown(self, limit: int | None = None) -> Iterator[str]:
         """What stands in the way of a bound, in words; with another limit of the answer's tokens, if one is given."""
-        extras, terms = self.extras, self.offer.terms
         if self.offer.unpriced:
             yield f"the price of {listed(self.offer.unpriced)} isn't known"
+        for name, why in self.offer.unbounded.items():
+            yield f"what {name} asks at most isn't known: {why}"
+        yield from self._endless(limit)
+
+    def _endless(self, limit: int | None) -> Iterator[str]:
+        """What else than prices stands in the way."""
+        extras, terms = self.extras, self.offer.terms
         if extras.unpriced:
             yield f"what {listed(extras.unpriced)} costs isn't published"
         elif extras.calls is None and extras.stop_cost is None:
@@ -127,8 +137,13 @@ class Priced:
 
     def high(self, limit: int | None = None) -> Decimal | None:
         """The bound, with another limit of the answer's tokens, if one is given; None where there is none."""
-        if any(self.unknown(limit)):
-            return None
+        return None if any(self.unknown(limit)) else self._dearest(limit)
+
+    def at_listed_prices(self) -> Decimal | None:
+        """The same, if no endpoint asks for more than the listed price of its model."""
+        return None if self.offer.unpriced or any(self._endless(None)) else self._dearest(None)
+
+    def _dearest(self, limit: int | None) -> Decimal:
         with localcontext(EXACT):
             highest = max((_most(self, each, limit) for each in self.offer.terms), default=_NOTHING)
             return highest.quantize(_SMALLEST, ROUND_CEILING)
@@ -168,7 +183,8 @@ class Priced:
         terms = [each for each in self.offer.terms if each.model == model]
         return {
             "endpoint": f"{model} is served by {listed(each.tag for each in terms)}",
-            "model": f"{model} is served at the price of the catalogue, which is that of one endpoint among others",
+            "model": f"{model} is served at the price of the catalogue",
+            "listed": f"{model} is served at its listed price",
             "max_price": f"{model} is served at the bounds of provider.max_price",
             "free": f"{model} is free",
         }[terms[0].source]
@@ -186,10 +202,11 @@ def estimate(body: Body, written: bytes, facts: Facts) -> Estimate:
     caps = [request.cap(each) for each in request.offer.terms]
     return Estimate(
         low=request.low(),
-        high=request.high(),
+        high=request.at_listed_prices(),
         prompt_tokens=(request.size.low, request.size.high),
         completion_tokens=None if not caps or None in caps else max(cap or 0 for cap in caps),
         assumptions=tuple(request.assumptions()),
+        is_bound=request.high() is not None,
     )
 
 

@@ -68,7 +68,7 @@ def _bounded(request: Priced, money: Decimal) -> Iterator[Priced]:
 
 def _is_bound(request: Priced) -> bool:
     """Whether no endpoint can be dearer than what is reckoned with."""
-    return all(terms.source != "model" for terms in request.offer.terms)
+    return all(terms.source not in ("model", "listed") for terms in request.offer.terms)
 
 
 def _dearness(terms: Terms) -> tuple[Decimal, Decimal]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, Literal, TypeAlias
 
@@ -17,7 +17,7 @@ from openrouter_opts.money.prompt import PromptSize
 Facts: TypeAlias = Callable[[str], Model | None]
 """What is known of a model, by its slug."""
 
-Source = Literal["endpoint", "model", "max_price", "free"]
+Source = Literal["endpoint", "model", "listed", "max_price", "free"]
 
 _NOTHING: Final = Decimal(0)
 _SEARCHES_ITSELF: Final = frozenset({"openai", "anthropic", "google", "x-ai", "perplexity"})
@@ -32,8 +32,8 @@ class Terms:
     Attributes:
         model: whose endpoint it is.
         tag: the endpoint, where it is known.
-        source: what the prices are: the endpoint's own, the model's, which are those of one endpoint among others, the bounds that the
-            request sets, or nothing for a free model.
+        source: what the prices are: the endpoint's own, the model's, by the word of a catalogue, those that are listed for it, which are
+            no bound, the bounds that the request sets, or nothing for a free model.
         base: the prices that `provider.max_price` looks at.
         prompt: per prompt token, whatever is done with it: cached for an hour, heard, seen.
         cheapest_prompt: per prompt token that was cached before.
@@ -68,10 +68,12 @@ class Offer:
     Attributes:
         terms: theirs.
         unpriced: the models among them whose price nobody knows.
+        unbounded: for models with no price, or with one that is no bound: why that is so.
     """
 
     terms: tuple[Terms, ...]
     unpriced: tuple[str, ...] = ()
+    unbounded: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def offer_of(body: Body, facts: Facts, size: PromptSize) -> Offer:
@@ -84,12 +86,16 @@ def offer_of(body: Body, facts: Facts, size: PromptSize) -> Offer:
         )
     terms: list[Terms] = []
     unpriced: list[str] = []
+    unbounded: dict[str, str] = {}
     for name in names:
-        found = _terms_of(name, body, facts(name), size)
+        model = facts(name)
+        found = _terms_of(name, body, model, size)
         terms += found
         if not found:
             unpriced.append(name)
-    return Offer(tuple(terms), tuple(unpriced))
+        if model and model.unbounded and all(each.source == "listed" for each in found):
+            unbounded[name] = model.unbounded
+    return Offer(tuple(terms), tuple(unpriced), unbounded)
 
 
 def _terms_of(name: str, body: Body, model: Model | None, size: PromptSize) -> list[Terms]:
@@ -100,14 +106,15 @@ def _terms_of(name: str, body: Body, model: Model | None, size: PromptSize) -> l
         return [_terms(whole, model, size, free, "free")]
     bounds = _bounds(body)
     if model is None or not model.endpoints:
-        # Any endpoint that the bounds leave, so they are its price; the model's own is that of one among others.
+        # Any endpoint that the bounds leave, so they are its price.
         prices = {**(model.highest_pricing(size.high) or {} if model else {}), **bounds}
         if not {"prompt", "completion"} <= prices.keys():
             return []
         model = model or Model(name, name)
         whole = Endpoint("", "", None, model.context_length, model.max_completion_tokens, _supported(model))
-        is_bound = {"prompt", "completion"} <= bounds.keys()
-        return [_terms(whole, model, size, prices, "max_price" if is_bound else "model")]
+        if {"prompt", "completion"} <= bounds.keys():
+            return [_terms(whole, model, size, prices, "max_price")]
+        return [_terms(whole, model, size, prices, "listed" if model.unbounded else "model")]
     left = judged(body, name, model)
     # Where nothing is left OpenRouter refuses for free, unless what is known of the endpoints is out of date.
     endpoints = model.endpoints if isinstance(left, Excluded) else left.endpoints

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +21,7 @@ from openrouter_opts import (
     SpendLimitExceeded,
     track_costs,
 )
-from openrouter_opts.errors import ConfigurationError, ConnectionLost, OpenRouterError, RateLimited
+from openrouter_opts.errors import ConfigurationError, ConnectionLost, NotFound, OpenRouterError, RateLimited
 from openrouter_opts.http.drive import drive
 from openrouter_opts.http.exchange import exchange
 from openrouter_opts.http.prices import LIVE, LivePrices
@@ -312,26 +313,65 @@ def test_a_catalogue_of_ones_own_is_taken_at_its_word(scripted: Servers, limited
 
 
 @pytest.mark.parametrize(
-    "endpoints",
+    ("endpoints", "why"),
     [
-        answer({"error": {"code": 404}}, 404),
-        answer({"error": {"code": 500}}, 500),
-        answer({"data": {"endpoints": []}}),
-        answer({"data": {"endpoints": [{}]}}),
-        answer([]),
-        answer(b"<html>"),
-        answer({"error": {"code": 500, "message": "late"}}),
+        (answer({"error": {"code": 404}}, 404), "404"),
+        (answer({"error": {"code": 503}}, 503), "503"),
+        (answer({"data": {"endpoints": []}}), "none is listed"),
+        (answer({"data": {"endpoints": [{}]}}), "no such answer"),
+        (answer([]), "no such answer"),
+        (answer(b"<html>"), "no such answer"),
+        (answer({"error": {"code": 500, "message": "late"}}), "500"),
     ],
 )
-def test_without_an_answer_the_catalogue_has_to_do(endpoints: bytes, scripted: Servers, caller: Callers):
+def test_without_the_prices_of_its_endpoints_what_a_model_may_cost_is_not_known(
+    endpoints: bytes, why: str, scripted: Servers, caller: Callers
+):
+    """The catalogue that comes with this package has the price of one endpoint, and another may ask for ten times that."""
     server = scripted(choose=serving(endpoints))
     client = caller(server, check="off", spend_limit="0.01")
-    assert client.complete(HI, model="openai/gpt-5-mini", max_tokens=100).text == "Hello"
-    error = lost(lambda: client.complete(HI, model="b/new", max_tokens=1))
-    assert isinstance(error, SpendLimitExceeded)
-    assert "the price of b/new isn't known" in str(error)
-    client.complete(HI, model="openai/gpt-5-mini", max_tokens=100)
-    assert paths(server).count("/models/openai/gpt-5-mini/endpoints") == 1
+    for model in ("openai/gpt-5-mini", "b/new", "openai/gpt-5-mini"):
+        error = lost(lambda model=model: client.complete(HI, model=model, max_tokens=1))
+        assert isinstance(error, SpendLimitExceeded)
+        assert error.worst_case is None
+        assert (
+            f"{model} asks at most isn't known: the prices of its endpoints could not be had: {why};"
+            in str(error)
+        )
+    assert paths(server) == ["/models/openai/gpt-5-mini/endpoints", "/models/b/new/endpoints"]
+    allowing = caller(server, check="off", spend_limit=SpendLimit("0.01", unknown_price="0.005"))
+    assert allowing.complete(HI, model="openai/gpt-5-mini", max_tokens=1).text == "Hello"
+
+
+LLAMA = "meta-llama/llama-3.3-70b-instruct"
+
+
+@pytest.mark.parametrize(
+    "dear",
+    [
+        {"provider": {"only": ["groq"]}},
+        {"provider": {"sort": "throughput"}},
+        {"model": f"{LLAMA}:nitro"},
+        {"model": "openai/gpt-5-mini", "service_tier": "priority"},
+    ],
+)
+@pytest.mark.parametrize(
+    "catalog", [None, Catalog.bundled(), Catalog.bundled().with_models(Model("m/x", "X"))]
+)
+def test_a_limit_holds_where_only_the_price_of_some_other_endpoint_is_known(
+    dear: dict[str, Any], catalog: Catalog | None, openrouter_sandbox: Sandbox
+):
+    call = {"model": LLAMA, "max_tokens": 1000, **dear}
+    path = f"/models/{call['model'].removesuffix(':nitro')}/endpoints"
+    openrouter_sandbox.fail_next(503, path=path)
+    openrouter_sandbox.answer_next("word " * 990)
+    client = OpenRouterClient(check="off", catalog=catalog)
+    with pytest.raises(SpendLimitExceeded, match="isn't known"):
+        client.complete(HI, **call, spend_limit="0.0003")
+    fitting = SpendLimit("0.0003", on_limit="fit")
+    with suppress(NotFound, SpendLimitExceeded):
+        client.complete(HI, **call, spend_limit=fitting)
+    assert openrouter_sandbox.credits_used <= D("0.0003")
 
 
 def test_free_models_routers_and_names_without_an_author_are_not_asked_for(

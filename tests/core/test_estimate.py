@@ -490,3 +490,24 @@ def test_an_estimate_sends_nothing_and_reads_well(openrouter_sandbox: Sandbox):
     assert openrouter_sandbox.requests == []
     assert str(found).startswith("$0.00000")
     assert json.loads(json.dumps(found.assumptions)) == list(found.assumptions)
+
+
+def test_an_estimate_by_a_listed_price_says_that_it_is_no_bound(openrouter_sandbox: Sandbox):
+    client = OpenRouterClient(model="meta-llama/llama-3.3-70b-instruct")
+    groq: Any = {"max_tokens": 1000, "provider": {"only": ["groq"]}}
+    listed = client.estimate_cost(HI, **groq)
+    assert not listed.is_bound
+    assert (
+        ", or more; what meta-llama/llama-3.3-70b-instruct asks at most isn't known: the catalogue that comes"
+        in str(listed)
+    )
+    catalog = Catalog.bundled().with_endpoints(client.endpoints("meta-llama/llama-3.3-70b-instruct"))
+    known = OpenRouterClient(model="meta-llama/llama-3.3-70b-instruct", catalog=catalog).estimate_cost(
+        HI, **groq
+    )
+    assert known.is_bound
+    assert known.high is not None
+    assert listed.high is not None
+    assert known.high > 2 * listed.high
+    openrouter_sandbox.answer_next("word " * 990)
+    assert (client.complete(HI, **groq).cost.total or 0) <= known.high
