@@ -59,6 +59,8 @@ def _claim(limit: SpendLimit, worst: Decimal | None, priced: Priced) -> Decimal:
     if worst is not None:
         return worst
     if limit.unknown_price == "allow":
+        if not limit.remaining:
+            raise _refusal(limit, Decimal(0), priced)
         return Decimal(0)
     if isinstance(limit.unknown_price, Decimal):
         return limit.unknown_price
@@ -72,14 +74,16 @@ def _claim(limit: SpendLimit, worst: Decimal | None, priced: Priced) -> Decimal:
 
 def _refusal(limit: SpendLimit, claim: Decimal, priced: Priced) -> SpendLimitExceeded:
     figures, worst = limit.figures, priced.high()
-    may_cost = "may cost up to" if worst is not None else "has no known price, and is reckoned with"
+    may_cost = f"may cost up to {dollars(claim)}" if worst is not None else "has no known price"
+    if worst is None and claim:
+        may_cost += f", and is reckoned with {dollars(claim)}"
     remedy = (
         "even a short answer would be too much; raise the limit, or shorten the prompt"
         if limit.on_limit == "fit"
         else "set max_tokens, raise the limit, or let the request be fitted with on_limit='fit'"
     )
     text = (
-        f"this request {may_cost} {dollars(claim)}, and the limit of {dollars(figures.amount)} leaves"
+        f"this request {may_cost}, and the limit of {dollars(figures.amount)} leaves"
         f" {dollars(figures.remaining)}: {dollars(figures.spent)} is spent, {dollars(figures.reserved)} reserved for running"
         f" requests, {dollars(figures.pending)} pending; {'; '.join(priced.assumptions())}; {remedy}"
     )

@@ -37,8 +37,8 @@ class SpendLimit:
         on_limit: What to do with a request whose worst case is too much. `"refuse"` raises `SpendLimitExceeded` and never changes a
             request. `"fit"` lowers `max_tokens`, or excludes dear endpoints by `provider.max_price`, or ends a loop of server tools by
             `stop_server_tools_when`, until the worst case fits, and refuses only what would be of no use any more.
-        unknown_price: What to do with a request whose price nobody knows: `"refuse"` it, `"allow"` it without a reservation, or reserve a
-            flat amount (USD) for it.
+        unknown_price: What to do with a request whose price nobody knows: `"refuse"` it, `"allow"` it without a reservation for as long as
+            anything is left, or reserve a flat amount (USD) for it.
         reconcile: Whether the cost of what is pending is looked up in the background.
         spent: What was spent under it already, USD.
         store: Where the figures are kept; by default in memory.

@@ -343,6 +343,18 @@ def test_without_the_prices_of_its_endpoints_what_a_model_may_cost_is_not_known(
     assert allowing.complete(HI, model="openai/gpt-5-mini", max_tokens=1).text == "Hello"
 
 
+def test_calls_of_unknown_price_end_when_the_amount_is_spent(openrouter_sandbox: Sandbox):
+    limit = SpendLimit("0.01", unknown_price="allow")
+    client = OpenRouterClient(model="openrouter/auto", check="off", spend_limit=limit)
+    for cost in (0.004, 0.007):
+        openrouter_sandbox.answer_next("hi", usage={"cost": cost})
+        client.complete(HI)
+    assert limit.spent == D("0.011")
+    with pytest.raises(SpendLimitExceeded, match=r"has no known price, and the limit of \$0\.01 leaves \$0:"):
+        client.complete(HI)
+    assert openrouter_sandbox.credits_used == D("0.011")
+
+
 LLAMA = "meta-llama/llama-3.3-70b-instruct"
 
 
