@@ -244,32 +244,37 @@ class OpenRouterClient:
         """Return `total_credits` and `total_usage`, in USD (`GET /credits`). Needs a management key."""
         return _object(await self._afetch(get_request("credits")))
 
-    def generation(self, generation_id: str, *, patient: bool = True) -> dict[str, Any]:
+    def generation(
+        self, generation_id: str, *, patient: bool = True, within: float | None = None
+    ) -> dict[str, Any]:
         """Return the record of a call: `total_cost`, tokens, provider (`GET /generation`).
 
-        It is written a moment after the answer: this waits up to 8 s for it, or asks just once if it isn't to be `patient`.
+        It is written a moment after the answer: this waits up to 8 s for it, or asks just once if it isn't to be `patient`. Each attempt
+        has to succeed `within` so many seconds.
         """
         retry = _retry(self._settings, _UNTIL_WRITTEN) if patient else _ONCE
-        return _object(self._fetch(get_request("generation", id=generation_id), retry))
+        return _object(self._fetch(get_request("generation", id=generation_id), retry, within))
 
-    async def ageneration(self, generation_id: str, *, patient: bool = True) -> dict[str, Any]:
-        """Return the record of a call: `total_cost`, tokens, provider (`GET /generation`).
-
-        It is written a moment after the answer: this waits up to 8 s for it, or asks just once if it isn't to be `patient`.
-        """
+    async def ageneration(
+        self, generation_id: str, *, patient: bool = True, within: float | None = None
+    ) -> dict[str, Any]:
+        """Return the record of a call: `total_cost`, tokens, provider. See `generation`."""
         retry = _retry(self._settings, _UNTIL_WRITTEN) if patient else _ONCE
-        return _object(await self._afetch(get_request("generation", id=generation_id), retry))
+        return _object(await self._afetch(get_request("generation", id=generation_id), retry, within))
 
-    def _fetch(self, request: Request, retry: Retry | None = None) -> Any:
-        return _body(list(self._lookup(request, retry).drive(read_json)))
+    def _fetch(self, request: Request, retry: Retry | None = None, within: float | None = None) -> Any:
+        return _body(list(self._lookup(request, retry, within).drive(read_json)))
 
-    async def _afetch(self, request: Request, retry: Retry | None = None) -> Any:
-        driven = self._lookup(request, retry).adrive(read_json)
+    async def _afetch(self, request: Request, retry: Retry | None = None, within: float | None = None) -> Any:
+        driven = self._lookup(request, retry, within).adrive(read_json)
         return _body([item async for item in driven])
 
-    def _lookup(self, request: Request, retry: Retry | None) -> Call:
+    def _lookup(self, request: Request, retry: Retry | None, within: float | None) -> Call:
+        total = min((each for each in (self._settings.timeout.total, within) if each), default=None)
+        given = {"timeout": replace(self._settings.timeout, total=total)} if within else {}
+        settings, transport = self._for_call(given)
         request = replace(request, headers=self._own_headers)
-        return Call(request, self._transport, self._settings, retry or _retry(self._settings))
+        return Call(request, transport, settings, retry or _retry(settings))
 
     def _asking(
         self, ask: Callable[..., Flow], account: Account

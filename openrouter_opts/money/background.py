@@ -19,6 +19,8 @@ from openrouter_opts.money.reconcile import taken
 TRIES: Final = 12
 """Over an hour and ten minutes, each pause twice the one before."""
 _IDLE: Final = 2.0
+_PATIENCE: Final = 30.0
+"""Seconds for one question: others wait meanwhile."""
 _AT_EXIT: Final = 1.0
 
 
@@ -98,7 +100,8 @@ class Background:
         ):
             return
         try:
-            wish = taken(entry, entry.lookup.generation(entry.record.generation_id, patient=False))
+            found = entry.lookup.generation(entry.record.generation_id, patient=False, within=_PATIENCE)
+            wish = taken(entry, found)
         except OpenRouterError as error:
             wish = taken(entry, error)
         if wish is not None and due.tries < TRIES:

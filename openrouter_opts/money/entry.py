@@ -12,11 +12,15 @@ from openrouter_opts.money.record import Record
 class Lookup(Protocol):
     """Whom to ask what a generation cost: a client."""
 
-    def generation(self, generation_id: str, /, *, patient: bool = True) -> Mapping[str, Any]:
-        """Return the record of a generation; raises `OpenRouterError`."""
+    def generation(
+        self, generation_id: str, /, *, patient: bool = True, within: float | None = None
+    ) -> Mapping[str, Any]:
+        """Return the record of a generation, within so many seconds; raises `OpenRouterError`."""
         ...
 
-    def ageneration(self, generation_id: str, /, *, patient: bool = True) -> Awaitable[Mapping[str, Any]]:
+    def ageneration(
+        self, generation_id: str, /, *, patient: bool = True, within: float | None = None
+    ) -> Awaitable[Mapping[str, Any]]:
         """The same, awaited."""
         ...
 

@@ -25,16 +25,19 @@ from openrouter_opts.money.sums import Sums
 
 _DELAYS: Final = (0.5, 1.0, 2.0, 4.0)
 _LATER: Final = 8.0
+_LEAST: Final = 1.0
+"""Seconds for a question when fewer are left: without that, nobody could be asked just once."""
 _MOST: Final = 60.0
 # What would be said again.
 _FINAL: Final = (AuthenticationError, BadRequest, ConfigurationError, Forbidden)
 
 
 class Ask(NamedTuple):
-    """Look a generation up; answer with its record, or with the error."""
+    """Look a generation up, within so many seconds; answer with its record, or with the error."""
 
     lookup: Lookup
     generation_id: str
+    seconds: float
 
 
 class Pause(NamedTuple):
@@ -47,7 +50,11 @@ Reconciling: TypeAlias = Generator[Ask | Pause, Any, None]
 
 
 def reconciling(
-    entries: Iterable[Entry], wait: float, clock: Callable[[], float] = time.monotonic
+    entries: Iterable[Entry],
+    wait: float,
+    clock: Callable[[], float] = time.monotonic,
+    *,
+    client: Lookup | None = None,
 ) -> Reconciling:
     """Ask for what is pending, in rounds, until all is settled or the next round would be too late."""
     until = clock() + wait
@@ -55,7 +62,9 @@ def reconciling(
     for delay in chain(_DELAYS, repeat(_LATER)):
         again: list[Entry] = []
         for entry in left:
-            wish = yield from _asked(entry)
+            if clock() > until + _LEAST:
+                return
+            wish = yield from _asked(entry, client or entry.lookup, max(until - clock(), _LEAST))
             if wish is not None:
                 again.append(entry)
                 delay = max(delay, min(wish, _MOST))  # noqa: PLW2901 - the server may want to be left alone for longer
@@ -65,12 +74,12 @@ def reconciling(
         yield Pause(delay)
 
 
-def _asked(entry: Entry) -> Generator[Ask, Any, float | None]:
+def _asked(entry: Entry, lookup: Lookup | None, seconds: float) -> Generator[Ask, Any, float | None]:
     """Ask once; return for how long not to ask again, `None` if that would be no use."""
-    record, lookup = entry.record, entry.lookup
-    if lookup is None or record.generation_id is None:
+    generation_id = entry.record.generation_id
+    if lookup is None or generation_id is None:
         return None
-    answer = yield Ask(lookup, record.generation_id)
+    answer = yield Ask(lookup, generation_id, seconds)
     return taken(entry, answer)
 
 
@@ -93,14 +102,14 @@ def reconcile(what: Reconcilable, client: Lookup | None = None, *, wait: float =
 
     Args:
         what: A `Spend` or a handler of callbacks, a `SpendLimit`, or records.
-        client: Whom to ask; by default the client that made the call.
-        wait: For how many seconds to go on asking at most, with growing pauses.
+        client: Whom to ask this time; by default the client that made the call.
+        wait: For how many seconds to go on asking at most, with growing pauses. A server that says nothing is waited for no longer.
 
     Returns:
         The records that were pending, as they are now.
     """
-    entries = _entries(what, client)
-    flow = reconciling(entries, wait)
+    entries = _entries(what)
+    flow = reconciling(entries, wait, client=client)
     reply: Any = None
     while (step := _next(flow, reply)) is not None:
         reply = None
@@ -108,7 +117,7 @@ def reconcile(what: Reconcilable, client: Lookup | None = None, *, wait: float =
             time.sleep(step.seconds)
         else:
             try:
-                reply = step.lookup.generation(step.generation_id, patient=False)
+                reply = step.lookup.generation(step.generation_id, patient=False, within=step.seconds)
             except OpenRouterError as error:
                 reply = error
     return tuple(entry.record for entry in entries)
@@ -118,8 +127,8 @@ async def areconcile(
     what: Reconcilable, client: Lookup | None = None, *, wait: float = 30.0
 ) -> tuple[Record, ...]:
     """Ask OpenRouter what pending requests have cost, and settle them. See `reconcile`."""
-    entries = _entries(what, client)
-    flow = reconciling(entries, wait)
+    entries = _entries(what)
+    flow = reconciling(entries, wait, client=client)
     reply: Any = None
     while (step := _next(flow, reply)) is not None:
         reply = None
@@ -127,7 +136,7 @@ async def areconcile(
             await asyncio.sleep(step.seconds)
         else:
             try:
-                reply = await step.lookup.ageneration(step.generation_id, patient=False)
+                reply = await step.lookup.ageneration(step.generation_id, patient=False, within=step.seconds)
             except OpenRouterError as error:
                 reply = error
     return tuple(entry.record for entry in entries)
@@ -140,14 +149,11 @@ def _next(flow: Reconciling, reply: Any) -> Ask | Pause | None:
         return None
 
 
-def _entries(what: Reconcilable, client: Lookup | None) -> list[Entry]:
+def _entries(what: Reconcilable) -> list[Entry]:
     if isinstance(what, Sums):
         records: Iterable[Record] = what.pending
     elif isinstance(what, SpendLimit):
         records = what.pending_records
     else:
         records = (record for record in what if record.pending)
-    entries = [entry_of(record) for record in records]
-    for entry in entries if client is not None else ():
-        entry.lookup = client
-    return entries
+    return [entry_of(record) for record in records]

@@ -43,6 +43,7 @@ from openrouter_opts.money.entry import Entry, entry_of
 from openrouter_opts.money.reconcile import Ask, Pause, reconciling
 from openrouter_opts.money.store import reserve, settle
 from openrouter_opts.sandbox import Sandbox
+from tests.scripted_server import ScriptedServer
 
 D = Decimal
 HI = [{"role": "user", "content": "hi"}]
@@ -71,7 +72,9 @@ class Server:
         self.answers = list(answers)
         self.asked: list[str] = []
 
-    def generation(self, generation_id: str, /, *, patient: bool = True) -> Mapping[str, Any]:
+    def generation(
+        self, generation_id: str, /, *, patient: bool = True, within: float | None = None
+    ) -> Mapping[str, Any]:
         assert not patient
         self.asked.append(generation_id)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -79,7 +82,9 @@ class Server:
             raise answer
         return answer
 
-    def ageneration(self, generation_id: str, /, *, patient: bool = True) -> Awaitable[Mapping[str, Any]]:
+    def ageneration(
+        self, generation_id: str, /, *, patient: bool = True, within: float | None = None
+    ) -> Awaitable[Mapping[str, Any]]:
         async def answer() -> Mapping[str, Any]:
             return self.generation(generation_id, patient=patient)
 
@@ -418,7 +423,7 @@ from openrouter_opts.errors import NotFound
 from openrouter_opts.money.background import BACKGROUND
 from openrouter_opts.money.entry import Entry, entry_of
 class Never:
-    def generation(self, generation_id, /, *, patient=True):
+    def generation(self, generation_id, /, *, patient=True, within=None):
         raise NotFound("never", status=404)
 entries = [Entry(Record(None, None, f"gen-{n}", None, "interrupted"), Never()) for n in range(3)]
 for entry in entries:
@@ -443,3 +448,24 @@ def test_a_model_with_a_catalogue_of_its_own_is_looked_up_too(openrouter_sandbox
     stream.close()
     reconcile(limit)
     assert limit.spent == openrouter_sandbox.credits_used
+
+
+@each_side
+def test_a_lookup_that_is_never_answered_is_given_up_when_the_time_is_over(side: Reconcile):
+    with ScriptedServer([], choose=lambda _: ["HANG"]) as silent:
+        client = OpenRouterClient(api_key="k", base_url=silent.base_url)
+        began = time.monotonic()
+        left = side([lost(f"gen-{number}") for number in range(9)], client, wait=0.4)
+    assert all(each.pending for each in left)
+    assert time.monotonic() - began < 5
+
+
+@each_side
+def test_another_client_is_asked_once_and_the_own_one_the_next_time(side: Reconcile):
+    own, other = Server(SETTLED), Server(MISSING)
+    spend = Spend()
+    spend.add(Entry(lost(), own))
+    side(spend, other, wait=0)
+    assert (own.asked, other.asked) == ([], ["gen-1"])
+    side(spend, wait=0)
+    assert (own.asked, other.asked, spend.total) == (["gen-1"], ["gen-1"], D("0.25"))
