@@ -7,7 +7,7 @@ models in it, by that model's own `bind`. A class has the name of LangChain's, b
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from langchain_core.language_models import LanguageModelInput
@@ -153,6 +153,25 @@ class RunnableBinding(_Spread, PlainBinding):  # type: ignore[no-redef]  # a fie
     @override
     def _of_each(self, made: Callable[[Any], Any]) -> Self:
         return self.model_copy(update={"bound": made(self.bound)})
+
+
+def models_in(runnable: Any) -> Iterator[Any]:
+    """What is asked in the end: the models that bindings and compositions, these and LangChain's own, may lead to."""
+    match runnable:
+        case langchain_base.RunnableBindingBase():
+            parts = [runnable.bound]
+        case langchain_fallbacks.RunnableWithFallbacks():
+            parts = list(runnable.runnables)
+        case langchain_configurable.RunnableConfigurableAlternatives():
+            others = runnable.alternatives.values()
+            parts = [runnable.default, *(each if isinstance(each, Runnable) else each() for each in others)]
+        case langchain_configurable.DynamicRunnable():
+            parts = [runnable.default]
+        case _:
+            yield runnable
+            return
+    for part in parts:
+        yield from models_in(part)
 
 
 def _later(alternative: Callable[[], Any], made: Callable[[Any], Any]) -> Callable[[], Any]:

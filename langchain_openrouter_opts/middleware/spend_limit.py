@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from decimal import Decimal
+from threading import Lock
 from typing import Annotated, Any, Final, Literal, NotRequired, cast, get_args
+from weakref import WeakValueDictionary
 
 from langchain.agents.middleware.types import (
     AgentMiddleware,
@@ -19,12 +21,14 @@ from langchain.agents.middleware.types import (
     hook_config,
 )
 from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.runnables import ensure_config
 from langgraph.channels.untracked_value import UntrackedValue
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 from typing_extensions import override
 
 from langchain_openrouter_opts.chat_models import ChatOpenRouter
+from langchain_openrouter_opts.composed import models_in
 from langchain_openrouter_opts.registry import concrete
 from openrouter_opts.errors import ConfigurationError, SpendLimitExceeded
 from openrouter_opts.money.cost import EXACT, amount, dollars
@@ -33,6 +37,7 @@ from openrouter_opts.money.tracking import track_costs
 
 ExitBehavior = Literal["end", "error"]
 
+_OPENING: Final = Lock()
 _EXITS: Final = get_args(ExitBehavior)
 _STOPPED: Final = "spend_limit"
 """The finish reason of an answer that no model gave."""
@@ -68,7 +73,7 @@ class SpendLimitMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
         limit: For all runs of all agents that have this middleware: USD such as `"0.50"`, or a `SpendLimit`, which may be shared.
         run_limit: For each run by itself: USD. A run that is resumed after an interrupt is a new one.
         thread_limit: For all runs of a thread together: USD. What a thread has cost is kept in its state, and so needs a checkpointer. What
-            was spent in a step that ended with an error isn't.
+            was spent in a step that ended with an error isn't. Runs of one thread at once share what is left, in one process.
         exit_behavior: `"end"`, or `"error"` to raise `SpendLimitExceeded` after all.
 
     Raises:
@@ -93,6 +98,8 @@ class SpendLimitMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
         self.run_limit: Final = _usd("run_limit", run_limit)
         self.thread_limit: Final = _usd("thread_limit", thread_limit)
         self.exit_behavior: Final = exit_behavior
+        # Of the threads that run now: a run holds its limit in its state.
+        self._threads: WeakValueDictionary[str, SpendLimit] = WeakValueDictionary()
 
     @override
     def before_model(self, state: AgentState[ResponseT], runtime: Runtime[ContextT]) -> dict[str, Any] | None:
@@ -102,8 +109,7 @@ class SpendLimitMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
         if self.run_limit is not None and "run_limit_now" not in known:
             opened["run_limit_now"] = _fitting("run_limit", self.run_limit)
         if self.thread_limit is not None and "thread_limit_now" not in known:
-            spent = known.get("thread_spend", "0")
-            opened["thread_limit_now"] = _fitting("thread_limit", self.thread_limit, spent)
+            opened["thread_limit_now"] = self._thread_limit(known.get("thread_spend", "0"))
         return opened or None
 
     @override
@@ -193,6 +199,15 @@ class SpendLimitMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
         """Note what the thread has cost, its last tools included."""
         return self.after_agent(state, runtime)
 
+    def _thread_limit(self, spent: str) -> SpendLimit | None:
+        """The limit of the thread of this run: the one that other runs of it have now, or a new one."""
+        thread = ensure_config().get("configurable", {}).get("thread_id")
+        fresh = _fitting("thread_limit", self.thread_limit, spent)
+        if thread is None or fresh is None:
+            return fresh
+        with _OPENING:
+            return self._threads.setdefault(str(thread), fresh)
+
     @contextmanager
     def _limits(self, state: Any) -> Iterator[None]:
         """Have the limits hold inside."""
@@ -231,10 +246,10 @@ def _figures(error: SpendLimitExceeded) -> str:
 
 
 def _refuse_stranger(request: ModelRequest[Any]) -> None:
-    model = concrete(request.model)
-    if not isinstance(model, ChatOpenRouter):
-        kind = type(model).__name__
-        raise ConfigurationError(f"SpendLimitMiddleware: no limit holds for a {kind}; use ChatOpenRouter")
+    for model in models_in(concrete(request.model)):
+        if not isinstance(model, ChatOpenRouter):
+            kind = type(model).__name__
+            raise ConfigurationError(f"SpendLimitMiddleware: no limit holds for a {kind}; use ChatOpenRouter")
 
 
 def _usd(name: str, given: str | float | Decimal | None) -> Decimal | None:

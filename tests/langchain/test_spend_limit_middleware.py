@@ -225,6 +225,31 @@ async def test_parallel_tools_never_get_above_the_limit(make_llm: Make, sandbox:
     assert limit.spent == sandbox.credits_used <= limit.amount
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda llm: llm.bind(temperature=1),
+        lambda llm: llm.with_config(tags=["agent"]),
+        lambda llm: llm.with_retry(),
+        lambda llm: llm.with_fallbacks([llm.bind(seed=1)]).with_config(tags=["agent"]),
+    ],
+    ids=["bind", "with_config", "with_retry", "with_fallbacks"],
+)
+def test_the_limit_holds_for_what_is_made_of_a_model(
+    made: Callable[[Any], Any], make_llm: Make, sandbox: Sandbox
+):
+    for limit, ends in (("1", False), (LITTLE, True)):
+        agent = create_agent(made(make_llm()), middleware=[SpendLimitMiddleware(run_limit=limit)])
+        assert is_last_answer(agent.invoke(QUESTION)["messages"][-1]) is ends
+    assert len(chats(sandbox)) == 1
+    stranger = FakeListChatModel(responses=["free of charge"])
+    agent = create_agent(
+        make_llm().with_fallbacks([stranger]), middleware=[SpendLimitMiddleware(run_limit="1")]
+    )
+    with pytest.raises(ConfigurationError, match="no limit holds for a FakeListChatModel"):
+        agent.invoke(QUESTION)
+
+
 # --- runs and threads ---
 
 
@@ -252,6 +277,27 @@ def test_tries_again_within_a_run_are_under_its_limit(make_llm: Make, sandbox: S
     )
     assert not is_last_answer(agent.invoke(QUESTION)["messages"][-1])
     assert len(chats(sandbox)) == 3
+
+
+def test_runs_of_one_thread_at_once_share_its_limit(make_llm: Make, sandbox: Sandbox):
+    sandbox.delay_next(first_byte=0.2)
+    saver = InMemorySaver()
+    limit = SpendLimitMiddleware(thread_limit="0.0008")
+    agent = create_agent(make_llm(max_tokens=300), middleware=[limit], checkpointer=saver)
+    config: RunnableConfig = {"configurable": {"thread_id": "1"}}
+
+    async def at_once() -> list[Any]:
+        return await asyncio.gather(*(agent.ainvoke(QUESTION, config) for _ in range(5)))
+
+    for _ in range(5):
+        sandbox.answer_next("word " * 300, usage={"cost": 0.0006})
+    ended = [is_last_answer(state["messages"][-1]) for state in asyncio.run(at_once())]
+    assert ended.count(False) == 1
+    assert sandbox.credits_used == Decimal("0.0006")
+    assert is_last_answer(agent.invoke(QUESTION, config)["messages"][-1])
+    assert Decimal(agent.get_state(config).values["thread_spend"]) == Decimal("0.0006")
+    elsewhere: RunnableConfig = {"configurable": {"thread_id": "2"}}
+    assert not is_last_answer(agent.invoke(QUESTION, elsewhere)["messages"][-1])
 
 
 @pytest.mark.parametrize("where", ["memory", "sqlite"])
