@@ -180,17 +180,11 @@ class RunningModel(BaseChatModel):
     ) -> Iterator[AIMessageChunk]:
         """Return the answer in pieces. See `invoke`."""
         run, config = self._begun(CallbackManager, config)
-        with closing(
-            cast("Generator[AIMessageChunk]", super().stream(input, config, stop=stop, **kwargs))
-        ) as chunks:
-            with _running(run):
-                first = next(chunks, None)
-            if first is not None:
-                yield first
-                yield from chunks
+        chunks = super().stream(input, config, stop=stop, **kwargs)
+        return self._told(cast("Generator[AIMessageChunk]", chunks), run)
 
     @override
-    async def astream(
+    def astream(
         self,
         input: LanguageModelInput,
         config: RunnableConfig | None = None,
@@ -200,9 +194,23 @@ class RunningModel(BaseChatModel):
     ) -> AsyncIterator[AIMessageChunk]:
         """Return the answer in pieces. See `invoke`."""
         run, config = self._begun(AsyncCallbackManager, config)
-        async with aclosing(
-            cast("AsyncGenerator[AIMessageChunk]", super().astream(input, config, stop=stop, **kwargs))
-        ) as chunks:
+        chunks = super().astream(input, config, stop=stop, **kwargs)
+        return self._atold(cast("AsyncGenerator[AIMessageChunk]", chunks), run)
+
+    def _told(self, chunks: Generator[AIMessageChunk], run: Run) -> Generator[AIMessageChunk]:
+        """Read a stream, whose call is made by its first step."""
+        with closing(chunks):
+            with _running(run):
+                first = next(chunks, None)
+            if first is not None:
+                yield first
+                yield from chunks
+
+    async def _atold(
+        self, chunks: AsyncGenerator[AIMessageChunk], run: Run
+    ) -> AsyncGenerator[AIMessageChunk]:
+        """Read a stream, whose call is made by its first step."""
+        async with aclosing(chunks):
             with _running(run):
                 first = await anext(chunks, None)
             if first is not None:

@@ -54,11 +54,8 @@ class Spend(Sums):
 
         @wraps(function)
         def counted(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
-            token = _scope.set(scope)
-            try:
+            with within(scope):
                 return function(*args, **kwargs)
-            finally:
-                _scope.reset(token)
 
         return counted
 
@@ -96,6 +93,16 @@ _scope: ContextVar[Scope] = ContextVar("openrouter_opts_scope", default=_NOWHERE
 def scope_now() -> Scope:
     """Return the scopes that are open, with their limits and labels."""
     return _scope.get()
+
+
+@contextmanager
+def within(scope: Scope) -> Iterator[None]:
+    """Have the calls inside belong to these scopes, and to no others: they were made there, and are sent later."""
+    token = _scope.set(scope)
+    try:
+        yield
+    finally:
+        _scope.reset(token)
 
 
 @contextmanager

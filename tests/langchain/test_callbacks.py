@@ -398,3 +398,35 @@ def test_the_run_of_a_call_is_known_without_any_handler(make_llm: Make, sandbox:
     assert spend.by("run") == {str(run): sandbox.credits_used}
     assert spend.by("team") == {"a": sandbox.credits_used}
     assert {record.tags for record in spend.records} == {("mine", "theirs")}
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["stream", "astream"])
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda llm: llm,
+        lambda llm: llm.bind(seed=1),
+        lambda llm: llm.with_config(tags=["a"]),
+        lambda llm: llm.with_retry(),
+        lambda llm: llm.with_fallbacks([llm]),
+    ],
+    ids=["model", "bind", "with_config", "with_retry", "with_fallbacks"],
+)
+def test_a_stream_belongs_where_it_was_asked_for_and_not_where_it_is_read(
+    made: Callable[[Any], Any], asynchronous: bool, make_llm: Make, sandbox: Sandbox
+):
+    async def read(limit: str | None) -> tuple[Decimal, ...]:
+        ways = made(make_llm(max_tokens=50))
+        with track_costs(limit=limit, tags={"team": "a"}) as asked:
+            stream = ways.astream("hi") if asynchronous else ways.stream("hi")
+        with track_costs() as elsewhere:
+            if asynchronous:
+                assert [chunk async for chunk in stream]
+            else:
+                assert list(stream)
+        assert list(asked.by("team")) == ["a"]
+        return asked.total, elsewhere.total
+
+    assert asyncio.run(read(None)) == (sandbox.credits_used, 0)
+    with pytest.raises(SpendLimitExceeded):
+        asyncio.run(read("0.0000001"))
