@@ -55,8 +55,9 @@ class Assembler:
                 self._top[key] = chunk[key]
         usage = chunk.get("usage")
         if isinstance(usage, dict) and usage:
-            # Cumulative or repeated usage replaces: adding it up would double the bill.
-            self._usage = usage
+            # Cumulative or repeated usage replaces: adding it up would double the bill. What a later one doesn't say stays as it was.
+            before = self._usage or {}
+            self._usage = {**usage, **{name: before[name] for name in before if usage.get(name) is None}}
         return [
             delta
             for raw in sequence(chunk.get("choices"))

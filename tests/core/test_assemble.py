@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -178,6 +179,24 @@ def test_the_last_usage_counts_and_is_never_added_up():
     )
     assert body["usage"] == {"prompt_tokens": 9, "cost": 0.2}
     assert "usage" not in assemble(chunk({"content": "a"}))[1]
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "total"),
+    [
+        ({"cost": 0.1}, {"prompt_tokens": 9}, "0.1"),
+        ({"cost": 0.1}, {"cost": None}, "0.1"),
+        ({"cost": 0.1}, {"cost": 0}, "0"),
+        (
+            {"cost": 0, "is_byok": True},
+            {"cost": 0, "cost_details": {"upstream_inference_cost": 0.2}},
+            "0.2",
+        ),
+    ],
+)
+def test_what_a_later_usage_does_not_say_stays_as_it_was(first: Any, later: Any, total: str):
+    _, body = assemble(chunk({"content": "a"}, usage=first), {"choices": [], "usage": later})
+    assert decode.usage(body["usage"]).cost.total == Decimal(total)
 
 
 def test_the_last_model_and_provider_count():
