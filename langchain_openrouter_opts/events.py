@@ -3,6 +3,7 @@
 Each content block of the whole message begins when its first piece comes, grows with every further one, and is finished at the end of the
 answer, with what `content_blocks` says of it: only then are signatures, citations and the validity of a tool call known. Blocks that
 overlap stay open side by side. Images, audio and refusals have no pieces in the protocol, and come whole.
+A block stands where it began, since the protocol numbers blocks as they begin: a call that comes before a text is before it here alone.
 
 A failure is raised, and is no event: of an `error` event langchain-core keeps the text alone, and of an exception the class, the partial
 answer and its usage too.

@@ -399,3 +399,17 @@ async def test_an_agent_never_runs_a_call_that_was_cut_off(
     (broken,) = last.invalid_tool_calls
     assert (broken["id"], broken["name"], broken["args"]) == ("c1", "delete_all", arguments or None)
     assert "cut off" in broken["error"]
+
+
+def test_a_block_stands_where_it_began(scripted: Any, tell: Tell) -> None:
+    called = event({**FACTS, "choices": [{"index": 0, "delta": CALL}]})
+    server = scripted(streamed(called, delta("Then this.", finish_reason="tool_calls"), USAGE_CHUNK, DONE))
+    llm = ChatOpenRouter(model="m/x", api_key="k", base_url=server.base_url)
+    events, error = tell(llm)
+    assert error is None
+    finished = {
+        each["index"]: each["content"]["type"]
+        for each in events
+        if "finish" in each["event"] and "index" in each
+    }
+    assert [finished[index] for index in sorted(finished)] == ["tool_call", "text"]
