@@ -131,6 +131,15 @@ def test_a_call_that_was_cut_off_stays_broken_after_a_round_trip(
     assert called["function"]["arguments"] == (json.dumps({"INVALID_JSON": arguments}) if arguments else "{}")
 
 
+@pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
+def test_a_call_that_was_cut_off_says_the_same_after_dumps(chunks_of: Any) -> None:
+    whole = reduce(operator.add, chunks_of('{"path": "/tmp/a', "length"))
+    kept = loads(dumps(whole), allowed_objects="all")
+    assert type(kept) is AIMessage
+    assert kept.invalid_tool_calls == whole.invalid_tool_calls
+    assert kept.content_blocks == message_chunk_to_message(whole).content_blocks
+
+
 def test_pieces_that_langchain_adds_itself_make_no_call_of_one_that_was_cut_off(chunks_of: Any) -> None:
     pieces = [AIMessageChunk(**chunk.model_dump()) for chunk in chunks_of('{"path": "/tmp/a', "length")]
     assert add_ai_message_chunks(*pieces).tool_calls == []
