@@ -5,8 +5,8 @@ The records are made by `OpenRouterClient`, so that everything built on it is co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Iterator, Mapping
+from contextlib import aclosing, closing, contextmanager
 from contextvars import ContextVar
 from functools import partial, wraps
 from typing import Any, Final, NamedTuple, ParamSpec, Self, TypeVar
@@ -48,14 +48,16 @@ class Spend(Sums):
         """Return a function that is counted here, in whichever thread it runs: `executor.map(spend.wrap(ask), questions)`.
 
         A thread doesn't know the scopes of the one that starts it; `asyncio.to_thread` and LangChain's executors tell it by themselves.
-        Tasks know them, so a coroutine function needs no wrapping.
+        Tasks know them, so a coroutine function needs wrapping only for the loop of another thread. Generators are counted here at each
+        step, wherever they are read.
         """
         scope = _counting(_scope.get(), (self,))
 
         @wraps(function)
-        def counted(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+        def counted(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Any:
             with within(scope):
-                return function(*args, **kwargs)
+                made = function(*args, **kwargs)
+            return _later_within(scope, made)
 
         return counted
 
@@ -114,8 +116,9 @@ def track_costs(
 ) -> Iterator[Spend]:
     """Count what everything called inside costs, in both frameworks, tasks and their threads included.
 
-    Scopes nest: the outer one counts what the inner one counts. A call belongs to the scopes in which it is made, wherever its stream is
-    read. A thread started by hand isn't inside, unless what it runs is wrapped: `Spend.wrap`.
+    Scopes nest: the outer one counts what the inner one counts. A call belongs to the scopes in which it, or its stream, is asked for,
+    wherever that is read; what a framework itself puts off until something is read, such as the stream of a chain or of a query, is asked
+    for then. A thread started by hand isn't inside, unless what it runs is wrapped: `Spend.wrap`; Python tells it nothing of the scopes.
 
     Args:
         limit: The most that the calls inside may cost together, USD, or a `SpendLimit`. A call that might cost more is refused before it
@@ -159,6 +162,46 @@ def label_costs(*tags: str, **labels: str) -> Iterator[None]:
         yield
     finally:
         _scope.reset(token)
+
+
+def _later_within(scope: Scope, made: Any) -> Any:
+    """What a function has made, with these scopes for what it does only later: as a coroutine or a generator."""
+    if isinstance(made, Coroutine):
+        return _awaited(scope, made)
+    if isinstance(made, Generator):
+        return _stepped(scope, made)
+    if isinstance(made, AsyncGenerator):
+        return _astepped(scope, made)
+    return made
+
+
+async def _awaited(scope: Scope, made: Coroutine[Any, Any, Any]) -> Any:
+    with within(scope):
+        return await made
+
+
+def _stepped(scope: Scope, steps: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    sent: Any = None
+    with closing(steps):
+        while True:
+            with within(scope):
+                try:
+                    step = steps.send(sent)
+                except StopIteration as end:
+                    return end.value
+            sent = yield step
+
+
+async def _astepped(scope: Scope, steps: AsyncGenerator[Any, Any]) -> AsyncGenerator[Any, Any]:
+    sent: Any = None
+    async with aclosing(steps):
+        while True:
+            with within(scope):
+                try:
+                    step = await steps.asend(sent)
+                except StopAsyncIteration:
+                    return
+            sent = yield step
 
 
 def _labelled(scope: Scope, tags: Iterable[str] | Mapping[str, str] | None) -> Scope:

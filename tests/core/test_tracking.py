@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import pickle
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
@@ -267,6 +267,40 @@ def test_what_is_wrapped_is_counted_in_any_thread_with_its_labels():
     assert spend.by("tag") == {"mine": 7}
     spend.wrap(ask)("16")
     assert spend.total == 23
+
+
+def test_coroutines_and_generators_that_are_wrapped_are_counted_in_another_thread():
+    async def ask(cost: str) -> str:
+        await asyncio.sleep(0)
+        settling()(completion(cost))
+        return cost
+
+    def pieces(cost: str) -> Generator[str, str, str]:
+        settling()(completion(cost))
+        said = yield cost
+        settling()(completion(cost))
+        return said
+
+    async def apieces(cost: str) -> AsyncGenerator[str]:
+        settling()(completion(cost))
+        yield cost
+        settling()(completion(cost))
+
+    def read(stream: Generator[str, str, str]) -> str:
+        assert next(stream) == "10"
+        with pytest.raises(StopIteration, match="heard"):
+            stream.send("heard")
+        return "read"
+
+    async def aread(stream: AsyncGenerator[str]) -> list[str]:
+        return [piece async for piece in stream]
+
+    with track_costs(tags="mine") as spend, ThreadPoolExecutor(1) as pool:
+        asked, stepped, astepped = spend.wrap(ask), spend.wrap(pieces), spend.wrap(apieces)
+        assert pool.submit(lambda: asyncio.run(asked("1"))).result() == "1"
+        assert pool.submit(lambda: read(stepped("10"))).result() == "read"
+        assert pool.submit(lambda: asyncio.run(aread(astepped("100")))).result() == ["100"]
+    assert spend.by("tag") == {"mine": 221}
 
 
 def test_many_threads_may_add_to_one_scope():
