@@ -6,7 +6,7 @@ The records are made by `OpenRouterClient`, so that everything built on it is co
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Iterator, Mapping
-from contextlib import aclosing, closing, contextmanager
+from contextlib import aclosing, closing, contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial, wraps
 from typing import Any, Final, NamedTuple, ParamSpec, Self, TypeVar
@@ -104,7 +104,9 @@ def within(scope: Scope) -> Iterator[None]:
     try:
         yield
     finally:
-        _scope.reset(token)
+        # A generator may be closed in another task than the one that began it, which never was inside.
+        with suppress(ValueError):
+            _scope.reset(token)
 
 
 @contextmanager
@@ -127,11 +129,8 @@ def track_costs(
         reconcile: Whether the cost of what was cut, cancelled or lost is looked up in the background.
     """
     spend = Spend(limit, reconciles=reconcile)
-    token = _scope.set(_counting(_labelled(_scope.get(), tags), (spend,)))
-    try:
+    with within(_counting(_labelled(_scope.get(), tags), (spend,))):
         yield spend
-    finally:
-        _scope.reset(token)
 
 
 @contextmanager
@@ -144,11 +143,8 @@ def counted_by(
     """
     scope = _counting(_scope.get(), spends)
     given = {**(labels or {}), **scope.labels}
-    token = _scope.set(scope._replace(tags=tuple(dict.fromkeys((*scope.tags, *tags))), labels=given))
-    try:
+    with within(scope._replace(tags=tuple(dict.fromkeys((*scope.tags, *tags))), labels=given)):
         yield
-    finally:
-        _scope.reset(token)
 
 
 @contextmanager
@@ -157,11 +153,8 @@ def label_costs(*tags: str, **labels: str) -> Iterator[None]:
 
     `with label_costs("nightly", user="42"): …` makes `spend.by("tag")` and `spend.by("user")` tell them apart.
     """
-    token = _scope.set(_labelled(_labelled(_scope.get(), tags), labels))
-    try:
+    with within(_labelled(_labelled(_scope.get(), tags), labels)):
         yield
-    finally:
-        _scope.reset(token)
 
 
 def _later_within(scope: Scope, made: Any) -> Any:

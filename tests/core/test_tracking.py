@@ -303,6 +303,23 @@ def test_coroutines_and_generators_that_are_wrapped_are_counted_in_another_threa
     assert spend.by("tag") == {"mine": 221}
 
 
+def test_a_scope_in_a_generator_may_be_closed_by_another_task():
+    async def answers() -> AsyncGenerator[Spend]:
+        with track_costs() as spend, label_costs("mine"):
+            settling()(completion("1"))
+            yield spend
+
+    async def run() -> Spend:
+        stream = answers()
+        spend = await asyncio.create_task(anext(stream))
+        await asyncio.create_task(stream.aclose())
+        settling()(completion("2"))
+        return spend
+
+    spend = asyncio.run(run())
+    assert (spend.total, spend.by("tag")) == (1, {"mine": 1})
+
+
 def test_many_threads_may_add_to_one_scope():
     with track_costs() as spend:
         settle = [settling(None) for _ in range(1600)]
