@@ -187,7 +187,7 @@ def _file(block: Block) -> Part:
 def _file_part(block: Block, source: Source) -> Part:
     held = {"file_id": source.file_id} if source.file_id else {"file_data": source.address()}
     named = _name(block) or (file_name_in(source.url) if source.url else None)
-    name = named or (file_name(source.mime_type) if source.base64 else None)
+    name = file_name(source.mime_type, named) if source.base64 else named
     file = {"filename": name, **held} if name else held
     return {"type": "file", "file": file, **_breakpoint(block)}
 

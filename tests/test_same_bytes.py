@@ -121,6 +121,13 @@ CONVERSATIONS: dict[str, tuple[list[BaseMessage], list[ChatMessage]]] = {
         lc(LOOK, {"type": "text-plain", "text": "Built in 1872.", "title": "Aster"}),
         li(TextBlock(text="Look:"), DocumentBlock(data=b"Built in 1872.", title="Aster")),
     ),
+    "PDF whose title has no ending": (
+        lc(
+            LOOK,
+            {"type": "file", "base64": b64(PDF), "mime_type": "application/pdf", "filename": "Report v1.2"},
+        ),
+        li(TextBlock(text="Look:"), DocumentBlock(data=PDF, title="Report v1.2")),
+    ),
     "table with a title": (
         lc(LOOK, {"type": "file", "base64": b64(CSV), "mime_type": "text/csv", "title": "Sales.csv"}),
         li(TextBlock(text="Look:"), DocumentBlock(data=CSV, title="Sales.csv", document_mimetype="text/csv")),
