@@ -17,6 +17,8 @@ from llama_index.core.memory import ChatMemoryBuffer
 
 from llamaindex_openrouter_opts import OpenRouter
 from openrouter_opts.errors import Empty, Forbidden, Interrupted, Malformed, OpenRouterError, ServerError
+from openrouter_opts.sandbox import Sandbox
+from tests.llamaindex.conftest import MakeLLM
 from tests.llamaindex.ways import MESSAGES, Way, every_stream, every_way
 
 Scripted = Callable[..., Any]
@@ -300,3 +302,25 @@ def test_a_chat_engine_sends_all_of_a_short_history(stream: bool, llm: OpenRoute
         engine.chat("And now?")
 
     assert len(sandbox.last.body["messages"]) == 11
+
+
+TRANSIENT_WORDS = ("retry", "try again", "timeout", "timed out", "connection", "temporarily")
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 413, 422])
+def test_an_error_that_stays_is_not_taken_for_a_passing_one_by_its_words(
+    status: int, make_llm: MakeLLM, sandbox: Sandbox
+) -> None:
+    """LLMs that fall back on others look at words first, and then at the status."""
+    sandbox.fail_next(status=status)
+    with pytest.raises(OpenRouterError) as caught:
+        make_llm(max_retries=0).complete("hi")
+    assert caught.value.status_code == status
+    assert not [word for word in TRANSIENT_WORDS if word in str(caught.value).lower()]
+    assert not isinstance(caught.value, TimeoutError | ConnectionError)
+
+
+def test_what_passes_is_an_error_of_pythons_kind() -> None:
+    with pytest.raises(OpenRouterError) as refused:
+        OpenRouter("m/x", api_base="http://127.0.0.1:9/api/v1", api_key="k", max_retries=0).complete("hi")
+    assert isinstance(refused.value, ConnectionError)
