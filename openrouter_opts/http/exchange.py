@@ -16,7 +16,7 @@ from openrouter_opts.errors import (
     OpenRouterError,
     SpendLimitExceeded,
 )
-from openrouter_opts.http.reading import Reader, with_facts
+from openrouter_opts.http.reading import Reader, usage_in, with_facts
 from openrouter_opts.http.retry import Retry
 from openrouter_opts.http.steps import Flow, Head, Patience, Sleep, Step
 from openrouter_opts.protocol import failure
@@ -75,6 +75,7 @@ def _refusal(
         message = f"the server answered {head.status}, which holds no answer"
         return with_facts(Empty(message, status=head.status), head)
     error = failure.from_status(head.status, head.headers, body, sent=len(request.body or b""))
+    error.usage = usage_in(body, head)
     if head.rekeyed and not isinstance(before, AuthenticationError):
         # Keys that rotate: between the request and its refusal there came another one. Once, lest it go round and round.
         error.retryable = True

@@ -21,7 +21,7 @@ from openrouter_opts.http.steps import Data, Flow, Head, Patience, Rest, Step
 from openrouter_opts.options.caller import warn
 from openrouter_opts.protocol import decode, embeddings, failure
 from openrouter_opts.protocol.assemble import Assembler, at_once
-from openrouter_opts.protocol.completion import Completion
+from openrouter_opts.protocol.completion import Completion, Usage
 from openrouter_opts.protocol.sse import Event, EventDecoder, EventTooLarge
 
 MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024
@@ -286,6 +286,15 @@ def _that_cost(error: OpenRouterError, answer: Completion | embeddings.Embedding
     error.generation_id = error.generation_id or answer.id
     error.provider = error.provider or answer.provider
     return error
+
+
+def usage_in(body: bytes, head: Head) -> Usage | None:
+    """Return what a refusal says that it cost: a provider may have failed when the answer was paid for."""
+    try:
+        said = decode.parse(body)
+    except Malformed:
+        return None
+    return decode.usage_of(said, head.headers) if isinstance(said, dict) else None
 
 
 def with_facts(error: OpenRouterError, head: Head) -> OpenRouterError:

@@ -44,6 +44,21 @@ def with_usage(usage: str | None, *, stream: bool) -> Script:
     return [answer(f"{whole[:-1]}{end}}}".encode())]
 
 
+@both_kinds
+def test_a_refusal_that_was_billed_is_counted_and_not_paid_again(
+    stream: bool, scripted: Servers, caller: Callers
+):
+    server = scripted(
+        choose=lambda _: [answer({"error": {"code": 500, "message": "late"}, "usage": {"cost": 0.5}}, 500)]
+    )
+    with track_costs() as spend:
+        error = failure(caller(server), ServerError, stream=stream)
+    assert len(server.deliveries) == 1
+    assert error.usage is not None
+    assert error.usage.cost.total == D("0.5")
+    assert spend.total == D("0.5")
+
+
 # --- K1, K2, K6: figures ---
 
 FIGURES: dict[str, tuple[str | None, str | None]] = {
