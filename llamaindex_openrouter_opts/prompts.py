@@ -152,7 +152,7 @@ class PromptMethods(FunctionCallingLLM):
             self, output_cls: type[Model], prompt: BasePromptTemplate
         ) -> ObjectProgram[Model] | BasePydanticProgram[Model]:
             """Return what asks for an object."""
-            raise NotImplementedError
+            ...
 
     def _asked(self, prompt: BasePromptTemplate, prompt_args: Mapping[str, Any]) -> Asked:
         call, variables = divided(prompt, prompt_args)

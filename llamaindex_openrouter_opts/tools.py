@@ -46,7 +46,7 @@ class ToolMethods:
         @property
         def client(self) -> OpenRouterClient:
             """Return the client underneath."""
-            raise NotImplementedError
+            ...
 
     def get_tool_calls_from_response(
         self, response: ChatResponse, error_on_no_tool_call: bool = True, **_kwargs: Any

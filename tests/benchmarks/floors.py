@@ -91,7 +91,7 @@ class LlamaIndexFromMemory(CustomLLM):
 
     @llm_completion_callback()
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
-        raise NotImplementedError
+        yield self.complete(prompt, formatted, **kwargs)
 
 
 def _responses(deltas: list[str]) -> ChatResponseGen:

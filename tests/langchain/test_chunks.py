@@ -96,10 +96,10 @@ def test_a_broken_call_stays_broken_whatever_becomes_of_the_sum(chunks_of: Any, 
 @pytest.mark.parametrize(
     "arguments",
     [
-        '{"path": "/tmp/a',
-        '{"path": "/tmp/a\\',
-        '{"paths": ["/tmp/a"',
-        '{"paths": ["/tmp/a',
+        '{"path": "/home',
+        '{"path": "/home\\',
+        '{"paths": ["/home"',
+        '{"paths": ["/home',
         '{"a": {',
         '{"a": 1',
         "",
@@ -133,7 +133,7 @@ def test_a_call_that_was_cut_off_stays_broken_after_a_round_trip(
 
 @pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
 def test_a_call_that_was_cut_off_says_the_same_after_dumps(chunks_of: Any) -> None:
-    whole = reduce(operator.add, chunks_of('{"path": "/tmp/a', "length"))
+    whole = reduce(operator.add, chunks_of('{"path": "/home', "length"))
     kept = loads(dumps(whole), allowed_objects="all")
     assert type(kept) is AIMessage
     assert kept.invalid_tool_calls == whole.invalid_tool_calls
@@ -141,7 +141,7 @@ def test_a_call_that_was_cut_off_says_the_same_after_dumps(chunks_of: Any) -> No
 
 
 def test_pieces_that_langchain_adds_itself_make_no_call_of_one_that_was_cut_off(chunks_of: Any) -> None:
-    pieces = [AIMessageChunk(**chunk.model_dump()) for chunk in chunks_of('{"path": "/tmp/a', "length")]
+    pieces = [AIMessageChunk(**chunk.model_dump()) for chunk in chunks_of('{"path": "/home', "length")]
     assert add_ai_message_chunks(*pieces).tool_calls == []
 
 
@@ -172,7 +172,7 @@ def test_a_history_in_json_holds_no_call_that_was_cut_off(chunks_of: Any) -> Non
             kept.clear()
 
     def model(_: Any) -> Iterator[Any]:
-        yield from chunks_of('{"path": "/tmp/a', "length")
+        yield from chunks_of('{"path": "/home', "length")
 
     history = History()
     chain = RunnableWithMessageHistory(RunnableLambda(model), lambda: history, history_factory_config=[])
