@@ -126,24 +126,15 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
 
     def _made_ready(self) -> Built:
         """Return the client and its options. They are made again when a field has changed, by whatever way."""
-        limits = self._limits()
-        if self._ready is None or not self._ready.is_of(self.__dict__):
-            self._ready = Built.of(
-                self.__dict__,
-                arguments.options_of(self),
-                api_key=self.openrouter_api_key,
-                base_url=self.openrouter_api_base,
-                model=self.model_name,
-                timeout=self.request_timeout,
-                max_retries=self.max_retries,
-                retry_uncertain=self.retry_uncertain,
-                check=self.check,
-                catalog=self.catalog,
-                spend_limit=limits,
-                trust_env=self.trust_env,
-                verify=self.verify,
-                proxy=self.proxy,
-            )
+        self._ready = Built.of(
+            self,
+            self._ready,
+            lambda: arguments.options_of(self),
+            model=self.model_name,
+            api_key=self.openrouter_api_key,
+            base_url=self.openrouter_api_base,
+            timeout=self.request_timeout,
+        )
         return self._ready
 
     @override

@@ -103,22 +103,14 @@ class OpenRouterEmbeddings(Limited, Embeddings):
 
     def _made_ready(self) -> Built:
         """Return what the fields describe, made anew when one of them has changed."""
-        limits = self._limits()
-        if self._ready is None or not self._ready.is_of(self.__dict__):
-            self._ready = Built.of(
-                self.__dict__,
-                ProviderOptions.of(self.provider_options),
-                api_key=self.api_key,
-                base_url=self.base_url,
-                model=self.model,
-                timeout=self.timeout,
-                max_retries=self.max_retries,
-                retry_uncertain=self.retry_uncertain,
-                spend_limit=limits,
-                trust_env=self.trust_env,
-                verify=self.verify,
-                proxy=self.proxy,
-            )
+        self._ready = Built.of(
+            self,
+            self._ready,
+            lambda: ProviderOptions.of(self.provider_options),
+            model=self.model,
+            api_key=self.api_key,
+            base_url=self.base_url,
+        )
         return self._ready
 
     @override

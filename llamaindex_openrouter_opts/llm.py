@@ -377,22 +377,12 @@ class OpenRouter(ModelOptions, Limited, ToolMethods, PromptMethods):
 
     def _build(self) -> Built:
         """Return what the fields describe, made anew when one of them has changed."""
-        limits = self._limits()
-        if self._built is None or not self._built.is_of(self.__dict__):
-            self._built = Built.of(
-                self.__dict__,
-                self.own_options().merged(ProviderOptions.of(self.additional_kwargs)),
-                model=self.model,
-                api_key=self.api_key,
-                base_url=self.api_base,
-                timeout=self.timeout,
-                max_retries=self.max_retries,
-                retry_uncertain=self.retry_uncertain,
-                check=self.check,
-                catalog=self.catalog,
-                spend_limit=limits,
-                proxy=self.proxy,
-                trust_env=self.trust_env,
-                verify=self.verify,
-            )
+        self._built = Built.of(
+            self,
+            self._built,
+            lambda: self.own_options().merged(ProviderOptions.of(self.additional_kwargs)),
+            model=self.model,
+            api_key=self.api_key,
+            base_url=self.api_base,
+        )
         return self._built
