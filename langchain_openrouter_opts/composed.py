@@ -7,9 +7,8 @@ models in it, by that model's own `bind`. A class has the name of LangChain's, b
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
-from contextlib import aclosing, closing
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage
@@ -21,7 +20,8 @@ from langchain_core.runnables import retry as langchain_retry
 from typing_extensions import override
 
 from openrouter_opts.limited import with_one_limit
-from openrouter_opts.money.tracking import Scope, scope_now, within
+from openrouter_opts.money.tracking import scope_now, within
+from openrouter_opts.stepping import abegun_within, begun_within
 
 if TYPE_CHECKING:
     Fallbacks = langchain_fallbacks.RunnableWithFallbacks[LanguageModelInput, AIMessage]
@@ -38,9 +38,6 @@ else:
     PlainBinding = langchain_base.RunnableBinding
 
 
-_NONE: Final = object()
-
-
 class Composable(RunnableSerializable[LanguageModelInput, AIMessage]):
     """What compositions of this module are made of: a model, a binding, a composition."""
 
@@ -49,14 +46,17 @@ class Composable(RunnableSerializable[LanguageModelInput, AIMessage]):
         @override
         def stream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Any]:
             """Return the answer in pieces. See `invoke`."""
-            return _belonging(scope_now(), super().stream(input, config, **kwargs))
+            # The call is made by the first step, and belongs where the stream was asked for.
+            scope = scope_now()
+            return begun_within(super().stream(input, config, **kwargs), lambda: within(scope))
 
         @override
         def astream(
             self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
         ) -> AsyncIterator[Any]:
             """Return the answer in pieces. See `invoke`."""
-            return _abelonging(scope_now(), super().astream(input, config, **kwargs))
+            scope = scope_now()
+            return abegun_within(super().astream(input, config, **kwargs), lambda: within(scope))
 
     @override
     def with_fallbacks(
@@ -191,26 +191,6 @@ def models_in(runnable: Any) -> Iterator[Any]:
             return
     for part in parts:
         yield from models_in(part)
-
-
-def _belonging(scope: Scope, chunks: Generator[Any]) -> Generator[Any]:
-    """Read a stream, whose call is made by its first step, and belongs where the stream was asked for."""
-    with closing(chunks):
-        with within(scope):
-            first = next(chunks, _NONE)
-        if first is not _NONE:
-            yield first
-            yield from chunks
-
-
-async def _abelonging(scope: Scope, chunks: AsyncGenerator[Any]) -> AsyncGenerator[Any]:
-    async with aclosing(chunks):
-        with within(scope):
-            first = await anext(chunks, _NONE)
-        if first is not _NONE:
-            yield first
-            async for chunk in chunks:
-                yield chunk
 
 
 def _later(alternative: Callable[[], Any], made: Callable[[Any], Any]) -> Callable[[], Any]:

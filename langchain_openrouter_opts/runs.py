@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, aclosing, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, cast
@@ -28,6 +28,7 @@ from langchain_core.utils.uuid import uuid7
 from typing_extensions import override
 
 from openrouter_opts.money.tracking import Spend, counted_by, scope_now
+from openrouter_opts.stepping import abegun_within, begun_within
 
 # Tags and metadata that LangChain adds for itself.
 _OWN_TAG: Final = re.compile(r"(?:(?:seq|graph):step|map:key|branch|condition|retry:attempt|langsmith):.*")
@@ -181,7 +182,8 @@ class RunningModel(BaseChatModel):
         """Return the answer in pieces. See `invoke`."""
         run, config = self._begun(CallbackManager, config)
         chunks = super().stream(input, config, stop=stop, **kwargs)
-        return self._told(cast("Generator[AIMessageChunk]", chunks), run)
+        # The call is made by the first step.
+        return begun_within(cast("Generator[AIMessageChunk]", chunks), lambda: _running(run))
 
     @override
     def astream(
@@ -195,28 +197,7 @@ class RunningModel(BaseChatModel):
         """Return the answer in pieces. See `invoke`."""
         run, config = self._begun(AsyncCallbackManager, config)
         chunks = super().astream(input, config, stop=stop, **kwargs)
-        return self._atold(cast("AsyncGenerator[AIMessageChunk]", chunks), run)
-
-    def _told(self, chunks: Generator[AIMessageChunk], run: Run) -> Generator[AIMessageChunk]:
-        """Read a stream, whose call is made by its first step."""
-        with closing(chunks):
-            with _running(run):
-                first = next(chunks, None)
-            if first is not None:
-                yield first
-                yield from chunks
-
-    async def _atold(
-        self, chunks: AsyncGenerator[AIMessageChunk], run: Run
-    ) -> AsyncGenerator[AIMessageChunk]:
-        """Read a stream, whose call is made by its first step."""
-        async with aclosing(chunks):
-            with _running(run):
-                first = await anext(chunks, None)
-            if first is not None:
-                yield first
-                async for chunk in chunks:
-                    yield chunk
+        return abegun_within(cast("AsyncGenerator[AIMessageChunk]", chunks), lambda: _running(run))
 
     def _begun(
         self, managers: type[CallbackManager | AsyncCallbackManager], config: RunnableConfig | None

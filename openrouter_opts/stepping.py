@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractContextManager, aclosing, closing
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 Item = TypeVar("Item")
+_END: Final[Any] = object()
 
 
 def within(
@@ -36,3 +37,27 @@ async def awithin(
             if item is None:
                 return
             yield item
+
+
+def begun_within(
+    items: Generator[Item, None, None], inside: Callable[[], AbstractContextManager[Any]]
+) -> Generator[Item, None, None]:
+    """Yield the items of a generator; its first step alone is taken inside a context."""
+    with closing(items):
+        with inside():
+            item = next(items, _END)
+        while item is not _END:
+            yield item
+            item = next(items, _END)
+
+
+async def abegun_within(
+    items: AsyncGenerator[Item, None], inside: Callable[[], AbstractContextManager[Any]]
+) -> AsyncGenerator[Item, None]:
+    """Yield the items of a generator; its first step alone is taken inside a context."""
+    async with aclosing(items):
+        with inside():
+            item = await anext(items, _END)
+        while item is not _END:
+            yield item
+            item = await anext(items, _END)

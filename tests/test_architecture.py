@@ -281,7 +281,7 @@ class Plain(ast.NodeTransformer):
             *("embed", "embedding_models", "providers", "key", "credits", "generation"),
         }
     )
-    FUNCTIONS = frozenset({"reconcile", "watched", "within"})
+    FUNCTIONS = frozenset({"begun_within", "reconcile", "watched", "within"})
 
     def name(self, name: str) -> str:
         return (
@@ -369,6 +369,7 @@ def methods(module: str, cls: str) -> dict[str, ast.AST]:
         ("openrouter_opts.http.drive", "drive", "adrive"),
         ("openrouter_opts.http.drive", "Wire", "AsyncWire"),
         ("openrouter_opts.stepping", "within", "awithin"),
+        ("openrouter_opts.stepping", "begun_within", "abegun_within"),
         ("openrouter_opts.telemetry.watching", "watched", "awatched"),
         ("openrouter_opts.stream", "Stream", "AsyncStream"),
         ("openrouter_opts.money.reconcile", "reconcile", "areconcile"),
