@@ -28,7 +28,7 @@ _SEARCH_PRICES: Final[Mapping[str, Mapping[str | None, Decimal]]] = {
     "firecrawl": {None: Decimal(0)},
 }
 """USD per search by engine and mode, https://openrouter.ai/docs/guides/features/server-tools/web-search. Native search is Exa's here,
-and Firecrawl's is paid with a key of one's own."""
+and Firecrawl's is paid with a key of one's own. The client reckons with a table of its own: two that were one would agree whatever it said."""
 _MORE_RESULTS_COST: Final = frozenset({"exa", "parallel"})
 _RESULTS_INCLUDED: Final = 10
 _RESULT_PRICE: Final = Decimal("0.001")
