@@ -93,7 +93,7 @@ def total_of(amounts: Iterable[Decimal]) -> Decimal:
 
 
 def amount(value: object) -> Decimal | None:
-    """Read one amount of money: `None` for what is absent, negative, not finite or not a number.
+    """Read one amount of money: `None` for what is absent, negative, not finite or not a number. A negative zero is zero.
 
     A JSON number arrives as a float, whose shortest `repr` is the number that stood on the wire.
     """
@@ -103,7 +103,7 @@ def amount(value: object) -> Decimal | None:
         money = Decimal(value if isinstance(value, int | Decimal) else str(value))
     except InvalidOperation:
         return None
-    return money if money.is_finite() and money >= 0 else None
+    return money.copy_abs() if money.is_finite() and money >= 0 else None
 
 
 def dollars(money: Decimal) -> str:

@@ -212,6 +212,13 @@ def test_amounts_are_what_stood_on_the_wire(value: object, money: str):
     assert amount(value) == D(money)
 
 
+@pytest.mark.parametrize("value", [-0.0, "-0", D("-0.00")])
+def test_a_negative_zero_is_zero(value: object):
+    money = amount(value)
+    assert money == 0
+    assert not money.is_signed()
+
+
 @pytest.mark.parametrize("details", [None, [], "x", 5])
 def test_details_that_are_none_do_no_harm(details: object):
     cost = Cost.from_usage({"cost": 0.1, "cost_details": details, "is_byok": "yes"})
