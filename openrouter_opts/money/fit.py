@@ -25,8 +25,8 @@ _NUDGE: Final = Decimal("1.000001")
 """A bound is a hair above the price that it lets through, and so survives the server's arithmetic."""
 _PLACES: Final = Decimal("1e-12")
 _MICRO: Final = Decimal("1e-6")
-_SHARES: Final = tuple(Decimal(part) / 20 for part in range(19, 0, -1))
-"""How much of the money server tools may spend: as much as leaves the turns after them affordable."""
+_SHARES: Final = tuple(Decimal(part) / 20 for part in range(20, 0, -1))
+"""How much of the money server tools may spend: all of it, or as much as leaves the turns after them affordable."""
 _WINDOW: Final = 128_000
 
 
@@ -35,12 +35,13 @@ def fit(request: Priced, money: Decimal) -> Priced | None:
 
     In this order: an answer without a limit gets one, of `PLENTY_OF_TOKENS` at least; dear endpoints are left out; the answer gets as short
     as it has to, down to `USEFUL_TOKENS`. An answer that nobody limited takes half of the money, if that is plenty, and leaves the rest to
-    other calls. Where nobody knows the endpoints of a model, `max_price` keeps them to the price reckoned with.
+    other calls. Where nobody knows the endpoints of a model, `max_price` keeps them to the price reckoned with. Server tools are always
+    ended by the money, also where their number would end them sooner.
     """
     if request.offer.unpriced:
         return None
     if _is_bound(request) and _fits(request, money):
-        return request
+        return _ended(request, request, money)
     for share in (money,) if request.limit else (money / 2, money):
         for bounded in _bounded(request, share):
             longest = _longest(bounded, share)
@@ -120,10 +121,15 @@ def _finished(asked: Priced, bounded: Priced, longest: int, money: Decimal) -> P
         caps = [cap for each in bounded.offer.terms if (cap := bounded.cap(each))]
         names = limits_of(asked.body) or ["max_tokens"]
         fitted = bounded.having(**dict.fromkeys(names, min([longest, *caps])))
-    if asked.extras.stop_cost == bounded.extras.stop_cost:
-        return fitted
-    with_more = (_stopped(asked, fitted, money * share) for share in _SHARES)
-    return next((each for each in with_more if _fits(each, money)), fitted)
+    return _ended(asked, fitted, money)
+
+
+def _ended(asked: Priced, fitted: Priced, money: Decimal) -> Priced:
+    """The request with its server tools ended by what is left of the money, unless they are ended by less already."""
+    own = asked.extras.stop_cost
+    shares = [money * share for share in _SHARES] if asked.extras.tools else []
+    ended = (fitted if own is not None and own <= cost else _stopped(asked, fitted, cost) for cost in shares)
+    return next((each for each in ended if _fits(each, money)), fitted)
 
 
 # --- what is changed ---

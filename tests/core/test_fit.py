@@ -220,9 +220,15 @@ def test_the_number_of_calls_that_was_asked_for_holds_beside_the_bound():
     assert found["stop_server_tools_when"][0] == {"type": "step_count_is", "step_count": 7}
 
 
-def test_tools_that_fit_as_they_are_are_left_alone():
+def test_tools_that_fit_as_they_are_may_spend_all_that_is_left():
     options = {"tools": [SEARCH], "max_tokens": 100, "max_tool_calls": 1}
-    assert fitted("1", **options) == options
+    ends = [
+        {"type": "step_count_is", "step_count": 1},
+        {"type": "max_cost", "max_cost_in_dollars": 1.0},
+    ]
+    assert fitted("1", **options) == {**options, "stop_server_tools_when": ends}
+    low = {**options, "stop_server_tools_when": [{"type": "max_cost", "max_cost_in_dollars": 0.3}]}
+    assert fitted("1", **low) == low
 
 
 # --- whatever is asked ---
