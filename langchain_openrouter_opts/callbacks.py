@@ -33,7 +33,7 @@ def get_openrouter_callback() -> Iterator[OpenRouterCostCallbackHandler]:
 
     `with get_openrouter_callback() as cb: …` gives `cb.total_cost` (`Decimal`, USD), `total_tokens`, `prompt_tokens`,
     `prompt_tokens_cached`, `completion_tokens`, `reasoning_tokens`, `successful_requests`, and all that
-    `OpenRouterCostCallbackHandler` has. A thread that is started by hand isn't inside, unless what it runs is wrapped: `cb.wrap`.
+    `OpenRouterCostCallbackHandler` has. Threads and tasks that begin inside are inside, as with `track_costs()`.
     """
     handler = OpenRouterCostCallbackHandler()
     with counted_by([handler]):

@@ -154,7 +154,7 @@ def ask_at_random(seed: int, askers: Sequence[Asker], sandbox: Sandbox, spend: S
     with troubles(sandbox, chance), ThreadPoolExecutor(8) as pool:
         for call in calls[:50]:
             call.run()
-        list(pool.map(spend.wrap(Call.run), calls[50:250]))
+        list(pool.map(Call.run, calls[50:250]))
         for start in range(250, 500, 50):
             asyncio.run(at_once(calls[start : start + 50], chance))
     assert spend.pending
@@ -233,7 +233,7 @@ def ask_above_a_limit(
             if way == "tasks":
                 asyncio.run(at_once(calls, chance))
             else:
-                threads = [threading.Thread(target=spend.wrap(run), args=(call,)) for call in calls]
+                threads = [threading.Thread(target=run, args=(call,)) for call in calls]
                 for thread in threads:
                     thread.start()
                 for thread in threads:

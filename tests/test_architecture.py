@@ -78,7 +78,7 @@ LAYERS = (
     # the books: a request, as it becomes known; limits; scopes, and who is admitted; what is found out later; the account of a call
     {"openrouter_opts.money.record"},
     {"openrouter_opts.money.entry", "openrouter_opts.money.report"},
-    {"openrouter_opts.money.limits", "openrouter_opts.money.sums"},
+    {"openrouter_opts.money.limits", "openrouter_opts.money.sums", "openrouter_opts.money.threads"},
     {"openrouter_opts.money.tracking", "openrouter_opts.money.admission"},
     {"openrouter_opts.money.reconcile"},
     {"openrouter_opts.money.background"},

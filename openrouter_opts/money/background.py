@@ -8,6 +8,7 @@ import heapq
 import threading
 import time
 from collections.abc import Callable
+from contextvars import Context
 from queue import Empty, SimpleQueue
 from typing import Final, NamedTuple
 from weakref import ref
@@ -65,8 +66,9 @@ class Background:
             if self._thread is None or not self._thread.is_alive():
                 thread = threading.Thread(target=self._run, name="openrouter-reconcile", daemon=True)
                 with contextlib.suppress(RuntimeError):
-                    # No thread can be started while the interpreter goes down; what is pending stays so.
-                    thread.start()
+                    # No thread can be started while the interpreter goes down; what is pending stays so. It serves every scope, so it
+                    # begins in none, which it would keep for as long as it lives.
+                    Context().run(thread.start)
                     self._thread = thread
         finally:
             self._starting.release()

@@ -16,6 +16,7 @@ from openrouter_opts.money.entry import Entry, entry_of
 from openrouter_opts.money.limits import LimitLike, SpendLimit
 from openrouter_opts.money.record import Record
 from openrouter_opts.money.sums import KEYS, Sums
+from openrouter_opts.money.threads import hand_on
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -45,11 +46,11 @@ class Spend(Sums):
         return tuple(entry.record for entry in tuple(self._entries))
 
     def wrap(self, function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
-        """Return a function that is counted here, in whichever thread it runs: `executor.map(spend.wrap(ask), questions)`.
+        """Return a function that is counted here, wherever it runs.
 
-        A thread doesn't know the scopes of the one that starts it; `asyncio.to_thread` and LangChain's executors tell it by themselves.
-        Tasks know them, so a coroutine function needs wrapping only for the loop of another thread. Generators are counted here at each
-        step, wherever they are read.
+        For what is handed to a thread that was started before, through a queue of your own or a `multiprocessing.pool.ThreadPool`, and for
+        what is called after the scope has ended. Threads, pools and tasks that begin inside need it not. Coroutines are counted here when
+        they run, and generators at each step, wherever they are read.
         """
         scope = _counting(_scope.get(), (self,))
 
@@ -100,6 +101,7 @@ def scope_now() -> Scope:
 @contextmanager
 def within(scope: Scope) -> Iterator[None]:
     """Have the calls inside belong to these scopes, and to no others: they were made there, and are sent later."""
+    hand_on(_scope)
     token = _scope.set(scope)
     try:
         yield
@@ -116,11 +118,15 @@ def track_costs(
     tags: Iterable[str] | Mapping[str, str] | None = None,
     reconcile: bool = False,
 ) -> Iterator[Spend]:
-    """Count what everything called inside costs, in both frameworks, tasks and their threads included.
+    """Count what everything called inside costs, in both frameworks, threads and tasks included.
 
     Scopes nest: the outer one counts what the inner one counts. A call belongs to the scopes in which it, or its stream, is asked for,
     wherever that is read; what a framework itself puts off until something is read, such as the stream of a chain or of a query, is asked
-    for then. A thread started by hand isn't inside, unless what it runs is wrapped: `Spend.wrap`; Python tells it nothing of the scopes.
+    for then. A thread or a task belongs where it was started, and what is given to a pool of threads where it was given. What comes to a
+    thread in another way, through a queue of your own, can be wrapped: `Spend.wrap`.
+
+    For threads to know where they were started, the first scope of a process wraps `threading.Thread.start` and
+    `ThreadPoolExecutor.submit`, which hand on the scopes and nothing else.
 
     Args:
         limit: The most that the calls inside may cost together, USD, or a `SpendLimit`. A call that might cost more is refused before it

@@ -1,0 +1,276 @@
+"""A thread belongs to the scopes in which it was started, however that was done, and to no others."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar, copy_context
+from multiprocessing.pool import ThreadPool
+from weakref import ref
+
+import anyio.to_thread
+import pytest
+from langchain_core.runnables.config import ContextThreadPoolExecutor
+
+from openrouter_opts.money.tracking import label_costs, scope_now, track_costs
+
+
+def tags() -> tuple[str, ...]:
+    return scope_now().tags
+
+
+class OwnThread(threading.Thread):
+    """A thread that says itself what it does."""
+
+    def __init__(self, found: list[tuple[str, ...]]) -> None:
+        super().__init__()
+        self._found = found
+
+    def run(self) -> None:
+        self._found.append(tags())
+
+
+def in_a_thread() -> tuple[str, ...]:
+    found: list[tuple[str, ...]] = []
+    _joined(threading.Thread(target=lambda: found.append(tags())))
+    return found[0]
+
+
+def in_a_thread_of_its_own_class() -> tuple[str, ...]:
+    found: list[tuple[str, ...]] = []
+    _joined(OwnThread(found))
+    return found[0]
+
+
+def in_a_thread_with_a_run_of_its_own() -> tuple[str, ...]:
+    found: list[tuple[str, ...]] = []
+    thread = threading.Thread()
+    vars(thread)["run"] = lambda: found.append(tags())
+    _joined(thread)
+    return found[0]
+
+
+def in_a_timer() -> tuple[str, ...]:
+    found: list[tuple[str, ...]] = []
+    _joined(threading.Timer(0, lambda: found.append(tags())))
+    return found[0]
+
+
+def in_a_thread_of_a_thread() -> tuple[str, ...]:
+    found: list[tuple[str, ...]] = []
+    _joined(threading.Thread(target=lambda: found.append(in_a_thread())))
+    return found[0]
+
+
+def in_a_copied_context() -> tuple[str, ...]:
+    found: list[tuple[str, ...]] = []
+    _joined(threading.Thread(target=copy_context().run, args=(lambda: found.append(tags()),)))
+    return found[0]
+
+
+def in_a_pool() -> tuple[str, ...]:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(tags).result()
+
+
+def mapped_in_a_pool() -> tuple[str, ...]:
+    with ThreadPoolExecutor(1) as pool:
+        return next(pool.map(lambda _: tags(), [1]))
+
+
+def in_langchains_pool() -> tuple[str, ...]:
+    with ContextThreadPoolExecutor(1) as pool:
+        return pool.submit(tags).result()
+
+
+def in_a_pool_of_multiprocessing() -> tuple[str, ...]:
+    with ThreadPool(1) as pool:
+        return pool.apply(tags)
+
+
+def in_the_executor_of_a_loop() -> tuple[str, ...]:
+    async def ask() -> tuple[str, ...]:
+        return await asyncio.get_running_loop().run_in_executor(None, tags)
+
+    return asyncio.run(ask())
+
+
+def by_to_thread() -> tuple[str, ...]:
+    return asyncio.run(asyncio.to_thread(tags))
+
+
+def by_anyio() -> tuple[str, ...]:
+    return anyio.run(anyio.to_thread.run_sync, tags)
+
+
+def in_the_loop_of_a_thread() -> tuple[str, ...]:
+    async def ask() -> tuple[str, ...]:
+        return tags()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(ask())).result()
+
+
+WAYS: list[Callable[[], tuple[str, ...]]] = [
+    in_a_thread,
+    in_a_thread_of_its_own_class,
+    in_a_thread_with_a_run_of_its_own,
+    in_a_timer,
+    in_a_thread_of_a_thread,
+    in_a_copied_context,
+    in_a_pool,
+    mapped_in_a_pool,
+    in_langchains_pool,
+    in_a_pool_of_multiprocessing,
+    in_the_executor_of_a_loop,
+    by_to_thread,
+    by_anyio,
+    in_the_loop_of_a_thread,
+]
+
+
+def _joined(thread: threading.Thread) -> None:
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_thread_belongs_to_the_scopes_in_which_it_was_started(way: Callable[[], tuple[str, ...]]):
+    assert way() == ()
+    with track_costs(tags="outer"):
+        assert way() == ("outer",)
+        with label_costs("inner"):
+            assert way() == ("outer", "inner")
+        assert way() == ("outer",)
+    assert way() == ()
+
+
+@contextmanager
+def a_pool() -> Iterator[Callable[[], tuple[str, ...]]]:
+    with ThreadPoolExecutor(1) as pool:
+        yield lambda: pool.submit(tags).result()
+
+
+@contextmanager
+def a_pool_of_langchain() -> Iterator[Callable[[], tuple[str, ...]]]:
+    with ContextThreadPoolExecutor(1) as pool:
+        yield lambda: pool.submit(tags).result()
+
+
+@contextmanager
+def a_loop() -> Iterator[Callable[[], tuple[str, ...]]]:
+    async def ask() -> tuple[str, ...]:
+        return tags()
+
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield lambda: asyncio.run_coroutine_threadsafe(ask(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@contextmanager
+def threads_of_anyio() -> Iterator[Callable[[], tuple[str, ...]]]:
+    with asyncio.Runner() as runner:
+        yield lambda: runner.run(anyio.to_thread.run_sync(tags), context=copy_context())
+
+
+@pytest.mark.parametrize("opened", [a_pool, a_pool_of_langchain, a_loop, threads_of_anyio])
+@pytest.mark.parametrize("begun_inside", [False, True])
+def test_a_thread_that_lives_on_belongs_where_it_is_asked_from(
+    opened: Callable[[], AbstractContextManager[Callable[[], tuple[str, ...]]]], begun_inside: bool
+):
+    with opened() as ask:
+        if not begun_inside:
+            assert ask() == ()
+        with track_costs(tags="first"):
+            assert ask() == ("first",)
+            assert [in_another(ask), ask()] == [(), ("first",)]
+        assert ask() == ()
+        with track_costs(tags="second"):
+            assert ask() == ("second",)
+
+
+def in_another(ask: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
+    """Ask from where there is no scope, while there is one here."""
+    found: Future[tuple[str, ...]] = Future()
+    context = BEFORE.copy()
+    context.run(lambda: found.set_result(ask()))
+    return found.result()
+
+
+BEFORE = copy_context()
+
+
+def test_what_a_thread_opens_is_its_own():
+    def ask() -> tuple[str, ...]:
+        with track_costs(tags="within"):
+            return tags()
+
+    with track_costs(tags="outer"), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(ask).result() == ("outer", "within")
+        assert pool.submit(tags).result() == tags() == ("outer",)
+
+
+def test_threads_and_pools_are_as_they_were():
+    def fail(*, number: int) -> None:
+        raise ValueError(number)
+
+    with track_costs(), ThreadPoolExecutor(1) as pool:
+        with pytest.raises(ValueError, match="7"):
+            pool.submit(fail, number=7).result()
+        assert pool.submit(dict, fn=1, self=2, variable=3, value=4).result() == {
+            "fn": 1,
+            "self": 2,
+            "variable": 3,
+            "value": 4,
+        }
+        thread = threading.Thread()
+        _joined(thread)
+        assert "run" not in vars(thread)
+        with pytest.raises(RuntimeError, match="started once"):
+            thread.start()
+    with pytest.raises(RuntimeError, match="shutdown"):
+        pool.submit(tags)
+
+
+def test_a_thread_that_is_started_in_no_scope_is_left_alone():
+    with track_costs():
+        pass
+    begun = threading.Event()
+    thread = threading.Thread(target=begun.wait)
+    thread.start()
+    assert "run" not in vars(thread)
+    begun.set()
+    thread.join()
+
+
+def test_a_variable_is_handed_on_once():
+    with track_costs():
+        start, submit = threading.Thread.start, ThreadPoolExecutor.submit
+    with track_costs(), label_costs("more"):
+        assert (threading.Thread.start, ThreadPoolExecutor.submit) == (start, submit)
+
+
+def test_a_pool_that_lives_on_keeps_no_scope():
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(tags).result()
+        with track_costs() as spend:
+            pool.submit(tags).result()
+        kept = ref(spend)
+        del spend
+        gc.collect()
+        assert kept() is None
+
+
+def test_nothing_else_of_the_context_is_handed_on():
+    variable: ContextVar[str] = ContextVar("somebody_elses", default="unset")
+    variable.set("set")
+    with track_costs(), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(variable.get).result() == "unset"
