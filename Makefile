@@ -6,6 +6,7 @@
 # make fix    let ruff mend what it can
 # make fuzz   10 minutes of atheris on what reads the bytes of a server; Linux on x86_64
 # make soak   50 calls at once against every fault, for a minute; then nothing is in use and nothing has grown
+# make coverage   which branches of the core no test takes: none
 # make mutation   how many changes to retry, decode and assemble the tests notice
 # make peers  the same faults on this package and on the others; installs them, and renews docs/reliability.md
 
@@ -13,7 +14,7 @@ PYTHON ?= python3
 SOAK_SECONDS ?= 60
 PIP_INSTALL = $(if $(shell command -v uv),uv pip install --python .venv/bin/python,.venv/bin/python -m pip install)
 
-.PHONY: demo test check bench tracers fix fuzz soak peers mutation clean
+.PHONY: demo test check bench tracers fix fuzz soak peers coverage mutation clean
 
 demo: .venv/demo
 	.venv/bin/openrouter-opts demo
@@ -43,6 +44,9 @@ fuzz: .venv/fuzz
 soak: .venv/dev
 	.venv/bin/python -m tests.soak --seconds $(SOAK_SECONDS)
 
+coverage: .venv/coverage
+	.venv/bin/python -m pytest -n 2 --dist loadfile --cov --cov-report=term tests/core tests/faults
+
 mutation: .venv/mutation
 	.venv/bin/mutmut run
 	.venv/bin/mutmut results
@@ -71,6 +75,6 @@ clean:
 	.venv-tracers/bin/python -m pip install --quiet --editable '.[all]' --requirement tests/tracers/requirements.txt
 	touch $@
 
-.venv/fuzz .venv/mutation: .venv/%: .venv/dev
+.venv/fuzz .venv/coverage .venv/mutation: .venv/%: .venv/dev
 	$(PIP_INSTALL) --quiet --constraint constraints.txt --group $*
 	touch $@
