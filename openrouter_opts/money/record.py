@@ -107,7 +107,7 @@ class Record:
     cost: Cost = UNKNOWN_COST
     """What it cost; of source `unknown` where nobody said."""
     kind: str = "chat"
-    """What was asked for: `chat`."""
+    """What was asked for: `chat`, or `embedding`."""
     asked: str | None = None
     """The model that was asked."""
     attempts: int = 1
