@@ -100,6 +100,15 @@ def instrumented() -> Iterator[Callable[..., None]]:
     uninstrument()
 
 
+@pytest.fixture
+def collector() -> Iterator[Any]:
+    """Where tracers post to: a `tests.collector.Collector`."""
+    from tests.collector import Collector
+
+    with Collector() as collector:
+        yield collector
+
+
 @pytest.fixture(autouse=True)
 def judged_by_the_official_sdk(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch

@@ -5,10 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
+from typing import Any
 from uuid import uuid4
 
 import langsmith
@@ -23,76 +21,13 @@ from langchain_core.tracers.langchain import LangChainTracer
 
 from langchain_openrouter_opts import ChatOpenRouter
 from openrouter_opts.sandbox import Sandbox
+from tests.collector import Collector
 from tests.langchain.conftest import Ask, either, model_at
 from tests.scripted_server import ScriptedServer
 from tests.wire_bytes import DONE, STREAM_HEAD, USAGE, chunked, delta, event
 
 Made = Callable[..., ChatOpenRouter]
 SECRETS = ("ls-secret-key", "gateway-secret", "two-secret", "sk-own-secret")
-
-
-class Collector(ThreadingHTTPServer):
-    """LangSmith's ingestion: runs are posted when they begin and patched when they end."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.posted: list[bytes] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def runs(self) -> dict[str, dict[str, Any]]:
-        """Return the runs by id, each as it ended."""
-        runs: dict[str, dict[str, Any]] = {}
-        for body in self.posted:
-            batch = json.loads(body)
-            for run in (*batch.get("post", ()), *batch.get("patch", ())):
-                known = {key: value for key, value in run.items() if value is not None}
-                runs[run["id"]] = runs.get(run["id"], {}) | known
-        return runs
-
-
-class _Handler(BaseHTTPRequestHandler):
-    info: ClassVar = {
-        "version": "1",
-        "batch_ingest_config": {
-            # Batches of plain JSON are easier to look into than compressed multipart.
-            "use_multipart_endpoint": False,
-            "size_limit": 100,
-            "size_limit_bytes": 20_000_000,
-            "scale_up_nthreads_limit": 1,
-            "scale_up_qsize_trigger": 1000,
-            "scale_down_nempty_trigger": 4,
-        },
-    }
-    server: Collector
-
-    def do_GET(self) -> None:
-        self._answer(self.info)
-
-    def do_POST(self) -> None:
-        self.server.posted.append(self.rfile.read(int(self.headers["Content-Length"])))
-        self._answer({})
-
-    def _answer(self, body: Any) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.end_headers()
-        self.wfile.write(json.dumps(body).encode())
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def collector() -> Iterator[Collector]:
-    with Collector() as collector:
-        thread = threading.Thread(target=collector.serve_forever, args=[0.01])
-        thread.start()
-        yield collector
-        collector.shutdown()
-        thread.join()
 
 
 class Traced:
@@ -329,7 +264,7 @@ def test_no_key_and_no_header_is_in_anything_that_is_posted(
             call()
     assert len(traced.runs()) == 3
     assert sandbox.last.headers["x-two"] == SECRETS[2]
-    everything = b"".join(traced.collector.posted)
+    everything = b"".join(body for _, body in traced.collector.posted)
     for secret in (*SECRETS, sandbox.api_key):
         assert secret.encode() not in everything
 

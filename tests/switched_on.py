@@ -1,0 +1,85 @@
+"""Tracers as their manuals switch them on, for as long as a test needs them. Each gives the config of a call of LangChain that it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Final, Protocol, TypeAlias
+
+from llama_index.core.instrumentation import get_dispatcher
+from openinference.instrumentation.langchain import LangChainInstrumentor as OpenInferenceOfLangChain
+from openinference.instrumentation.llama_index import LlamaIndexInstrumentor as OpenInferenceOfLlamaIndex
+from opentelemetry import context
+from opentelemetry.instrumentation.langchain.callback_handler import TraceloopCallbackHandler
+from opentelemetry.instrumentation.llamaindex import LlamaIndexInstrumentor as OpenLLMetryOfLlamaIndex
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+
+from openrouter_opts.telemetry import instrument, uninstrument
+
+
+class Providers(Protocol):
+    """Where spans and metrics are to go."""
+
+    tracer_provider: TracerProvider
+    meter_provider: MeterProvider
+
+
+Config: TypeAlias = dict[str, Any]
+SwitchedOn: TypeAlias = Callable[[Providers], AbstractContextManager[Config]]
+
+
+@contextmanager
+def ours(providers: Providers) -> Iterator[Config]:
+    instrument(tracer_provider=providers.tracer_provider, meter_provider=providers.meter_provider)
+    yield {}
+    uninstrument()
+
+
+@contextmanager
+def openinference_of_langchain(providers: Providers) -> Iterator[Config]:
+    instrumentor = OpenInferenceOfLangChain()
+    instrumentor.instrument(tracer_provider=providers.tracer_provider)
+    yield {}
+    instrumentor.uninstrument()
+
+
+@contextmanager
+def openllmetry_of_langchain(providers: Providers) -> Iterator[Config]:
+    """Its handler alone: the instrumentor, which adds it to every run, can't be switched off again."""
+    meter = providers.meter_provider.get_meter("openllmetry")
+    duration = meter.create_histogram("gen_ai.client.operation.duration", "s")
+    tokens = meter.create_histogram("gen_ai.client.token.usage", "token")
+    tracer = providers.tracer_provider.get_tracer("openllmetry")
+    yield {"callbacks": [TraceloopCallbackHandler(tracer, duration, tokens)]}
+
+
+def _of_llamaindex(instrumentor: type[Any]) -> SwitchedOn:
+    @contextmanager
+    def switched_on(providers: Providers) -> Iterator[Config]:
+        root, token = get_dispatcher(), context.attach(context.get_current())
+        before = list(root.span_handlers), list(root.event_handlers)
+        made = instrumentor()
+        made.instrument(tracer_provider=providers.tracer_provider)
+        yield {}
+        made.uninstrument()
+        # OpenLLMetry leaves its handlers behind, and a current span.
+        root.span_handlers[:], root.event_handlers[:] = before
+        context.detach(token)
+
+    return switched_on
+
+
+openinference_of_llamaindex = _of_llamaindex(OpenInferenceOfLlamaIndex)
+openllmetry_of_llamaindex = _of_llamaindex(OpenLLMetryOfLlamaIndex)
+
+OF_LANGCHAIN: Final[Mapping[str, SwitchedOn]] = {
+    "ours": ours,
+    "openinference": openinference_of_langchain,
+    "openllmetry": openllmetry_of_langchain,
+}
+OF_LLAMAINDEX: Final[Mapping[str, SwitchedOn]] = {
+    "ours": ours,
+    "openinference": openinference_of_llamaindex,
+    "openllmetry": openllmetry_of_llamaindex,
+}
