@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, Protocol, TypeAlias
+from uuid import uuid4
 
+from langfuse import Langfuse
+from langfuse.langchain import CallbackHandler
 from llama_index.core.instrumentation import get_dispatcher
 from openinference.instrumentation.langchain import LangChainInstrumentor as OpenInferenceOfLangChain
 from openinference.instrumentation.llama_index import LlamaIndexInstrumentor as OpenInferenceOfLlamaIndex
@@ -54,18 +57,33 @@ def openllmetry_of_langchain(providers: Providers) -> Iterator[Config]:
     yield {"callbacks": [TraceloopCallbackHandler(tracer, duration, tokens)]}
 
 
-def _of_llamaindex(instrumentor: type[Any]) -> SwitchedOn:
+@contextmanager
+def langfuse(providers: Providers, **client: Any) -> Iterator[Config]:
+    # Clients are kept for ever, by this key.
+    key = f"pk-lf-{uuid4()}"
+    made = Langfuse(public_key=key, secret_key="sk-lf-1", tracer_provider=providers.tracer_provider, **client)
+    yield {"callbacks": [CallbackHandler(public_key=key)]}
+    made.shutdown()
+
+
+@contextmanager
+def nothing_left_in_llamaindex() -> Iterator[None]:
+    """Take away what a tracer leaves behind once it is switched off: OpenLLMetry its handlers and a current span."""
+    root, token = get_dispatcher(), context.attach(context.get_current())
+    before = list(root.span_handlers), list(root.event_handlers)
+    yield
+    root.span_handlers[:], root.event_handlers[:] = before
+    context.detach(token)
+
+
+def _of_llamaindex(instrumentor: Callable[[], Any]) -> SwitchedOn:
     @contextmanager
     def switched_on(providers: Providers) -> Iterator[Config]:
-        root, token = get_dispatcher(), context.attach(context.get_current())
-        before = list(root.span_handlers), list(root.event_handlers)
-        made = instrumentor()
-        made.instrument(tracer_provider=providers.tracer_provider)
-        yield {}
-        made.uninstrument()
-        # OpenLLMetry leaves its handlers behind, and a current span.
-        root.span_handlers[:], root.event_handlers[:] = before
-        context.detach(token)
+        with nothing_left_in_llamaindex():
+            made = instrumentor()
+            made.instrument(tracer_provider=providers.tracer_provider)
+            yield {}
+            made.uninstrument()
 
     return switched_on
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
-from uuid import uuid4
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from langchain.agents import create_agent
 from langchain_core.exceptions import ModelError
 from langchain_core.runnables import RunnableLambda
-from langfuse import Langfuse
-from langfuse.langchain import CallbackHandler
-from openinference.instrumentation.langchain import LangChainInstrumentor
-from opentelemetry.instrumentation.langchain.callback_handler import TraceloopCallbackHandler
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from langchain_openrouter_opts import ChatOpenRouter
@@ -22,51 +18,39 @@ from openrouter_opts.sandbox import Sandbox
 from tests.langchain.conftest import Ask, model_at
 from tests.scripted_server import ScriptedServer
 from tests.spans import Telemetry
+from tests.switched_on import (
+    Config,
+    Providers,
+    SwitchedOn,
+    langfuse,
+    openinference_of_langchain,
+    openllmetry_of_langchain,
+)
 from tests.wire_bytes import STREAM_HEAD, USAGE, answer, chunked, delta, event
 
 Made = Callable[..., ChatOpenRouter]
-Switched: TypeAlias = tuple[Any, Callable[[], Any]]
-"""The config of a call that is traced, and what switches the tracer off."""
 
 
-def openinference(telemetry: Telemetry) -> Switched:
-    instrumentor = LangChainInstrumentor()
-    instrumentor.instrument(tracer_provider=telemetry.tracer_provider)
-    return {}, instrumentor.uninstrument
+@contextmanager
+def _langfuse(providers: Providers) -> Iterator[Config]:
+    # Nobody listens at the address.
+    nowhere: Any = {"base_url": "http://127.0.0.1:9", "span_exporter": InMemorySpanExporter()}
+    with langfuse(providers, **nowhere) as config:
+        yield config
 
 
-def openllmetry(telemetry: Telemetry) -> Switched:
-    """Its handler alone: the instrumentor, which adds it to every run, can't be switched off again."""
-    meter = telemetry.meter_provider.get_meter("openllmetry")
-    histograms = meter.create_histogram("duration"), meter.create_histogram("tokens")
-    handler = TraceloopCallbackHandler(telemetry.tracer_provider.get_tracer("openllmetry"), *histograms)
-    return {"callbacks": [handler]}, lambda: None
-
-
-def langfuse(telemetry: Telemetry) -> Switched:
-    # Clients are kept for ever, by this key. Nobody listens at the address.
-    key = f"pk-lf-{uuid4()}"
-    client = Langfuse(
-        public_key=key,
-        secret_key="sk-lf-1",
-        base_url="http://127.0.0.1:9",
-        tracer_provider=telemetry.tracer_provider,
-        span_exporter=InMemorySpanExporter(),
-    )
-    return {"callbacks": [CallbackHandler(public_key=key)]}, client.shutdown
+TRACERS: dict[str, SwitchedOn] = {
+    "openinference": openinference_of_langchain,
+    "openllmetry": openllmetry_of_langchain,
+    "langfuse": _langfuse,
+}
 
 
 class Tracer:
     """A tracer that is switched on."""
 
-    def __init__(self, switch_on: Callable[[Telemetry], Switched]) -> None:
-        self.name = switch_on.__name__
-        self.telemetry = Telemetry()
-        self.config, self._off = switch_on(self.telemetry)
-
-    def close(self) -> None:
-        self._off()
-        self.telemetry.close()
+    def __init__(self, name: str, telemetry: Telemetry, config: Config) -> None:
+        self.name, self.telemetry, self.config = name, telemetry, config
 
     @property
     def costs(self) -> list[float]:
@@ -81,11 +65,12 @@ class Tracer:
         return totals
 
 
-@pytest.fixture(params=[openinference, openllmetry, langfuse])
+@pytest.fixture(params=TRACERS)
 def tracer(request: pytest.FixtureRequest) -> Iterator[Tracer]:
-    tracer = Tracer(request.param)
-    yield tracer
-    tracer.close()
+    telemetry = Telemetry()
+    with TRACERS[request.param](telemetry) as config:
+        yield Tracer(request.param, telemetry, config)
+    telemetry.close()
 
 
 def test_the_span_of_a_call_has_its_cost(ask: Ask, make_llm: Made, tracer: Tracer) -> None:
@@ -156,9 +141,10 @@ def test_our_own_telemetry_makes_nothing_that_a_tracer_makes(
     assert tracer.costs == [cost]
     assert "openrouter_opts" not in tracer.telemetry.scopes
     assert [dollars for _, dollars in tracer.telemetry.points("gen_ai.client.operation.cost")] == [cost]
-    # OpenLLMetry has metrics, of the same names, and the others have none.
-    ours = tracer.telemetry.points("gen_ai.client.token.usage")
-    assert len(ours) == (0 if tracer.name == "openllmetry" else 2)
+    # OpenLLMetry has metrics of the same names, and the others have none.
+    tokens = [count for _, count in tracer.telemetry.points("gen_ai.client.token.usage")]
+    assert message.usage_metadata
+    assert sorted(tokens) == sorted(message.usage_metadata[f"{way}_tokens"] for way in ("input", "output"))
 
 
 def test_our_own_telemetry_makes_the_span_where_no_tracer_does(

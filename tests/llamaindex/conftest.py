@@ -11,8 +11,6 @@ import pytest
 from llama_index.core import Document, VectorStoreIndex
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.embeddings import BaseEmbedding
-from llama_index.core.instrumentation import get_dispatcher
-from opentelemetry import context
 
 from llamaindex_openrouter_opts import OpenRouter
 from openrouter_opts.sandbox import Sandbox
@@ -68,12 +66,10 @@ def question() -> list[ChatMessage]:
 
 @pytest.fixture
 def nothing_instrumented() -> Iterator[None]:
-    """Take away what a tracer of LlamaIndex leaves behind once it is switched off: OpenLLMetry its handlers and a current span."""
-    root, token = get_dispatcher(), context.attach(context.get_current())
-    before = list(root.span_handlers), list(root.event_handlers)
-    yield
-    root.span_handlers[:], root.event_handlers[:] = before
-    context.detach(token)
+    from tests.switched_on import nothing_left_in_llamaindex
+
+    with nothing_left_in_llamaindex():
+        yield
 
 
 class WordEmbedding(BaseEmbedding):

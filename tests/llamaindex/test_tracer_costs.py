@@ -10,7 +10,6 @@ from llama_index.core import Document, VectorStoreIndex
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.embeddings import BaseEmbedding
-from openinference.instrumentation.llama_index import LlamaIndexInstrumentor as OpenInference
 from opentelemetry.instrumentation.llamaindex import LlamaIndexInstrumentor as OpenLLMetry
 
 from llamaindex_openrouter_opts import OpenRouter
@@ -19,6 +18,7 @@ from openrouter_opts.sandbox import Sandbox
 from tests.llamaindex.ways import Way, every_way
 from tests.scripted_server import ScriptedServer
 from tests.spans import Telemetry
+from tests.switched_on import openinference_of_llamaindex, openllmetry_of_llamaindex
 from tests.wire_bytes import STREAM_HEAD, USAGE, answer, chunked, delta, event
 
 # OpenInference calls it on LlamaIndex's metadata; an error inside a span handler would be swallowed, and the span with it.
@@ -28,12 +28,13 @@ MakeLLM = Callable[..., OpenRouter]
 HI = [ChatMessage("hi")]
 
 
-@pytest.fixture(params=[OpenInference, OpenLLMetry], ids=["openinference", "openllmetry"])
-def telemetry(nothing_instrumented: None, request: pytest.FixtureRequest) -> Iterator[Telemetry]:
-    telemetry, instrumentor = Telemetry(), request.param()
-    instrumentor.instrument(tracer_provider=telemetry.tracer_provider)
-    yield telemetry
-    instrumentor.uninstrument()
+@pytest.fixture(
+    params=[openinference_of_llamaindex, openllmetry_of_llamaindex], ids=["openinference", "openllmetry"]
+)
+def telemetry(request: pytest.FixtureRequest) -> Iterator[Telemetry]:
+    telemetry = Telemetry()
+    with request.param(telemetry):
+        yield telemetry
     telemetry.close()
 
 
