@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, Protocol, TypeAlias
 from uuid import uuid4
 
+import pytest
 from langfuse import Langfuse
 from langfuse.langchain import CallbackHandler
 from llama_index.core.instrumentation import get_dispatcher
@@ -19,6 +20,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 
 from openrouter_opts.telemetry import instrument, uninstrument
+from tests.collector import Collector
 
 
 class Providers(Protocol):
@@ -64,6 +66,25 @@ def langfuse(providers: Providers, **client: Any) -> Iterator[Config]:
     made = Langfuse(public_key=key, secret_key="sk-lf-1", tracer_provider=providers.tracer_provider, **client)
     yield {"callbacks": [CallbackHandler(public_key=key)]}
     made.shutdown()
+
+
+@contextmanager
+def mlflow_of_both(collector: Collector) -> Iterator[Config]:
+    """`mlflow-tracing`, which posts each span as soon as it ends."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        patch.setenv("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "false")
+        import mlflow
+        from mlflow.entities.trace_location import MlflowExperimentLocation
+
+        mlflow.set_tracking_uri(collector.url)
+        mlflow.tracing.set_destination(MlflowExperimentLocation("0"))
+        for framework in (mlflow.langchain, mlflow.llama_index):
+            framework.autolog()
+        yield {}
+        for framework in (mlflow.langchain, mlflow.llama_index):
+            framework.autolog(disable=True)
+        mlflow.tracing.reset()
 
 
 @contextmanager

@@ -1,91 +1,30 @@
-"""MLflow is told of costs under the names that it reads. It is large, so here stand-ins are told; `make tracers` runs the real one."""
+"""What MLflow posts to its server, from both frameworks. It is `mlflow-tracing`, the part of MLflow that traces; what the server makes of it,
+such as the cost of a whole trace, `make tracers` shows, with all of MLflow.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from types import SimpleNamespace
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
+from langchain.agents import create_agent
 from langchain_core.callbacks import BaseCallbackHandler
-from llama_index.core.base.llms.types import ChatMessage
-from llama_index.core.instrumentation import get_dispatcher
-from llama_index.core.instrumentation.span import BaseSpan
-from llama_index.core.instrumentation.span_handlers import BaseSpanHandler
-from pydantic import PrivateAttr
+from llama_index.core.agent.workflow import FunctionAgent
 
 from langchain_openrouter_opts import ChatOpenRouter
 from llamaindex_openrouter_opts import OpenRouter
 from openrouter_opts.sandbox import Sandbox
-
-HI = [ChatMessage("hi")]
-
-
-class LiveSpan:
-    """MLflow's own span, as far as it is written to."""
-
-    def __init__(self) -> None:
-        self.attributes: dict[str, Any] = {}
-
-    def set_attribute(self, name: str, value: Any) -> None:
-        self.attributes[name] = value
+from tests.collector import MLFLOW_TRACES, Collector
+from tests.switched_on import mlflow_of_both
+from tests.tracers.ways import UNSEEN, WAYS
 
 
-class MlflowLangchainTracer(BaseCallbackHandler):
-    """The handler that `mlflow.langchain.autolog` adds, as far as it is looked into."""
-
-    def __init__(self) -> None:
-        self._run_span_mapping: dict[str, Any] = {}
-        self.spans: list[LiveSpan] = []
-
-    def on_chat_model_start(self, *_: Any, run_id: Any, **__: Any) -> None:
-        self.spans.append(LiveSpan())
-        self._run_span_mapping[str(run_id)] = SimpleNamespace(span=self.spans[-1], token=None)
-
-    def on_llm_end(self, *_: Any, run_id: Any, **__: Any) -> None:
-        self._run_span_mapping.pop(str(run_id))
-
-
-class LlamaSpan(BaseSpan):
-    """What MLflow keeps for a span of LlamaIndex."""
-
-    _mlflow_span: LiveSpan = PrivateAttr(default_factory=LiveSpan)
-
-
-LlamaSpan.__module__ = "mlflow.llama_index.tracer"
-
-
-class MlflowSpanHandler(BaseSpanHandler[LlamaSpan]):
-    """The handler that `mlflow.llama_index.autolog` adds."""
-
-    def new_span(self, id_: str, bound_args: Any, parent_span_id: Any = None, **_: Any) -> LlamaSpan:
-        return LlamaSpan(id_=id_, parent_id=parent_span_id)
-
-    def prepare_to_exit_span(self, id_: str, *_: Any, **__: Any) -> LlamaSpan:
-        self.completed_spans.append(self.open_spans[id_])
-        return self.open_spans[id_]
-
-    def prepare_to_drop_span(self, id_: str, *_: Any, **__: Any) -> LlamaSpan:
-        return self.open_spans[id_]
-
-
-async def _astream(llm: ChatOpenRouter, config: Any) -> list[Any]:
-    return [chunk async for chunk in llm.astream("hi", config)]
-
-
-LANGCHAIN: dict[str, Callable[[ChatOpenRouter, Any], Any]] = {
-    "invoke": lambda llm, config: llm.invoke("hi", config),
-    "stream": lambda llm, config: list(llm.stream("hi", config)),
-    "ainvoke": lambda llm, config: asyncio.run(llm.ainvoke("hi", config)),
-    "astream": lambda llm, config: asyncio.run(_astream(llm, config)),
-}
-LLAMAINDEX: dict[str, Callable[[OpenRouter], Any]] = {
-    "chat": lambda llm: llm.chat(HI),
-    "stream_chat": lambda llm: list(llm.stream_chat(HI)),
-    "achat": lambda llm: asyncio.run(llm.achat(HI)),
-    "complete": lambda llm: llm.complete("hi"),
-}
+@pytest.fixture
+def mlflow(collector: Collector) -> Iterator[None]:
+    with mlflow_of_both(collector):
+        yield
 
 
 @pytest.fixture
@@ -94,35 +33,77 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def assert_billed(spans: list[LiveSpan], sandbox: Sandbox) -> None:
-    (span,) = spans
-    (cost,) = span.attributes.values()
-    assert span.attributes == {"mlflow.llm.cost": cost}
+@pytest.fixture
+def llm(sandbox: Sandbox) -> ChatOpenRouter:
+    return ChatOpenRouter(model="openai/gpt-5-mini", base_url=sandbox.base_url, api_key=sandbox.api_key)
+
+
+@pytest.fixture
+def index_llm(sandbox: Sandbox) -> OpenRouter:
+    return OpenRouter(model="openai/gpt-5-mini", api_base=sandbox.base_url, api_key=sandbox.api_key)
+
+
+def costs(collector: Collector) -> list[Mapping[str, float]]:
+    """Return the cost of every span that has one."""
+    found = (span.attributes.get("mlflow.llm.cost") for span in collector.spans())
+    return [cost for cost in found if cost]
+
+
+@pytest.mark.usefixtures("mlflow")
+@pytest.mark.parametrize("way", WAYS)
+def test_the_only_span_of_a_call_has_what_was_billed(
+    way: str, llm: ChatOpenRouter, index_llm: OpenRouter, collector: Collector, sandbox: Sandbox
+) -> None:
+    WAYS[way](llm, index_llm)
+    (span,) = collector.spans()
+    assert len(collector.bodies(MLFLOW_TRACES)) == 1
+    if way in UNSEEN:
+        assert not costs(collector)
+        return
+    (cost,) = costs(collector)
     assert cost["total_cost"] == float(sandbox.credits_used) > 0
     assert cost["input_cost"] + cost["output_cost"] == pytest.approx(cost["total_cost"])
+    assert {type(amount) for amount in cost.values()} == {float}
+    assert {type(count) for count in span.attributes["mlflow.chat.tokenUsage"].values()} == {int}
 
 
-@pytest.mark.parametrize("way", LANGCHAIN)
-def test_mlflow_is_told_what_a_call_of_langchain_cost(way: str, sandbox: Sandbox) -> None:
-    tracer = MlflowLangchainTracer()
-    llm = ChatOpenRouter(model="openai/gpt-5-mini", base_url=sandbox.base_url, api_key=sandbox.api_key)
-    LANGCHAIN[way](llm, {"callbacks": [tracer]})
-    assert_billed(tracer.spans, sandbox)
+def weather(city: str) -> str:
+    """Tell the current weather in a city."""
+    return f"It is sunny in {city}."
 
 
-@pytest.mark.parametrize("way", LLAMAINDEX)
-def test_mlflow_is_told_what_a_call_of_llamaindex_cost(way: str, sandbox: Sandbox) -> None:
-    handler, root = MlflowSpanHandler(completed_spans=[]), get_dispatcher()
-    root.add_span_handler(handler)
-    try:
-        llm = OpenRouter(model="openai/gpt-5-mini", api_base=sandbox.base_url, api_key=sandbox.api_key)
-        LLAMAINDEX[way](llm)
-    finally:
-        root.span_handlers.remove(handler)
-    assert_billed([span._mlflow_span for span in handler.completed_spans], sandbox)
+def _agent_of_langchain(llm: ChatOpenRouter, _: OpenRouter) -> None:
+    agent: Any = create_agent(llm, [weather])
+    agent.invoke({"messages": [("user", "What is the weather in Paris?")]})
 
 
-class Elsewhere(MlflowLangchainTracer):
+def _agent_of_llamaindex(_: ChatOpenRouter, llm: OpenRouter) -> None:
+    async def run() -> Any:
+        # Of an async stream MLflow sees nothing.
+        return await FunctionAgent(tools=[weather], llm=llm, streaming=False).run(
+            "What is the weather in Paris?"
+        )
+
+    asyncio.run(run())
+
+
+@pytest.mark.usefixtures("mlflow")
+@pytest.mark.parametrize("agent", [_agent_of_langchain, _agent_of_llamaindex])
+def test_only_the_calls_of_an_agent_have_a_cost_and_together_they_are_what_was_billed(
+    agent: Callable[[ChatOpenRouter, OpenRouter], None],
+    llm: ChatOpenRouter,
+    index_llm: OpenRouter,
+    collector: Collector,
+    sandbox: Sandbox,
+) -> None:
+    agent(llm, index_llm)
+    assert len({span.id for span in collector.spans()}) == len(collector.spans()) > 3
+    assert len(costs(collector)) == 2
+    assert sum(cost["total_cost"] for cost in costs(collector)) == pytest.approx(float(sandbox.credits_used))
+    assert sandbox.api_key.encode() not in b"".join(body for _, body in collector.posted)
+
+
+class MlflowLangchainTracer(BaseCallbackHandler):
     """An MLflow to come, which keeps its spans in another way."""
 
     def __init__(self) -> None:
@@ -135,8 +116,7 @@ class Elsewhere(MlflowLangchainTracer):
         self.kept.remove(run_id)
 
 
-def test_an_mlflow_that_keeps_its_spans_in_another_way_breaks_no_call(sandbox: Sandbox) -> None:
-    llm = ChatOpenRouter(model="openai/gpt-5-mini", base_url=sandbox.base_url, api_key=sandbox.api_key)
-    tracer = Elsewhere()
+def test_an_mlflow_that_keeps_its_spans_in_another_way_breaks_no_call(llm: ChatOpenRouter) -> None:
+    tracer = MlflowLangchainTracer()
     assert llm.invoke("hi", {"callbacks": [tracer]}).text
     assert not tracer.kept

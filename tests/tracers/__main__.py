@@ -4,53 +4,20 @@ OpenRouter. It prints what is stored, and fails if a cost isn't the one that was
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"] = "false"
 
 import mlflow
-from llama_index.core.base.llms.types import ChatMessage
 
 from langchain_openrouter_opts import ChatOpenRouter
 from llamaindex_openrouter_opts import OpenRouter
 from openrouter_opts.sandbox import Sandbox
-
-HI = [ChatMessage("hi")]
-# MLflow ends the span of an async stream of LlamaIndex when it begins, and sees neither tokens nor cost.
-UNSEEN = {"LlamaIndex astream_chat", "LlamaIndex astream_complete"}
-
-
-def ways(llm: ChatOpenRouter, index_llm: OpenRouter) -> Mapping[str, Callable[[], Any]]:
-    """Return every way to make a call, by name."""
-
-    async def drained(stream: Any) -> list[Any]:
-        return [item async for item in stream]
-
-    async def awaited(stream: Any) -> list[Any]:
-        return await drained(await stream)
-
-    return {
-        "LangChain invoke": lambda: llm.invoke("hi"),
-        "LangChain stream": lambda: list(llm.stream("hi")),
-        "LangChain ainvoke": lambda: asyncio.run(llm.ainvoke("hi")),
-        "LangChain astream": lambda: asyncio.run(drained(llm.astream("hi"))),
-        "LangChain stream_events": lambda: list(llm.stream_events("hi", version="v3")),
-        "LlamaIndex chat": lambda: index_llm.chat(HI),
-        "LlamaIndex stream_chat": lambda: list(index_llm.stream_chat(HI)),
-        "LlamaIndex achat": lambda: asyncio.run(index_llm.achat(HI)),
-        "LlamaIndex astream_chat": lambda: asyncio.run(awaited(index_llm.astream_chat(HI))),
-        "LlamaIndex complete": lambda: index_llm.complete("hi"),
-        "LlamaIndex stream_complete": lambda: list(index_llm.stream_complete("hi")),
-        "LlamaIndex acomplete": lambda: asyncio.run(index_llm.acomplete("hi")),
-        "LlamaIndex astream_complete": lambda: asyncio.run(awaited(index_llm.astream_complete("hi"))),
-    }
+from tests.tracers.ways import UNSEEN, WAYS
 
 
 def stored() -> tuple[list[float], float | None]:
@@ -70,9 +37,10 @@ def main() -> int:
         where = {"model": "openai/gpt-5-mini", "api_key": sandbox.api_key}
         llm = ChatOpenRouter(base_url=sandbox.base_url, **where)
         print(f"{'MLflow ' + mlflow.__version__:28} {'billed':>10} {'on spans':>12} {'of the trace':>13}")
-        for name, call in ways(llm, OpenRouter(api_base=sandbox.base_url, **where)).items():
+        index_llm = OpenRouter(api_base=sandbox.base_url, **where)
+        for name, call in WAYS.items():
             before = sandbox.credits_used
-            call()
+            call(llm, index_llm)
             billed = float(sandbox.credits_used - before)
             on_spans, of_trace = stored()
             print(f"{name:28} {billed:>10} {', '.join(map(str, on_spans)) or '-':>12} {of_trace or '-':>13}")
