@@ -19,7 +19,9 @@ from llamaindex_openrouter_opts import OpenRouter
 from openrouter_opts import OpenRouterClient, track_costs
 from openrouter_opts.sandbox import Sandbox
 from tests.collector import Collector, Exporting, WirePoint, WireSpan
+from tests.scripted_server import ScriptedServer
 from tests.switched_on import OF_LANGCHAIN, OF_LLAMAINDEX, Config, SwitchedOn, ours
+from tests.wire_bytes import COMPLETION, USAGE, answer
 
 # OpenInference calls it on LlamaIndex's metadata; an error inside a span handler would be swallowed, and the span with it.
 pytestmark = pytest.mark.filterwarnings("ignore:The `json` method is deprecated")
@@ -93,6 +95,7 @@ def weather(city: str) -> str:
     return f"It is sunny in {city}."
 
 
+CHOICES = {**COMPLETION, "choices": [{**COMPLETION["choices"][0], "index": index} for index in range(3)]}
 QUESTION = "What is the weather in Paris?"
 
 
@@ -241,12 +244,13 @@ def test_choices_arrive_as_one_span_with_the_cost_and_the_tokens_of_all_of_them(
     name: str, traced: Callable[[str], Traced]
 ) -> None:
     it = traced(name)
-    with track_costs() as spend:
+    with ScriptedServer([[answer(CHOICES)]]) as server:
+        it.llm = it.seen.model(model="m/x", base_url=server.base_url, api_key="sk-or-v1-x")
         it.call(next(iter(it.seen.ways)), n=3)
     (span,) = it.spans
-    assert [costs["gen_ai.usage.cost"] for costs in it.costs] == [it.billed]
+    assert [costs["gen_ai.usage.cost"] for costs in it.costs] == [USAGE["cost"]]
     counts = [span.attributes[count] for count in TOKENS[it.kind]]
-    assert counts == [spend.prompt_tokens, spend.completion_tokens]
+    assert counts == [USAGE["prompt_tokens"], USAGE["completion_tokens"]]
 
 
 @pytest.mark.parametrize(("name", "way"), IN_STREAMS)

@@ -24,7 +24,7 @@ from openrouter_opts.sandbox import Sandbox
 from tests.collector import Collector
 from tests.langchain.conftest import Ask, either, model_at
 from tests.scripted_server import ScriptedServer
-from tests.wire_bytes import DONE, STREAM_HEAD, USAGE, chunked, delta, event
+from tests.wire_bytes import COMPLETION, DONE, STREAM_HEAD, USAGE, answer, chunked, delta, event
 
 Made = Callable[..., ChatOpenRouter]
 SECRETS = ("ls-secret-key", "gateway-secret", "two-secret", "sk-own-secret")
@@ -234,6 +234,59 @@ def test_an_agent_and_a_chain_have_their_models_runs_below_their_own(make_llm: M
     assert [
         tool["function"]["name"] for tool in traced.runs()[-1]["extra"]["invocation_params"]["tools"]
     ] == ["get_weather"]
+
+
+def test_only_the_models_runs_of_an_agent_have_costs_and_together_they_are_what_was_billed(
+    make_llm: Made, sandbox: Sandbox, traced: Traced
+) -> None:
+    def get_weather(city: str) -> str:
+        """Get the weather in a city."""
+        return f"It is sunny in {city}."
+
+    agent: Any = create_agent(make_llm(), [get_weather])
+    agent.invoke({"messages": [("user", "What is the weather in Paris?")]}, traced.config)
+    first, second = traced.runs()
+    assert costs(first)["total_cost"] + costs(second)["total_cost"] == pytest.approx(
+        float(sandbox.credits_used)
+    )
+    assert all(type(count) is int for run in (first, second) for count in numbers(counts(run)))
+    others = [*traced.runs("chain"), *traced.runs("tool")]
+    assert len(others) > 3
+    # LangSmith reads usage from the metadata of a run, and from its outputs.
+    for run in others:
+        assert "usage_metadata" not in run["extra"].get("metadata", {})
+        assert "usage_metadata" not in run["outputs"]
+
+
+def test_choices_are_one_run_with_the_cost_and_the_tokens_of_all_of_them(traced: Traced) -> None:
+    choices = [{**COMPLETION["choices"][0], "index": index} for index in range(3)]
+    with ScriptedServer([[answer({**COMPLETION, "choices": choices})]]) as server:
+        model_at(server, n=3).generate([[HumanMessage("hi")]], callbacks=traced.config["callbacks"])
+    (run,) = traced.runs()
+    assert len(run["outputs"]["generations"][0]) == 3
+    assert costs(run) == {"total_cost": USAGE["cost"]}
+    assert counts(run)["total_tokens"] == USAGE["total_tokens"]
+
+
+def test_what_was_tried_again_is_one_run_with_one_cost(
+    ask: Ask, make_llm: Made, sandbox: Sandbox, traced: Traced
+) -> None:
+    sandbox.fail_next(status=503, retry_after=0)
+    ask(make_llm(), "hi", traced.config)
+    assert len(sandbox.requests) == 2
+    (run,) = traced.runs()
+    assert costs(run)["total_cost"] == float(sandbox.credits_used) > 0
+
+
+def test_a_stream_that_is_left_is_one_run_without_a_cost_since_nobody_said_one(
+    make_llm: Made, traced: Traced
+) -> None:
+    stream: Any = make_llm().stream("Tell me a story.", traced.config)
+    next(stream)
+    stream.close()
+    (run,) = traced.runs()
+    assert "GeneratorExit" in run["error"]
+    assert not costs(run)
 
 
 @pytest.mark.parametrize("fails", [False, True])
