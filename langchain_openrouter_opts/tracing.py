@@ -33,17 +33,21 @@ def traced(manager: RunLike) -> Traced:
     if run is None:
         return Traced()
     found = [
-        (kind, write)
+        (write, _makes_span(kind, handler), kind in _WITH_METRICS)
         for handler in run.handlers
         if (kind := _kind(handler)) and (write := _WRITERS[kind](handler, run.run_id))
     ]
-    kinds = {kind for kind, _ in found}
-    made = Made(span=bool(kinds & _WITH_SPANS), metrics=bool(kinds & _WITH_METRICS))
-    return Traced([write for _, write in found], made)
+    made = Made(span=any(span for _, span, _ in found), metrics=any(metrics for *_, metrics in found))
+    return Traced([write for write, *_ in found], made)
 
 
 def _kind(handler: BaseCallbackHandler) -> str | None:
     return next((cls.__name__ for cls in type(handler).__mro__ if cls.__name__ in _WRITERS), None)
+
+
+def _makes_span(kind: str, handler: Any) -> bool:
+    # LangSmith makes runs, and spans of them if it is told to: https://docs.langchain.com/langsmith/trace-with-opentelemetry
+    return kind != "LangChainTracer" or getattr(handler.client, "otel_exporter", None) is not None
 
 
 def _langsmith(handler: Any, run_id: UUID) -> Writer | None:
@@ -107,5 +111,4 @@ _WRITERS: Final[Mapping[str, Callable[[Any, UUID], Writer | None]]] = {
     "MlflowLangchainTracer": _mlflow,
     "LangchainCallbackHandler": _langfuse,
 }
-_WITH_SPANS: Final = _WRITERS.keys() - {"LangChainTracer"}
 _WITH_METRICS: Final = {"TraceloopCallbackHandler"}

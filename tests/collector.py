@@ -186,6 +186,7 @@ class Exporting:
         return self.collector.points(self._below + METRICS)
 
     def close(self) -> None:
+        self.meter_provider.force_flush()
         self.tracer_provider.shutdown()
         self.meter_provider.shutdown()
 

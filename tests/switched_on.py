@@ -7,7 +7,9 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, Protocol, TypeAlias
 from uuid import uuid4
 
+import langsmith
 import pytest
+from langchain_core.tracers.langchain import LangChainTracer
 from langfuse import Langfuse
 from langfuse.langchain import CallbackHandler
 from llama_index.core.instrumentation import get_dispatcher
@@ -66,6 +68,14 @@ def langfuse(providers: Providers, **client: Any) -> Iterator[Config]:
     made = Langfuse(public_key=key, secret_key="sk-lf-1", tracer_provider=providers.tracer_provider, **client)
     yield {"callbacks": [CallbackHandler(public_key=key)]}
     made.shutdown()
+
+
+@contextmanager
+def langsmith_of_langchain(collector: Collector, **client: Any) -> Iterator[Config]:
+    made = langsmith.Client(api_url=collector.url, api_key="ls-secret-key", **client)
+    yield {"callbacks": [LangChainTracer(client=made)]}
+    made.flush(timeout=10)
+    made.close()
 
 
 @contextmanager
