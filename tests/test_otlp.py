@@ -80,6 +80,19 @@ LEFT = {
 }
 
 
+CANCELLED = {
+    ChatOpenRouter: lambda llm, config: llm.ainvoke("hi", config),
+    OpenRouter: lambda llm, _: llm.achat(HI),
+    OpenRouterClient: lambda client, _: client.acomplete(HELLO),
+}
+
+
+async def _given_up(call: Any) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await call
+
+
 @dataclass(frozen=True)
 class Seen:
     """A model, the ways to call it, and a tracer that sees it."""
@@ -164,6 +177,10 @@ class Traced:
             model="openai/gpt-5-mini", base_url=sandbox.base_url, api_key=sandbox.api_key
         )
 
+    def at(self, server: ScriptedServer) -> None:
+        """Talk to another server."""
+        self.llm = self.seen.model(model="m/x", base_url=server.base_url, api_key="sk-or-v1-x")
+
     def call(self, way: str, **options: Any) -> Any:
         return self.seen.ways[way](self.llm, self.config, options)
 
@@ -245,7 +262,7 @@ def test_choices_arrive_as_one_span_with_the_cost_and_the_tokens_of_all_of_them(
 ) -> None:
     it = traced(name)
     with ScriptedServer([[answer(CHOICES)]]) as server:
-        it.llm = it.seen.model(model="m/x", base_url=server.base_url, api_key="sk-or-v1-x")
+        it.at(server)
         it.call(next(iter(it.seen.ways)), n=3)
     (span,) = it.spans
     assert [costs["gen_ai.usage.cost"] for costs in it.costs] == [USAGE["cost"]]
@@ -261,6 +278,21 @@ def test_a_stream_that_is_left_arrives_once_and_without_a_cost_since_nobody_said
     LEFT[it.seen.model, way](it.llm, it.config)
     # OpenLLMetry doesn't end the span of a stream of LlamaIndex that doesn't end.
     assert len(it.spans) == (0 if name == "openllmetry-llamaindex" else 1)
+    assert it.costs == []
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_a_call_that_is_cancelled_arrives_once_at_most_and_without_a_cost(
+    name: str, traced: Callable[[str], Traced]
+) -> None:
+    it = traced(name)
+    with ScriptedServer([["HANG"]]) as server:
+        it.at(server)
+        asyncio.run(_given_up(CANCELLED[it.seen.model](it.llm, it.config)))
+    # LangChain tells nobody that a call was cancelled, and OpenLLMetry doesn't hear it of LlamaIndex.
+    assert len(it.spans) == (
+        name in {"ours-client", "ours-langchain", "ours-llamaindex", "openinference-llamaindex"}
+    )
     assert it.costs == []
 
 
