@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -40,8 +41,13 @@ _LANGSMITH_INFO: Final = {
         "scale_down_nempty_trigger": 4,
     },
 }
-# MLflow posts spans to servers from 3.4 on.
-_GET: Final = {"/info": json.dumps(_LANGSMITH_INFO).encode(), "/version": b"3.17.2"}
+_MLFLOW_EXPERIMENT: Final = {"experiment": {"experiment_id": "0", "lifecycle_stage": "active"}}
+_GET: Final = {
+    "/info": json.dumps(_LANGSMITH_INFO).encode(),
+    # MLflow posts spans to servers from 3.4 on.
+    "/version": b"3.17.2",
+    "/api/2.0/mlflow/experiments/get-by-name": json.dumps(_MLFLOW_EXPERIMENT).encode(),
+}
 
 
 def _stored(body: bytes) -> bytes:
@@ -195,7 +201,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Collector
 
     def do_GET(self) -> None:
-        self._answer(_GET[self.path])
+        self._answer(_GET[urlsplit(self.path).path])
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -79,22 +79,27 @@ def langsmith_of_langchain(collector: Collector, **client: Any) -> Iterator[Conf
 
 
 @contextmanager
-def mlflow_of_both(collector: Collector) -> Iterator[Config]:
-    """`mlflow-tracing`, which posts each span as soon as it ends."""
+def mlflow_posting(collector: Collector) -> Iterator[Any]:
+    """`mlflow-tracing`, as it is before its autologging is switched on. It posts each span as soon as that ends."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
         patch.setenv("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "false")
         import mlflow
-        from mlflow.entities.trace_location import MlflowExperimentLocation
 
         mlflow.set_tracking_uri(collector.url)
-        mlflow.tracing.set_destination(MlflowExperimentLocation("0"))
-        for framework in (mlflow.langchain, mlflow.llama_index):
-            framework.autolog()
-        yield {}
-        for framework in (mlflow.langchain, mlflow.llama_index):
-            framework.autolog(disable=True)
+        yield mlflow
+        mlflow.langchain.autolog(disable=True)
+        mlflow.llama_index.autolog(disable=True)
         mlflow.tracing.reset()
+
+
+@contextmanager
+def mlflow_of_both(collector: Collector) -> Iterator[Config]:
+    with mlflow_posting(collector) as mlflow:
+        mlflow.set_experiment("tests")
+        mlflow.langchain.autolog()
+        mlflow.llama_index.autolog()
+        yield {}
 
 
 @contextmanager
