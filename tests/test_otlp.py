@@ -13,6 +13,7 @@ import pytest
 from langchain.agents import create_agent
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.base.llms.types import ChatMessage
+from pydantic import BaseModel
 
 from langchain_openrouter_opts import ChatOpenRouter
 from llamaindex_openrouter_opts import OpenRouter
@@ -101,11 +102,26 @@ class Seen:
     tracer: SwitchedOn
     ways: Ways
     agent: Callable[[Any, Config], Any] | None = None
+    to_object: Callable[[Any, Config], Any] | None = None
 
 
 def weather(city: str) -> str:
     """Tell the current weather in a city."""
     return f"It is sunny in {city}."
+
+
+class Sum(BaseModel):
+    """A sum."""
+
+    value: int
+
+
+def _object_of_langchain(llm: ChatOpenRouter, config: Config) -> Any:
+    return llm.with_structured_output(Sum, include_raw=True).invoke("What is 1 + 1?", config)
+
+
+def _object_of_llamaindex(llm: OpenRouter, _: Config) -> Any:
+    return llm.as_structured_llm(Sum).complete("What is 1 + 1?")
 
 
 CHOICES = {**COMPLETION, "choices": [{**COMPLETION["choices"][0], "index": index} for index in range(3)]}
@@ -127,11 +143,15 @@ def _agent_of_llamaindex(llm: OpenRouter, _: Config) -> Any:
 SEEN = {
     "ours-client": Seen(OpenRouterClient, ours, CLIENT),
     **{
-        f"{name}-langchain": Seen(ChatOpenRouter, tracer, LANGCHAIN, _agent_of_langchain)
+        f"{name}-langchain": Seen(
+            ChatOpenRouter, tracer, LANGCHAIN, _agent_of_langchain, _object_of_langchain
+        )
         for name, tracer in OF_LANGCHAIN.items()
     },
     **{
-        f"{name}-llamaindex": Seen(OpenRouter, tracer, LLAMAINDEX, _agent_of_llamaindex)
+        f"{name}-llamaindex": Seen(
+            OpenRouter, tracer, LLAMAINDEX, _agent_of_llamaindex, _object_of_llamaindex
+        )
         for name, tracer in OF_LLAMAINDEX.items()
     },
 }
@@ -242,6 +262,17 @@ def test_only_the_calls_of_an_agent_arrive_with_a_cost_and_together_they_are_wha
     assert len(it.spans) == 2 if it.kind == "ours" else len(it.spans) > 3
     assert len(it.costs) == 2
     assert sum(costs["gen_ai.usage.cost"] for costs in it.costs) == pytest.approx(it.billed)
+
+
+@pytest.mark.parametrize("name", [name for name, seen in SEEN.items() if seen.to_object])
+def test_of_all_that_arrives_of_an_object_only_the_call_has_its_cost(
+    name: str, traced: Callable[[str], Traced]
+) -> None:
+    it = traced(name)
+    assert it.seen.to_object
+    it.seen.to_object(it.llm, it.config)
+    assert len(it.spans) == 1 if it.kind == "ours" else len(it.spans) > 2
+    assert [costs["gen_ai.usage.cost"] for costs in it.costs] == [it.billed]
 
 
 @pytest.mark.parametrize(("name", "way"), EVERY_WAY)
