@@ -234,6 +234,7 @@ def traced(sandbox: Sandbox, exporting: Exporting) -> Iterator[Callable[[str], T
             return Traced(name, stack.enter_context(SEEN[name].tracer(exporting)), sandbox, exporting)
 
         yield start
+    assert sandbox.api_key.encode() not in b"".join(body for _, body in exporting.collector.posted)
 
 
 @pytest.mark.parametrize(("name", "way"), EVERY_WAY)
