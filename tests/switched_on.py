@@ -39,16 +39,20 @@ SwitchedOn: TypeAlias = Callable[[Providers], AbstractContextManager[Config]]
 @contextmanager
 def ours(providers: Providers) -> Iterator[Config]:
     instrument(tracer_provider=providers.tracer_provider, meter_provider=providers.meter_provider)
-    yield {}
-    uninstrument()
+    try:
+        yield {}
+    finally:
+        uninstrument()
 
 
 @contextmanager
 def openinference_of_langchain(providers: Providers) -> Iterator[Config]:
     instrumentor = OpenInferenceOfLangChain()
     instrumentor.instrument(tracer_provider=providers.tracer_provider)
-    yield {}
-    instrumentor.uninstrument()
+    try:
+        yield {}
+    finally:
+        instrumentor.uninstrument()
 
 
 @contextmanager
@@ -66,16 +70,20 @@ def langfuse(providers: Providers, **client: Any) -> Iterator[Config]:
     # Clients are kept for ever, by this key.
     key = f"pk-lf-{uuid4()}"
     made = Langfuse(public_key=key, secret_key="sk-lf-1", tracer_provider=providers.tracer_provider, **client)
-    yield {"callbacks": [CallbackHandler(public_key=key)]}
-    made.shutdown()
+    try:
+        yield {"callbacks": [CallbackHandler(public_key=key)]}
+    finally:
+        made.shutdown()
 
 
 @contextmanager
 def langsmith_of_langchain(collector: Collector, **client: Any) -> Iterator[Config]:
     made = langsmith.Client(api_url=collector.url, api_key="ls-secret-key", **client)
-    yield {"callbacks": [LangChainTracer(client=made)]}
-    made.flush(timeout=10)
-    made.close()
+    try:
+        yield {"callbacks": [LangChainTracer(client=made)]}
+    finally:
+        made.flush(timeout=10)
+        made.close()
 
 
 @contextmanager
@@ -87,10 +95,12 @@ def mlflow_posting(collector: Collector) -> Iterator[Any]:
         import mlflow
 
         mlflow.set_tracking_uri(collector.url)
-        yield mlflow
-        mlflow.langchain.autolog(disable=True)
-        mlflow.llama_index.autolog(disable=True)
-        mlflow.tracing.reset()
+        try:
+            yield mlflow
+        finally:
+            mlflow.langchain.autolog(disable=True)
+            mlflow.llama_index.autolog(disable=True)
+            mlflow.tracing.reset()
 
 
 @contextmanager
@@ -107,9 +117,11 @@ def nothing_left_in_llamaindex() -> Iterator[None]:
     """Take away what a tracer leaves behind once it is switched off: OpenLLMetry its handlers and a current span."""
     root, token = get_dispatcher(), context.attach(context.get_current())
     before = list(root.span_handlers), list(root.event_handlers)
-    yield
-    root.span_handlers[:], root.event_handlers[:] = before
-    context.detach(token)
+    try:
+        yield
+    finally:
+        root.span_handlers[:], root.event_handlers[:] = before
+        context.detach(token)
 
 
 def _of_llamaindex(instrumentor: Callable[[], Any]) -> SwitchedOn:
@@ -118,8 +130,10 @@ def _of_llamaindex(instrumentor: Callable[[], Any]) -> SwitchedOn:
         with nothing_left_in_llamaindex():
             made = instrumentor()
             made.instrument(tracer_provider=providers.tracer_provider)
-            yield {}
-            made.uninstrument()
+            try:
+                yield {}
+            finally:
+                made.uninstrument()
 
     return switched_on
 
