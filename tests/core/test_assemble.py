@@ -181,6 +181,14 @@ def test_the_last_usage_counts_and_is_never_added_up():
     assert "usage" not in assemble(chunk({"content": "a"}))[1]
 
 
+@pytest.mark.parametrize("usage", [{}, [], [["cost", 1]], "free", 7, True])
+def test_a_usage_that_says_nothing_is_none(usage: Any):
+    assert "usage" not in assemble(chunk({"content": "a"}, usage=usage))[1]
+    first = {"prompt_tokens": 5, "cost": 0.1}
+    _, body = assemble(chunk({"content": "a"}, usage=first), {"choices": [], "usage": usage})
+    assert body["usage"] == first
+
+
 @pytest.mark.parametrize(
     ("first", "later", "total"),
     [

@@ -349,6 +349,17 @@ def test_a_byte_order_mark_and_blanks_before_json_are_passed_over():
     assert decode.parse(b"\xef\xbb\xbf  \n {}") == {}
 
 
+@pytest.mark.parametrize("character", ["\t", "\x0c", "\r\n"])
+def test_a_raw_control_character_in_a_text_is_let_pass(character: str):
+    assert decode.parse(f'{{"a": "b{character}c"}}'.encode()) == {"a": f"b{character}c"}
+
+
+def test_the_beginning_of_what_came_is_shown():
+    with pytest.raises(Malformed) as caught:
+        decode.parse(b"a" * 199 + b"bc")
+    assert str(caught.value).endswith(f": '{'a' * 199}b'")
+
+
 def test_a_key_in_what_came_instead_of_json_is_struck_out():
     with pytest.raises(Malformed) as caught:
         decode.parse(b"<html>you sent sk-or-v1-abc</html>")

@@ -40,11 +40,15 @@ TRIED_AGAIN = [
     Empty("nothing", delivered="yes"),
     Empty("nothing", delivered="yes", usage=usage({"cost": 0})),
     NotFound("later", status=404, delivered="yes", retryable=True),
+    from_status(
+        418, {}, b'{"error": {"message": "busy", "metadata": {"error_type": "provider_overloaded"}}}'
+    ),
 ]
 GIVEN_UP = [
     ConfigurationError("no key"),
     CertificateError("untrusted"),
     *(from_status(status, {}, b"") for status in (400, 401, 402, 403, 404, 409, 413, 422, 525)),
+    from_status(503, {}, b'{"error": {"message": "poor", "metadata": {"error_type": "payment_required"}}}'),
     Malformed("HTML", delivered="yes"),
     Interrupted("cut", delivered="yes"),
     Empty("nothing", delivered="yes", usage=Usage()),
