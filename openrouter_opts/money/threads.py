@@ -1,70 +1,115 @@
 """Has threads begin with the scopes of whoever starts them, as tasks do.
 
-Python gives a new thread an empty context, and what is submitted to a pool the context of one of the pool's threads; 3.14 can have threads
+Python gives a new thread an empty context, and what is given to a pool the context of one of the pool's threads. 3.14 can have threads
 inherit the context (https://docs.python.org/3/using/cmdline.html#envvar-PYTHON_THREAD_INHERIT_CONTEXT), and does so where there is no GIL.
-Without that, nothing but `Thread.start` and `ThreadPoolExecutor.submit` knows who asks, so they are what is wrapped here, as OpenTelemetry's
-threading instrumentation does it. Only one variable is handed on; the rest of the context is left as it is.
+Without that, only `Thread.start` and the methods of pools know who asks, so they are what is wrapped here, as tracers do it. One variable
+is handed on; the rest of the context is left as it is.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from functools import partial, wraps
-from typing import Any, Final, TypeVar
+from multiprocessing.pool import ThreadPool
+from types import MethodType
+from typing import Any, Final, NamedTuple, TypeVar
 
 _Value = TypeVar("_Value")
+
+_TAKE_CALLS: Final = (
+    (ThreadPoolExecutor, ("submit",)),
+    (ThreadPool, ("apply_async", "map", "map_async", "starmap", "starmap_async", "imap", "imap_unordered")),
+)
+"""What gives calls to the threads of a pool, each under the name that it has where it is not called by another one of these."""
 
 _lock: Final = threading.Lock()
 _handed_on: Final[set[ContextVar[Any]]] = set()
 
 
-def hand_on(variable: ContextVar[_Value]) -> None:
+class _Handing(NamedTuple):
+    """What is handed on."""
+
+    variable: ContextVar[Any]
+    nothing: Any
+    for_a_thread: Callable[[Any], Any]
+
+
+def hand_on(variable: ContextVar[_Value], nothing: _Value, for_a_thread: Callable[[_Value], _Value]) -> None:
     """Have every thread that is started from now on, and every call that is given to a pool of threads, see the variable's value.
 
-    It is the value where `Thread.start` or `ThreadPoolExecutor.submit` was called. The variable has a default. To ask twice changes nothing.
+    It is the value where the thread was started, or the call given. To ask twice changes nothing.
+
+    Args:
+        variable: What is handed on; it has a default.
+        nothing: Its default, with which a thread needs nothing.
+        for_a_thread: What becomes of the value for a thread, which may live longer than whatever the value stands for.
     """
+    if variable in _handed_on:
+        return
     with _lock:
         if variable not in _handed_on:
-            threading.Thread.start = _starting(threading.Thread.start, variable)  # type: ignore[method-assign,assignment]
-            ThreadPoolExecutor.submit = _submitting(ThreadPoolExecutor.submit, variable)  # type: ignore[method-assign]
+            handing = _Handing(variable, nothing, for_a_thread)
+            threading.Thread.start = _starting(threading.Thread.start, handing)  # type: ignore[method-assign,assignment]
+            for pool, names in _TAKE_CALLS:
+                for name in names:
+                    setattr(pool, name, _giving(getattr(pool, name), handing))
             _handed_on.add(variable)
 
 
 def _starting(
-    start: Callable[[threading.Thread], None], variable: ContextVar[_Value]
+    start: Callable[[threading.Thread], None], handing: _Handing
 ) -> Callable[[threading.Thread], None]:
     @wraps(start)
     def starting(self: threading.Thread) -> None:
-        value = variable.get(None)
-        if value is not None:
-            vars(self)["run"] = partial(_run, self, self.run, variable, value)
-        start(self)
+        value = handing.variable.get()
+        if value is handing.nothing:
+            start(self)
+            return
+        run, own = self.run, vars(self).get("run")
+        # A method, since Sentry calls the function of it, https://github.com/getsentry/sentry-python, integrations/threading.py.
+        vars(self)["run"] = MethodType(partial(_run, run, handing, value), self)
+        try:
+            start(self)
+        except RuntimeError:
+            _put_back(self, own)
+            raise
 
     return starting
 
 
-def _run(
-    thread: threading.Thread, run: Callable[[], None], variable: ContextVar[_Value], value: _Value
-) -> None:
-    del vars(thread)["run"]
-    variable.set(value)
+def _run(run: Callable[[], None], handing: _Handing, value: Any, thread: threading.Thread) -> None:
+    _put_back(thread, None)
+    handing.variable.set(handing.for_a_thread(value))
     run()
 
 
-def _submitting(
-    submit: Callable[..., Future[Any]], variable: ContextVar[_Value]
-) -> Callable[..., Future[Any]]:
-    @wraps(submit)
-    def submitting(
-        self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
-    ) -> Future[Any]:
-        # Also when there is no scope: the pool's thread may have been started in one.
-        return submit(self, partial(_call, variable, variable.get(), fn), *args, **kwargs)
+def _put_back(thread: threading.Thread, run: Callable[[], None] | None) -> None:
+    vars(thread).pop("run", None)
+    if run is not None:
+        vars(thread)["run"] = run
 
-    return submitting
+
+def _giving(give: Callable[..., Any], handing: _Handing) -> Callable[..., Any]:
+    variable = handing.variable
+
+    @wraps(give)
+    def giving(self: Any, *given: Any, **named: Any) -> Any:
+        value = variable.get()
+        if given:
+            given = (partial(_call, variable, value, given[0]), *given[1:])
+        elif "func" in named:
+            named["func"] = partial(_call, variable, value, named["func"])
+        # A thread that the pool starts for this call lives on, and each call brings its own value.
+        token = variable.set(handing.nothing)
+        try:
+            return give(self, *given, **named)
+        finally:
+            variable.reset(token)
+
+    return giving
 
 
 def _call(

@@ -35,6 +35,8 @@ class Spend(Sums):
         """The limit of the scope, if it has one."""
         self.reconciles = reconciles
         """Whether what is pending is looked up in the background."""
+        self.has_ended = False
+        """Whether it was a scope that has been left."""
 
     def add(self, record: Record | Entry) -> None:
         """Count one request."""
@@ -48,11 +50,10 @@ class Spend(Sums):
     def wrap(self, function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
         """Return a function that is counted here, wherever it runs.
 
-        For what is handed to a thread that was started before, through a queue of your own or a `multiprocessing.pool.ThreadPool`, and for
-        what is called after the scope has ended. Threads, pools and tasks that begin inside need it not. Coroutines are counted here when
-        they run, and generators at each step, wherever they are read.
+        For what is handed to another thread through a queue of your own, and for what is called after the scope has ended. Threads, pools
+        and tasks need it not. Coroutines are counted here when they run, and generators at each step, wherever they are read.
         """
-        scope = _counting(_scope.get(), (self,))
+        scope = _counting(scope_now(), (self,))._replace(of_a_thread=False)
 
         @wraps(function)
         def counted(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Any:
@@ -87,6 +88,8 @@ class Scope(NamedTuple):
     limits: tuple[SpendLimit, ...] = ()
     tags: tuple[str, ...] = ()
     labels: Mapping[str, str] = {}
+    of_a_thread: bool = False
+    """Whether it was handed on to a thread, which is inside for as long as the scope lasts."""
 
 
 _NOWHERE: Final = Scope()
@@ -95,13 +98,30 @@ _scope: ContextVar[Scope] = ContextVar("openrouter_opts_scope", default=_NOWHERE
 
 def scope_now() -> Scope:
     """Return the scopes that are open, with their limits and labels."""
-    return _scope.get()
+    scope = _scope.get()
+    if scope.of_a_thread and any(spend.has_ended for spend in scope.spends):
+        return _still_open(scope)
+    return scope
+
+
+def _still_open(scope: Scope) -> Scope:
+    """Return what is left for a thread that outlives a scope: a worker that was once begun there serves others now."""
+    spends = tuple(spend for spend in scope.spends if not spend.has_ended)
+    if not spends:
+        return _NOWHERE
+    ended = [spend.limit for spend in scope.spends if spend.has_ended]
+    limits = tuple(limit for limit in scope.limits if limit not in ended)
+    return scope._replace(spends=spends, limits=limits)
+
+
+def _for_a_thread(scope: Scope) -> Scope:
+    return scope._replace(of_a_thread=True)
 
 
 @contextmanager
 def within(scope: Scope) -> Iterator[None]:
     """Have the calls inside belong to these scopes, and to no others: they were made there, and are sent later."""
-    hand_on(_scope)
+    hand_on(_scope, _NOWHERE, _for_a_thread)
     token = _scope.set(scope)
     try:
         yield
@@ -122,11 +142,11 @@ def track_costs(
 
     Scopes nest: the outer one counts what the inner one counts. A call belongs to the scopes in which it, or its stream, is asked for,
     wherever that is read; what a framework itself puts off until something is read, such as the stream of a chain or of a query, is asked
-    for then. A thread or a task belongs where it was started, and what is given to a pool of threads where it was given. What comes to a
-    thread in another way, through a queue of your own, can be wrapped: `Spend.wrap`.
+    for then. A task belongs where it was started, what is given to a pool of threads where it was given, and a thread, for as long as the
+    scope lasts, where it was started. What comes to a thread in another way, through a queue of your own, can be wrapped: `Spend.wrap`.
 
-    For threads to know where they were started, the first scope of a process wraps `threading.Thread.start` and
-    `ThreadPoolExecutor.submit`, which hand on the scopes and nothing else.
+    For threads to know where they were started, the first scope of a process wraps `threading.Thread.start`, `ThreadPoolExecutor.submit`
+    and the methods of `multiprocessing.pool.ThreadPool`, which hand on the scopes and nothing else.
 
     Args:
         limit: The most that the calls inside may cost together, USD, or a `SpendLimit`. A call that might cost more is refused before it
@@ -135,8 +155,11 @@ def track_costs(
         reconcile: Whether the cost of what was cut, cancelled or lost is looked up in the background.
     """
     spend = Spend(limit, reconciles=reconcile)
-    with within(_counting(_labelled(_scope.get(), tags), (spend,))):
-        yield spend
+    with within(_counting(_labelled(scope_now(), tags), (spend,))):
+        try:
+            yield spend
+        finally:
+            spend.has_ended = True
 
 
 @contextmanager
@@ -147,7 +170,7 @@ def counted_by(
 
     What the user says with `label_costs` and `track_costs` wins over those.
     """
-    scope = _counting(_scope.get(), spends)
+    scope = _counting(scope_now(), spends)
     given = {**(labels or {}), **scope.labels}
     with within(scope._replace(tags=tuple(dict.fromkeys((*scope.tags, *tags))), labels=given)):
         yield
@@ -159,7 +182,7 @@ def label_costs(*tags: str, **labels: str) -> Iterator[None]:
 
     `with label_costs("nightly", user="42"): …` makes `spend.by("tag")` and `spend.by("user")` tell them apart.
     """
-    with within(_labelled(_labelled(_scope.get(), tags), labels)):
+    with within(_labelled(_labelled(scope_now(), tags), labels)):
         yield
 
 
