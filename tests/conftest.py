@@ -13,7 +13,7 @@ import pytest
 import pytest_socket
 
 from openrouter_opts import OpenRouterClient
-from openrouter_opts.http import transport
+from openrouter_opts.http import connections
 from openrouter_opts.http.prices import LIVE
 from openrouter_opts.http.steps import Open
 from openrouter_opts.http.transport import Transport
@@ -69,7 +69,7 @@ def scripted() -> Iterator[Callable[..., ScriptedServer]]:
 @pytest.fixture(params=SIDES)
 def side(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Side:
     """Run the test on the sync side, and on the async side over each of its two transports."""
-    monkeypatch.setattr(transport, "has_aiohttp", lambda: request.param == "aiohttp")
+    monkeypatch.setattr(connections, "has_aiohttp", lambda: request.param == "aiohttp")
     return request.param
 
 

@@ -1,29 +1,26 @@
-"""The only file that does I/O, and the only one that knows httpx.
+"""The only file that does I/O, over the connections of `openrouter_opts.http.connections`.
 
-On the async side `httpx-aiohttp` carries the requests when it is installed: httpx's own pool costs O(n²) with many open
-connections (https://github.com/encode/httpcore/issues/1093 is the same pool). Requests go to httpx's transports directly: cookies,
-redirects and authentication, which its clients add, would be a third of the cost of a call, and are not wanted here.
+Requests go to httpx's transports directly: cookies, redirects and authentication, which its clients add, would be a third of the cost
+of a call, and are not wanted here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
-import os
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from functools import cached_property, lru_cache
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 import httpx
 
 from openrouter_opts.errors import ConfigurationError
-from openrouter_opts.http.cancellation import to_its_end, undisturbed
+from openrouter_opts.http.connections import Maker
 from openrouter_opts.http.faults import translate
-from openrouter_opts.http.network import AsyncNetwork, Network, end_within, spare
+from openrouter_opts.http.network import end_within
 from openrouter_opts.http.pools import Pools, shared
 from openrouter_opts.http.proxies import Proxy, proxy_for
 from openrouter_opts.http.secret import Secret, in_use
@@ -31,13 +28,9 @@ from openrouter_opts.http.settings import Settings
 from openrouter_opts.http.steps import Head, Open, Read, Rest, Sleep
 from openrouter_opts.protocol.failure import keyless
 
-# httpx loses pool slots for cancelled requests, so slots are not what bounds us; and few kept-alive connections keep its pool fast.
-_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=5.0)
 _USER_AGENT: Final = "openrouter-opts"
 _LARGE: Final = 1024 * 1024
 _PIECE: Final = 64 * 1024
-_CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-T = TypeVar("T")
 _Key: TypeAlias = tuple[bool | ssl.SSLContext, Proxy | None, bool]
 """What connections depend on: `verify`, the proxy, and `trust_env`, for the certificates."""
 
@@ -135,137 +128,12 @@ class Transport:
             return self._parent.pools
         verify, _, _ = self._key
         # Those with a user's own context would outlive it.
-        return shared(self._key, lambda: _Maker(*self._key), lasting=isinstance(verify, bool))
-
-
-class _Maker:
-    """Makes pools of connections, all with the same certificates."""
-
-    def __init__(self, verify: bool | ssl.SSLContext, proxy: Proxy | None, trust_env: bool) -> None:
-        self._verify = verify
-        self._proxy = proxy
-        self._trust_env = trust_env
-        self._context: ssl.SSLContext | None = None
-
-    def prepare(self) -> None:
-        """Read the certificates."""
-        if self._context is None:
-            self._context = _make(self._new_context)
-
-    def pool(self) -> httpx.BaseTransport:
-        """Return connections for threads."""
-        return _make(lambda: _Connections(**self._arguments()))
-
-    def async_pool(self) -> httpx.AsyncBaseTransport:
-        """Return connections for the running loop: those of aiohttp, if it is there."""
-        if self._proxy or not has_aiohttp():
-            return _make(lambda: _AsyncConnections(**self._arguments()))
-        return _over_aiohttp(self._context)
-
-    def _new_context(self) -> ssl.SSLContext:
-        return httpx.create_ssl_context(verify=self._verify, trust_env=self._trust_env)
-
-    def _arguments(self) -> dict[str, Any]:
-        proxy = self._proxy.url if self._proxy else None
-        return {"verify": self._context, "proxy": proxy, "limits": _LIMITS}
-
-
-class _Connections(httpx.HTTPTransport):
-    """httpx's connections, over our network: httpx makes the pool itself, and has no argument for what is under it."""
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self._pool._network_backend = Network()  # noqa: SLF001
-        spare(self._pool)
-
-
-class _AsyncConnections(httpx.AsyncHTTPTransport):
-    """The same for the async side; none of them is lost to a second cancellation."""
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self._pool._network_backend = AsyncNetwork()  # noqa: SLF001
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        response = await self.cancelled_once(super().handle_async_request(request), httpx.Response.aclose)
-        assert isinstance(response.stream, httpx.AsyncByteStream)
-        response.stream = _BodyCancelledOnce(response.stream, self)
-        return response
-
-    async def cancelled_once(
-        self, awaitable: Awaitable[T], unwanted: Callable[[T], Awaitable[object]] | None = None
-    ) -> T:
-        """Await it to its end, as `to_its_end` does; a cancellation leaves no connection that counts as in use."""
-        try:
-            return await to_its_end(awaitable, unwanted)
-        except asyncio.CancelledError:
-            await undisturbed(self._close_unused())
-            raise
-
-    async def _close_unused(self) -> None:
-        """Close connections that were opened for a request which was cancelled before it was sent, or while it tidied up after an error.
-
-        They count as in use for ever: https://github.com/encode/httpcore/issues/1093
-        """
-        pool: Any = self._pool
-        taken = [each.connection for each in pool._requests]  # noqa: SLF001
-        unused = [each for each in pool.connections if each not in taken and not each.is_idle()]
-        # All at once, before anything is waited for: other tasks may be cancelled, and look for the same ones, meanwhile.
-        for connection in unused:
-            pool._connections.remove(connection)  # noqa: SLF001
-        for connection in unused:
-            await connection.aclose()
-
-
-class _BodyCancelledOnce(httpx.AsyncByteStream):
-    def __init__(self, stream: httpx.AsyncByteStream, connections: _AsyncConnections) -> None:
-        self._stream = stream
-        self._connections = connections
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        pieces = aiter(self._stream)
-        while piece := await self._connections.cancelled_once(anext(pieces, b"")):
-            yield piece
-
-    async def aclose(self) -> None:
-        # What is interrupted here is never done: httpx and httpcore both take it for closed from its first moment.
-        await undisturbed(self._stream.aclose())
+        return shared(self._key, lambda: Maker(*self._key), lasting=isinstance(verify, bool))
 
 
 @lru_cache(maxsize=64)
 def _parsed(url: str) -> httpx.URL:
     return httpx.URL(url)
-
-
-def has_aiohttp() -> bool:
-    """Tell whether the extra `aiohttp` is installed."""
-    return importlib.util.find_spec("httpx_aiohttp") is not None
-
-
-def _over_aiohttp(context: ssl.SSLContext | None) -> httpx.AsyncBaseTransport:
-    import httpx_aiohttp  # noqa: PLC0415 - an extra
-
-    from openrouter_opts.http.over_aiohttp import session  # noqa: PLC0415 - needs the same extra
-
-    assert context is not None
-    return httpx_aiohttp.AiohttpTransport(
-        verify=context, client=lambda: session(context, _LIMITS.keepalive_expiry)
-    )
-
-
-def _make(build: Callable[[], T]) -> T:
-    try:
-        return build()
-    except ImportError:
-        raise ConfigurationError(
-            "a SOCKS proxy needs a further package: pip install 'httpx[socks]'"
-        ) from None
-    except OSError as problem:
-        # Of files only those of certificates are read when connections are set up, and of those variables only the first.
-        source = next(
-            (f"{name}={os.environ[name]!r}" for name in _CERTIFICATES if os.environ.get(name)), "verify"
-        )
-        raise ConfigurationError(f"{source}: the certificates cannot be read: {problem}") from None
 
 
 def _pieces(body: bytes | None) -> AsyncIterator[bytes] | None:

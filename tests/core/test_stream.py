@@ -93,7 +93,7 @@ def test_a_stream_that_failed_has_no_completion(scripted: Servers):
 
 @pytest.fixture(params=[True, False], ids=["aiohttp", "httpx"])
 def _transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("openrouter_opts.http.transport.has_aiohttp", lambda: request.param)
+    monkeypatch.setattr("openrouter_opts.http.connections.has_aiohttp", lambda: request.param)
 
 
 both_transports = pytest.mark.usefixtures("_transport")

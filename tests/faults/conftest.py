@@ -64,7 +64,7 @@ def refusing() -> Iterator[str]:
 @pytest.fixture(params=["httpx", "aiohttp"])
 def over_both(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run an async test over plain httpx and over aiohttp."""
-    monkeypatch.setattr("openrouter_opts.http.transport.has_aiohttp", lambda: request.param == "aiohttp")
+    monkeypatch.setattr("openrouter_opts.http.connections.has_aiohttp", lambda: request.param == "aiohttp")
     return request.param
 
 

@@ -72,7 +72,7 @@ def playing(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> Iterator[tuple[Caller, Playing]]:
     side: Side = request.param
-    monkeypatch.setattr("openrouter_opts.http.transport.has_aiohttp", lambda: side == "aiohttp")
+    monkeypatch.setattr("openrouter_opts.http.connections.has_aiohttp", lambda: side == "aiohttp")
     # What httpcore says of hundreds of calls takes longer than the calls; and it quotes servers.
     caplog.set_level(logging.CRITICAL)
     with ScriptedServer([]) as server:

@@ -524,8 +524,8 @@ def test_ctrl_c_ends_a_call_at_once(where: str, scripted: Servers, caller: Calle
 PROGRAM = """
 import asyncio, sys
 from openrouter_opts import OpenRouterClient
-from openrouter_opts.http import transport
-transport.has_aiohttp = lambda: sys.argv[2] == "aiohttp"
+from openrouter_opts.http import connections
+connections.has_aiohttp = lambda: sys.argv[2] == "aiohttp"
 client = OpenRouterClient(api_key="sk-or-v1-x", base_url=sys.argv[1], model="m/x")
 messages = [{"role": "user", "content": "hi"}]
 streams = []

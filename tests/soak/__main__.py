@@ -16,7 +16,7 @@ from random import Random
 from unittest import mock
 
 from openrouter_opts import OpenRouterClient
-from openrouter_opts.http import transport
+from openrouter_opts.http import connections
 from tests.server_process import served
 from tests.soak.callers import CALLERS, Tally
 from tests.soak.state import State, now
@@ -56,7 +56,7 @@ def soak(side: str, url: str, seconds: float, streams: int, seed: int) -> list[s
     client = OpenRouterClient(api_key="sk-or-v1-soak", base_url=url, model="m/x")
     tally = Tally()
     with (
-        mock.patch.object(transport, "has_aiohttp", return_value=side == "aiohttp"),
+        mock.patch.object(connections, "has_aiohttp", return_value=side == "aiohttp"),
         _nothing_unheard(tally),
         CALLERS[side]() as callers,
     ):
