@@ -168,9 +168,11 @@ def _converter(block: Any, where: str) -> Callable[[Any, str], list[Part]]:
 def _url(
     url: object, data: bytes | IOBase | None, path: Path | None, mimetype: str | None, where: str, field: str
 ) -> str:
-    if url and not data and path is None:
-        return _fetchable(str(url), where)
-    content = _read(data, path, where, str(url) if url else None)
+    # Whether one of pydantic's URLs is true is asked of its length, for which it is written out.
+    given = None if url is None else str(url)
+    if given and not data and path is None:
+        return _fetchable(given, where)
+    content = _read(data, path, where, given)
     mimetype = mimetype or _guess(content)
     if not mimetype:
         raise ConfigurationError(f"{where}.{field}: cannot tell it from the data; set it")

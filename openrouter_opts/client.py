@@ -293,7 +293,7 @@ class OpenRouterClient:
         for name in ("timeout", "max_retries", "spend_limit"):
             call.pop(name, None)
         request = self._request(messages, call, stream=False)
-        return estimate(request.content, request.body or b"", self._facts)
+        return estimate(request.content, request.written().body or b"", self._facts)
 
     def _chat(self, messages: Messages, call: dict[str, Any], *, stream: bool) -> Call:
         settings, transport = self._for_call(call)

@@ -15,8 +15,8 @@ import pytest_socket
 from openrouter_opts import OpenRouterClient
 from openrouter_opts.http import connections
 from openrouter_opts.http.prices import LIVE
-from openrouter_opts.http.steps import Open
 from openrouter_opts.http.transport import Transport
+from openrouter_opts.protocol.request import Request
 from openrouter_opts.telemetry import instrument, uninstrument
 from tests import oracle
 from tests.both import SIDES, Caller, Side
@@ -117,10 +117,10 @@ def judged_by_the_official_sdk(
     sent: set[bytes] = set()
     build = Transport.build
 
-    def recorded(self: Transport, step: Open, *pieces: Any) -> object:
-        if step.request.path == "/chat/completions" and step.request.body:
-            sent.add(step.request.body)
-        return build(self, step, *pieces)
+    def recorded(self: Transport, asked: Request, *pieces: Any) -> object:
+        if asked.path == "/chat/completions" and asked.body:
+            sent.add(asked.body)
+        return build(self, asked, *pieces)
 
     monkeypatch.setattr(Transport, "build", recorded)
     yield

@@ -67,9 +67,13 @@ LAYERS = (
     {"openrouter_opts.options"},
     # what would go wrong, said before sending
     {"openrouter_opts.preflight"},
-    # what content parts are; the server's word on what went wrong
-    {"openrouter_opts.protocol.parts", "openrouter_opts.protocol.failure"},
-    # values from JSON; JSON from values
+    # what content parts are; the server's word on what went wrong; values as JSON
+    {
+        "openrouter_opts.protocol.parts",
+        "openrouter_opts.protocol.failure",
+        "openrouter_opts.protocol.encoding",
+    },
+    # values from JSON; requests
     {"openrouter_opts.protocol.decode", "openrouter_opts.protocol.request"},
     # chunks to an answer; an answer to what the next request sends back; vectors, asked for and read
     {

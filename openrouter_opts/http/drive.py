@@ -7,18 +7,18 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from openrouter_opts.errors import OpenRouterError
-from openrouter_opts.http.steps import Data, Flow, Head, Item, Open, Read, Rest, Sleep
+from openrouter_opts.http.steps import Data, Flow, Head, Item, Open, Read, Reply, Rest, Sleep, Write
 from openrouter_opts.money.account import Account
 from openrouter_opts.protocol.completion import Abandoned, Completion, Delta
 from openrouter_opts.protocol.embeddings import Embeddings
 
-_TO_PERFORM = (Open, Read, Rest, Sleep)
+_TO_PERFORM = (Write, Open, Read, Rest, Sleep)
 
 
 class Wire(Protocol):
     """One request's way to the server and back."""
 
-    def perform(self, step: Any) -> Head | bytes | None:
+    def perform(self, step: Any) -> Reply:
         """Do a step; raises `OpenRouterError`."""
         ...
 
@@ -30,7 +30,7 @@ class Wire(Protocol):
 class AsyncWire(Protocol):
     """The same, awaited."""
 
-    def perform(self, step: Any) -> Awaitable[Head | bytes | None]:
+    def perform(self, step: Any) -> Awaitable[Reply]:
         """Do a step; raises `OpenRouterError`."""
         ...
 

@@ -26,6 +26,12 @@ class Open:
     seconds: float | None
 
 
+class Write(NamedTuple):
+    """Answer with the request, its body written."""
+
+    request: Request
+
+
 class Read(NamedTuple):
     """Answer with the next bytes of the body, `b""` at its end."""
 
@@ -88,9 +94,9 @@ class Data:
 
 Item: TypeAlias = Delta | Completion | Embeddings | Data
 """What the caller gets."""
-Step: TypeAlias = Open | Read | Rest | Sleep | Item | OpenRouterError
+Step: TypeAlias = Write | Open | Read | Rest | Sleep | Item | OpenRouterError
 """What a flow yields; an error is an attempt that failed and is not the last one, for the books."""
-Reply: TypeAlias = Head | bytes | None
+Reply: TypeAlias = Request | Head | bytes | None
 Flow: TypeAlias = Generator[Step, Any, None]
 
 

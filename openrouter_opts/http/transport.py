@@ -25,8 +25,9 @@ from openrouter_opts.http.pools import Pools, shared
 from openrouter_opts.http.proxies import Proxy, proxy_for
 from openrouter_opts.http.secret import Secret, in_use
 from openrouter_opts.http.settings import Settings
-from openrouter_opts.http.steps import Head, Open, Read, Rest, Sleep
+from openrouter_opts.http.steps import Head, Open, Read, Reply, Rest, Sleep, Write
 from openrouter_opts.protocol.failure import keyless
+from openrouter_opts.protocol.request import Request
 
 _USER_AGENT: Final = "openrouter-opts"
 _LARGE: Final = 1024 * 1024
@@ -71,14 +72,13 @@ class Transport:
         """Return the way for one request of the running loop."""
         return AsyncWire(self)
 
-    def build(self, step: Open, pieces: AsyncIterator[bytes] | None = None) -> httpx.Request:
+    def build(self, request: Request, pieces: AsyncIterator[bytes] | None = None) -> httpx.Request:
         """Build the httpx request, with the key, unless its headers say otherwise. All of its waits are bounded by whoever sends it.
 
         Args:
-            step: What is to be sent.
+            request: What is to be sent, written.
             pieces: The body once more, to be sent piece by piece.
         """
-        request = step.request
         headers = {
             "accept": "*/*",
             # A cut gzip stream goes unnoticed, and events should not wait in a compressor.
@@ -144,6 +144,8 @@ def _pieces(body: bytes | None) -> AsyncIterator[bytes] | None:
 async def _cut_up(body: bytes) -> AsyncIterator[bytes]:
     for start in range(0, len(body), _PIECE):
         yield body[start : start + _PIECE]
+        # As long as the other side takes everything at once, aiohttp goes on without a pause.
+        await asyncio.sleep(0)
 
 
 class SyncWire:
@@ -154,7 +156,7 @@ class SyncWire:
         self._response: httpx.Response | None = None
         self._body: Iterator[bytes] | None = None
 
-    def perform(self, step: Open | Read | Rest | Sleep) -> Head | bytes | None:
+    def perform(self, step: Write | Open | Read | Rest | Sleep) -> Reply:
         """Do a step; raises `OpenRouterError`."""
         if isinstance(step, Read):
             return self._read(step)
@@ -162,15 +164,20 @@ class SyncWire:
             return self._open(step)
         if isinstance(step, Rest):
             return self._rest(step)
+        if isinstance(step, Write):
+            return self._write(step)
         self.close()
         time.sleep(step.seconds)
         return None
+
+    def _write(self, step: Write | Open) -> Request:
+        return step.request.written()
 
     def _open(self, step: Open) -> Head:
         self.close()
         end_within(step.seconds)
         try:
-            request = self._transport.build(step)
+            request = self._transport.build(self._write(step))
             self._response = response = self._transport.pools.of_threads().handle_request(request)
         except Exception as problem:  # noqa: BLE001 - every kind is translated
             raise translate(problem, sent=False, host=self._transport.peer) from None
@@ -210,7 +217,7 @@ class AsyncWire:
         self._response: httpx.Response | None = None
         self._body: AsyncIterator[bytes] | None = None
 
-    async def perform(self, step: Open | Read | Rest | Sleep) -> Head | bytes | None:
+    async def perform(self, step: Write | Open | Read | Rest | Sleep) -> Reply:
         """Do a step; raises `OpenRouterError`."""
         if isinstance(step, Read):
             return await self._read(step)
@@ -218,14 +225,21 @@ class AsyncWire:
             return await self._open(step)
         if isinstance(step, Rest):
             return await self._rest(step)
+        if isinstance(step, Write):
+            return await self._write(step)
         await self.close()
         await asyncio.sleep(step.seconds)
         return None
 
+    async def _write(self, step: Write | Open) -> Request:
+        # It is written in pieces, between which the thread lets the loop go on.
+        return await asyncio.to_thread(step.request.written) if step.request.is_unwritten else step.request
+
     async def _open(self, step: Open) -> Head:
         await self.close()
         try:
-            request = self._transport.build(step, _pieces(step.request.body))
+            written = await self._write(step)
+            request = self._transport.build(written, _pieces(written.body))
             pool = await self._transport.pools.of_loop()
             async with asyncio.timeout(step.seconds):
                 self._response = response = await pool.handle_async_request(request)

@@ -15,7 +15,7 @@ from openrouter_opts.money.cost import UNKNOWN_COST, Cost
 from openrouter_opts.options import ProviderOptions
 from openrouter_opts.protocol import decode
 from openrouter_opts.protocol.completion import Usage
-from openrouter_opts.protocol.request import Request, encode
+from openrouter_opts.protocol.request import Request
 
 EncodingFormat: TypeAlias = Literal["float", "base64"]
 EmbeddingInput: TypeAlias = (
@@ -89,7 +89,7 @@ def embedding_request(
     }
     said = {name: value for name, value in settings.items() if value is not None}
     body = {"model": model, "input": inputs, **said, **options.body}
-    return Request("POST", "/embeddings", options.headers, encode(body), content=body)
+    return Request("POST", "/embeddings", options.headers).with_content(body)
 
 
 def check_settings(dimensions: object, encoding_format: object, *input_types: object) -> None:

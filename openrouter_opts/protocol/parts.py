@@ -33,7 +33,8 @@ _FORMATS_OF_SOUND: Final = {
 
 def is_fetchable(url: Any) -> bool:
     """Tell whether OpenRouter can fetch an address from where it is."""
-    return isinstance(url, str) and urlsplit(url).scheme in _FETCHED
+    # A data URL may be very long, and is looked through whole otherwise.
+    return isinstance(url, str) and (url.startswith("data:") or urlsplit(url).scheme in _FETCHED)
 
 
 def format_of_sound(mime_type: str) -> str:

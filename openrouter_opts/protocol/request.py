@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.options import MOST_FALLBACKS, ProviderOptions, too_many
-from openrouter_opts.protocol.surrogates import mended
+from openrouter_opts.protocol.encoding import encode, is_large
 from openrouter_opts.protocol.wire import Messages
 
 
@@ -24,13 +22,24 @@ class Request:
     """Relative to the base URL, with the query."""
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = field(default=None, repr=False)
+    """As it is sent; `None` where there is none, or where it is large and not written yet."""
     stream: bool = False
     content: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """What the body was written from."""
 
+    @property
+    def is_unwritten(self) -> bool:
+        """Whether its body is large, and still to be written, which takes long."""
+        return self.body is None and bool(self.content)
+
     def with_content(self, content: Mapping[str, Any]) -> Request:
-        """Return the request with another body."""
-        return replace(self, body=encode(content), content=content)
+        """Return the request with another body, which is written unless it is large; raises `ConfigurationError` as `written` does."""
+        request = replace(self, body=None, content=content)
+        return request if is_large(content) else request.written()
+
+    def written(self) -> Request:
+        """Return the request with its body; raises `ConfigurationError`, with the path, for what JSON has no word for."""
+        return self if self.body is not None else replace(self, body=encode(self.content))
 
 
 def chat_body(
@@ -66,60 +75,11 @@ def chat_body(
 
 
 def chat_request(body: Mapping[str, Any], headers: Mapping[str, str]) -> Request:
-    """Return the request with a body from `chat_body`; raises `ConfigurationError`, with the path, for what JSON has no word for."""
-    return Request("POST", "/chat/completions", headers, encode(body), body.get("stream", False), body)
+    """Return the request with a body from `chat_body`, written unless it is large; raises `ConfigurationError`, as `Request.written` does."""
+    return Request("POST", "/chat/completions", headers, None, body.get("stream", False)).with_content(body)
 
 
 def get_request(*segments: str, **query: str) -> Request:
     """Build a GET request. A model slug is two segments joined by `/`, which stays."""
     path = "/" + "/".join(quote(segment, safe="/:@~") for segment in segments)
     return Request("GET", f"{path}?{urlencode(query)}" if query else path)
-
-
-def encode(body: Mapping[str, Any]) -> bytes:
-    """Write JSON in UTF-8; raises `ConfigurationError` with the path of what cannot be written."""
-    try:
-        text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError, RecursionError):
-        raise ConfigurationError(_find_unwritable(body)) from None
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return mended(text).encode()
-
-
-def _find_unwritable(body: Mapping[str, Any]) -> str:
-    pending: list[tuple[str, Any, tuple[int, ...]]] = [("", body, ())]
-    while pending:
-        path, value, above = pending.pop()
-        if id(value) in above:
-            return f"{path}: contains itself, so it cannot be written as JSON"
-        if len(above) > 500:
-            return f"{path[:60]}…: is nested too deep to be written as JSON"
-        if isinstance(value, dict):
-            bad = next((key for key in value if _bad_key(key)), None)
-            if bad is not None:
-                return f"{path or 'body'}: JSON objects have strings as keys, not {bad!r:.60}"
-            inner = [(f"{path}.{key}".lstrip("."), item) for key, item in value.items()]
-        elif isinstance(value, list | tuple):
-            inner = [(f"{path}[{index}]", item) for index, item in enumerate(value)]
-        elif problem := _problem(value):
-            return f"{path}: {problem}"
-        else:
-            continue
-        pending += [(where, item, (*above, id(value))) for where, item in reversed(inner)]
-    return "the request cannot be written as JSON"
-
-
-def _bad_key(key: object) -> bool:
-    return not isinstance(key, str | int | float | None) or (
-        isinstance(key, float) and not math.isfinite(key)
-    )
-
-
-def _problem(value: object) -> str | None:
-    if isinstance(value, float) and not math.isfinite(value):
-        return f"{value} is no JSON number"
-    if value is None or isinstance(value, str | int | float):
-        return None
-    return f"JSON has no form for a {type(value).__name__}; convert it first"

@@ -1,0 +1,90 @@
+"""A request as JSON: in pieces, where it is large, and by the bytes the same."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.protocol import encoding
+from openrouter_opts.protocol.encoding import LARGE, PIECE, encode, is_large
+from openrouter_opts.protocol.request import chat_request, get_request
+
+TEXT = st.text(st.characters(exclude_categories=()), max_size=40)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.lists(inner, max_size=4).map(tuple)
+        | st.dictionaries(TEXT | st.integers() | st.booleans() | st.none(), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(body=st.dictionaries(TEXT, JSON, max_size=4), most=st.integers(1, 200), piece=st.integers(1, 20))
+def test_what_is_written_in_pieces_has_the_bytes_of_what_is_written_at_once(
+    body: dict[str, Any], most: int, piece: int
+):
+    at_once = encode(body)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoding, "LARGE", most)
+        patch.setattr(encoding, "PIECE", piece)
+        assert encode(body) == at_once
+
+
+def test_no_piece_of_an_image_is_long():
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 5 * PIECE}}
+    body = {"model": "m/x", "messages": [{"role": "user", "content": [{"type": "text", "text": "é"}, image]}]}
+    pieces = list(encoding._pieces(body, encoding._DEEP))
+    assert max(map(len, pieces)) <= PIECE + 2
+    assert "".join(pieces) == json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+
+
+@pytest.mark.parametrize("text", ["A" * LARGE, "é" * LARGE], ids=["ascii", "others"])
+@pytest.mark.parametrize("as_parts", [False, True], ids=["text", "parts"])
+def test_a_large_body_is_written_when_it_is_asked_for(text: str, as_parts: bool):
+    content = [{"type": "text", "text": text}] if as_parts else text
+    request = chat_request({"messages": [{"role": "user", "content": content}]}, {})
+    assert (request.body, request.is_unwritten) == (None, True)
+    written = request.written()
+    assert json.loads(written.body or b"")["messages"][0]["content"] == content
+    assert written.written() is written
+
+
+def test_a_small_body_is_written_at_once_and_a_lookup_has_none():
+    assert not chat_request({"messages": [{"role": "user", "content": "hi"}]}, {}).is_unwritten
+    assert not get_request("models").is_unwritten
+
+
+def endless() -> dict[str, Any]:
+    knot: dict[str, Any] = {}
+    knot["again"] = [knot]
+    return knot
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (float("nan"), "metadata.a: nan is no JSON number"),
+        ({1, 2}, "metadata.a: JSON has no form for a set"),
+        (b"\0" * LARGE, "metadata.a: JSON has no form for a bytes"),
+        (endless(), "metadata.a.again[0]: contains itself"),
+    ],
+    ids=["NaN", "set", "bytes", "cycle"],
+)
+@pytest.mark.parametrize("beside", ["", "A" * 2 * LARGE], ids=["small", "large"])
+def test_what_json_has_no_word_for_is_found_beside_a_large_text(wrong: Any, words: str, beside: str):
+    with pytest.raises(ConfigurationError) as caught:
+        encode({"messages": beside, "metadata": {"a": wrong}})
+    assert words in str(caught.value)
+
+
+def test_many_texts_are_as_large_as_one():
+    assert is_large([{"content": "A" * 1000}] * 1100)
+    assert not is_large([{"content": "A" * 1000}] * 900)
+    assert is_large([[]] * 20_000)
