@@ -21,7 +21,7 @@ from langchain_openrouter_opts.chunks import Chunks
 from langchain_openrouter_opts.counting import tokens_of_prompt, tokens_of_text
 from langchain_openrouter_opts.errors import ModelErrors
 from langchain_openrouter_opts.events import Events, Steps, message_id
-from langchain_openrouter_opts.messages import wire_messages
+from langchain_openrouter_opts.messages import awire_messages, wire_messages
 from langchain_openrouter_opts.profile import profile
 from langchain_openrouter_opts.results import chat_result
 from langchain_openrouter_opts.runs import RunningModel, in_run
@@ -159,7 +159,8 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
     ) -> ChatResult:
         with ModelErrors(), in_run(run_manager), traced(run_manager) as told, told.calling():
             call = arguments.of_call(stop, kwargs)
-            return chat_result(told.answered(await self.client.acomplete(wire_messages(messages), **call)))
+            wire = await awire_messages(messages)
+            return chat_result(told.answered(await self.client.acomplete(wire, **call)))
 
     @override
     def _stream(
@@ -209,8 +210,9 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
         run = kwargs.pop("run_manager")
         with ModelErrors(), traced(run) as told:
             call, counted = arguments.of_stream(self, self._made_ready().options, stop, kwargs)
+            wire = await awire_messages(messages)
             with in_run(run), told.calling():
-                stream = self.client.astream(wire_messages(messages), **call)
+                stream = self.client.astream(wire, **call)
             async with stream:
                 async for delta in stream:
                     for each in steps.take(delta):

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from openrouter_opts.protocol.encoding import base64_of
 from openrouter_opts.protocol.parts import format_of_sound, is_fetchable
 
 Block: TypeAlias = Mapping[str, Any]
@@ -105,7 +106,7 @@ def source_of(block: Block) -> Source:
     url = _first(given, _URLS)
     data = _first(given, _DATA)
     if isinstance(data, bytes | bytearray | memoryview):
-        data = base64.b64encode(data).decode()
+        data = base64_of(data)
     if data is not None and not isinstance(data, str):
         raise Unsendable(f"{kind}: base64 is text or bytes, not {type(data).__name__}")
     if data is None and isinstance(url, str) and url.startswith("data:"):

@@ -5,6 +5,7 @@ Source: https://openrouter.ai/docs/api_reference/overview
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, TypeAlias
@@ -22,6 +23,7 @@ from langchain_core.messages import (
 from langchain_openrouter_opts.assistant import Place, WireMessage, assistant_message
 from langchain_openrouter_opts.content import add, is_block, parts
 from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.protocol.encoding import is_large
 from openrouter_opts.protocol.parts import Part, marked
 from openrouter_opts.protocol.replay import json_text, name_calls, once_each
 
@@ -43,6 +45,13 @@ def wire_messages(messages: Sequence[BaseMessage]) -> list[WireMessage]:
     once_each(wire)
     name_calls(wire)
     return wire
+
+
+async def awire_messages(messages: Sequence[BaseMessage]) -> list[WireMessage]:
+    """Convert a conversation as `wire_messages` does, in a thread if there is much in it that may have to be encoded."""
+    if any(isinstance(each.content, list) and is_large(each.content) for each in messages):
+        return await asyncio.to_thread(wire_messages, messages)
+    return wire_messages(messages)
 
 
 def _system(message: SystemMessage, place: Place) -> list[WireMessage]:

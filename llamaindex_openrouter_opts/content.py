@@ -6,7 +6,6 @@ Source: https://openrouter.ai/docs/guides/overview/multimodal/overview
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterable, Mapping
 from io import IOBase
 from pathlib import Path
@@ -28,6 +27,7 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.utils import resolve_binary
 
 from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.protocol.encoding import base64_of, in_base64, is_large
 from openrouter_opts.protocol.parts import Part, file_name, file_name_in, format_of_sound, is_fetchable
 
 _BLANK: Final[Part] = {"type": "text", "text": ""}
@@ -51,6 +51,16 @@ def parts_of(blocks: Iterable[tuple[int, Any]], where: str) -> list[Part]:
             is_blank = is_blank or part == _BLANK
             parts += [] if part == _BLANK else [part]
     return parts or ([dict(_BLANK)] if is_blank else [])
+
+
+def takes_long(block: Any) -> bool:
+    """Tell whether a file has to be read for a block, or there is so much in it that an event loop should not wait for it."""
+    held = vars(block)
+    return (
+        held.get("path") is not None
+        or is_large(held)
+        or any(isinstance(each, IOBase) for each in held.values())
+    )
 
 
 def _mark(parts: list[Part], point: CachePoint, where: str) -> None:
@@ -101,7 +111,7 @@ def _audio(block: AudioBlock, where: str) -> list[Part]:
         raise ConfigurationError(
             f"{where}.format: cannot tell it from the data; set it, to `wav` or `mp3` say"
         )
-    sound = {"data": _base64(data), "format": format_of_sound(format_)}
+    sound = {"data": base64_of(data), "format": format_of_sound(format_)}
     return [{"type": "input_audio", "input_audio": sound}]
 
 
@@ -172,6 +182,9 @@ def _url(
     given = None if url is None else str(url)
     if given and not data and path is None:
         return _fetchable(given, where)
+    if isinstance(data, bytes) and mimetype and _is_base64(data):
+        # As blocks that were made from bytes hold them; there is no need to read it and to write it again.
+        return b"".join([f"data:{mimetype};base64,".encode(), data]).decode("ascii")
     content = _read(data, path, where, given)
     mimetype = mimetype or _guess(content)
     if not mimetype:
@@ -192,8 +205,10 @@ def _read(data: bytes | IOBase | None, path: str | Path | None, where: str, url:
     if isinstance(data, IOBase):
         data.seek(0)
         content = data.read()
-    elif data or path or url:
-        content = resolve_binary(raw_bytes=data or None, path=path, url=url).read()
+    elif data:
+        content = b"".join(in_base64(data)) if _is_base64(data) else data
+    elif path or url:
+        content = resolve_binary(path=path, url=url).read()
     else:
         content = b""
     if not content:
@@ -216,9 +231,12 @@ def _guess(data: bytes) -> str | None:
     return str(kind.mime) if kind else None
 
 
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
+def _is_base64(data: bytes) -> bool:
+    try:
+        return all(in_base64(data))
+    except ValueError:
+        return False
 
 
 def _data_url(data: bytes, mimetype: str) -> str:
-    return f"data:{mimetype};base64,{_base64(data)}"
+    return f"data:{mimetype};base64,{base64_of(data)}"

@@ -42,7 +42,7 @@ from llamaindex_openrouter_opts.events import (
     chat_events,
     completion_events,
 )
-from llamaindex_openrouter_opts.messages import wire_messages
+from llamaindex_openrouter_opts.messages import awire_messages, wire_messages
 from llamaindex_openrouter_opts.prompts import BESIDE_OPTIONS, PromptMethods
 from llamaindex_openrouter_opts.responses import chat_response, completion_response
 from llamaindex_openrouter_opts.runs import counted
@@ -266,7 +266,7 @@ class OpenRouter(ModelOptions, Limited, ToolMethods, PromptMethods):
 
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
         """Answer a conversation step by step. Closing the generator closes the connection. See `chat`."""
-        responses = aresponses_of(*self._astream(messages, kwargs))
+        responses = aresponses_of(*await self._astream(messages, kwargs))
         return await aannounced(chat_events, self, messages, kwargs, responses)
 
     @completion_events
@@ -290,7 +290,7 @@ class OpenRouter(ModelOptions, Limited, ToolMethods, PromptMethods):
     ) -> CompletionResponseAsyncGen:
         """Answer a prompt step by step. Closing the generator closes the connection. See `chat`."""
         messages = self._prompted(prompt, formatted=formatted)
-        responses = acompletions_of(*self._astream(messages, kwargs))
+        responses = acompletions_of(*await self._astream(messages, kwargs))
         return await aannounced(completion_events, self, prompt, kwargs, responses)
 
     def as_structured_llm(self, output_cls: type[BaseModel], **kwargs: Any) -> ObjectLLM:
@@ -350,17 +350,18 @@ class OpenRouter(ModelOptions, Limited, ToolMethods, PromptMethods):
 
     async def _achat(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> ChatResponse:
         with self._counted(), traced(call.get("model")) as told, told.calling():
-            return chat_response(told.answered(await self.client.acomplete(wire_messages(messages), **call)))
+            wire = await awire_messages(messages)
+            return chat_response(told.answered(await self.client.acomplete(wire, **call)))
 
     def _stream(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> tuple[Stream, Traced]:
         with self._counted(), (told := traced(call.get("model"))).calling():
             return self.client.stream(wire_messages(messages), **call), told
 
-    def _astream(
+    async def _astream(
         self, messages: Sequence[ChatMessage], call: Mapping[str, Any]
     ) -> tuple[AsyncStream, Traced]:
         with self._counted(), (told := traced(call.get("model"))).calling():
-            return self.client.astream(wire_messages(messages), **call), told
+            return self.client.astream(await awire_messages(messages), **call), told
 
     def _counted(self) -> AbstractContextManager[None]:
         return counted(self.callback_manager, dispatcher)

@@ -5,6 +5,7 @@ Source: https://openrouter.ai/docs/api_reference/overview
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -19,7 +20,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
-from llamaindex_openrouter_opts.content import parts_of
+from llamaindex_openrouter_opts.content import parts_of, takes_long
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.protocol.parts import Part, marked
 from openrouter_opts.protocol.replay import name_calls, once_each, other_output, sendable, tool_call
@@ -47,6 +48,13 @@ def wire_messages(messages: Sequence[ChatMessage]) -> list[WireMessage]:
     once_each(wire)
     name_calls(wire)
     return wire
+
+
+async def awire_messages(messages: Sequence[ChatMessage]) -> list[WireMessage]:
+    """Convert a conversation as `wire_messages` does, in a thread if files are to be read for it, or much is to be encoded."""
+    if any(takes_long(block) for message in messages for block in message.blocks):
+        return await asyncio.to_thread(wire_messages, messages)
+    return wire_messages(messages)
 
 
 def _answering(message: ChatMessage, before: Sequence[WireMessage]) -> ChatMessage:

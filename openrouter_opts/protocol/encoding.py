@@ -1,7 +1,11 @@
-"""JSON in UTF-8, as it goes out. What is large is written in pieces: one call of C keeps every other thread waiting until it is done."""
+"""JSON in UTF-8 and base64, as they go out.
+
+What is large is written in pieces: one call of C keeps every other thread waiting until it is done.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -49,6 +53,23 @@ def encode(body: Mapping[str, Any]) -> bytes:
         return _in_pieces(body) if is_large(body) else _utf8(_written(body))
     except (TypeError, ValueError, RecursionError):
         raise ConfigurationError(_find_unwritable(body)) from None
+
+
+def base64_of(data: bytes | bytearray | memoryview) -> str:
+    """Write bytes as base64."""
+    size = 3 * PIECE
+    pieces = (base64.b64encode(data[start : start + size]) for start in range(0, len(data), size))
+    return b"".join(pieces).decode("ascii")
+
+
+def in_base64(text: bytes) -> Iterator[bytes]:
+    """Read base64, in pieces; raises `binascii.Error`, which is a `ValueError`, for what isn't that."""
+    size = 4 * PIECE
+    for start in range(0, len(text), size):
+        piece = base64.b64decode(text[start : start + size], validate=True)
+        if start + size < len(text) and len(piece) < 3 * PIECE:
+            raise ValueError("it ends before its end")
+        yield piece
 
 
 def _in_pieces(body: Mapping[str, Any]) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.protocol import encoding
-from openrouter_opts.protocol.encoding import LARGE, PIECE, encode, is_large
+from openrouter_opts.protocol.encoding import LARGE, PIECE, base64_of, encode, in_base64, is_large
 from openrouter_opts.protocol.request import chat_request, get_request
 
 TEXT = st.text(st.characters(exclude_categories=()), max_size=40)
@@ -35,6 +37,29 @@ def test_what_is_written_in_pieces_has_the_bytes_of_what_is_written_at_once(
         patch.setattr(encoding, "LARGE", most)
         patch.setattr(encoding, "PIECE", piece)
         assert encode(body) == at_once
+
+
+@given(data=st.binary(max_size=60), piece=st.integers(1, 4))
+def test_base64_in_pieces_is_base64(data: bytes, piece: int):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoding, "PIECE", piece)
+        assert base64_of(data) == base64.b64encode(data).decode()
+        assert base64_of(memoryview(data)) == base64_of(data)
+        assert b"".join(in_base64(base64.b64encode(data))) == data
+
+
+@given(text=st.binary(max_size=30) | st.text("Aa+/=", max_size=30).map(str.encode), piece=st.integers(1, 4))
+def test_what_is_no_base64_is_none_in_pieces_either(text: bytes, piece: int):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoding, "PIECE", piece)
+        assert read(lambda: b"".join(in_base64(text))) == read(lambda: base64.b64decode(text, validate=True))
+
+
+def read(text: Callable[[], bytes]) -> bytes | None:
+    try:
+        return text()
+    except ValueError:
+        return None
 
 
 def test_no_piece_of_an_image_is_long():

