@@ -57,11 +57,11 @@ LAYERS = (
     {
         "openrouter_opts.http.proxies",
         "openrouter_opts.http.network",
-        "openrouter_opts.http.over_aiohttp",
         "openrouter_opts.http.pools",
         "openrouter_opts.http.cancellation",
     },
     # connections, as they are made
+    {"openrouter_opts.http.over_aiohttp"},
     {"openrouter_opts.http.connections"},
     {"openrouter_opts.http.secret", "openrouter_opts.http.settings"},
     {"openrouter_opts.options"},

@@ -33,13 +33,16 @@ _KIND_OF: Final[dict[str, str]] = {
 }
 
 
-def translate(problem: BaseException, *, sent: bool, host: str = "the server") -> OpenRouterError:
+def translate(
+    problem: BaseException, *, sent: bool, host: str = "the server", connecting: bool = False
+) -> OpenRouterError:
     """Return our error for `problem`.
 
     Args:
         problem: What the HTTP library raised.
         sent: Whether the head of the response had come by then.
         host: Where the request goes.
+        connecting: Whether there was no connection yet when the time was over.
     """
     if isinstance(problem, OpenRouterError):
         return problem
@@ -48,7 +51,8 @@ def translate(problem: BaseException, *, sent: bool, host: str = "the server") -
         return CertificateError(
             f"the server's certificate is not trusted: {_words(chain[-1])}; for a private authority set `SSL_CERT_FILE`"
         )
-    return _of_kind(_kind(_telling(chain), sent=sent), chain, sent=sent, host=host)
+    kind = "late to connect" if connecting else _kind(_telling(chain), sent=sent)
+    return _of_kind(kind, chain, sent=sent, host=host)
 
 
 def _of_kind(kind: str, chain: list[BaseException], *, sent: bool, host: str) -> OpenRouterError:

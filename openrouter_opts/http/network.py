@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache
 from ssl import SSLContext
 from time import monotonic
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import httpcore
 
 _PIECE: Final = 64 * 1024
+T = TypeVar("T")
 
 
 class _Deadline(threading.local):
@@ -39,6 +42,32 @@ def _bounded(timeout: float | None) -> float | None:
     # A socket takes zero for "do not wait", and says then that nothing is there, not that it is late.
     left = max(_deadline.at - monotonic(), 0.001)
     return left if timeout is None else min(timeout, left)
+
+
+@dataclass(slots=True)
+class Opening:
+    """How far an attempt of the async side has come, of which its own timeout says nothing."""
+
+    is_connecting: bool = False
+
+
+_opening: ContextVar[Opening | None] = ContextVar("openrouter_opts_opening", default=None)
+
+
+def opening() -> Opening:
+    """Return what follows the request that this task is about to send."""
+    followed = Opening()
+    _opening.set(followed)
+    return followed
+
+
+async def connecting(connected: Awaitable[T]) -> T:
+    """Await a connection, or its encryption; one that doesn't come about is seen in what `opening` has returned."""
+    followed = _opening.get() or Opening()
+    followed.is_connecting = True
+    connection = await connected
+    followed.is_connecting = False
+    return connection
 
 
 class Network(httpcore.NetworkBackend):
@@ -104,8 +133,8 @@ class AsyncNetwork(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Connect; raises httpcore's errors."""
-        connection = await self._network.connect_tcp(host, port, timeout, local_address, socket_options)
-        return _AsyncConnection(connection)
+        connected = self._network.connect_tcp(host, port, timeout, local_address, socket_options)
+        return _AsyncConnection(await connecting(connected))
 
 
 class _AsyncConnection(httpcore.AsyncNetworkStream):
@@ -131,7 +160,7 @@ class _AsyncConnection(httpcore.AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> httpcore.AsyncNetworkStream:
         try:
-            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
+            return await connecting(self._stream.start_tls(ssl_context, server_hostname, timeout))
         except BaseException:
             # httpcore closes after errors, but not when the task is cancelled.
             await self._stream.aclose()

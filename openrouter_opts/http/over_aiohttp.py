@@ -8,9 +8,13 @@ from collections.abc import Callable
 from functools import partial
 
 import aiohttp
+from aiohttp.client import ClientTimeout
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.client_reqrep import ClientRequest, ConnectionKey
 from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
+
+from openrouter_opts.http.network import connecting
 
 
 class Response(aiohttp.ClientResponse):
@@ -64,6 +68,15 @@ class Connector(aiohttp.TCPConnector):
     aiohttp would first send what is left of the request, which a server that reads nothing prevents for ever, and over TLS wait half a
     minute for the server's farewell.
     """
+
+    async def connect(
+        self,
+        req: ClientRequest,
+        traces: list[Trace],
+        timeout: ClientTimeout,  # noqa: ASYNC109
+    ) -> Connection:
+        """Return a connection; one that doesn't come about in time is known as such."""
+        return await connecting(super().connect(req, traces, timeout))
 
     def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
         given_up = should_close or protocol.should_close

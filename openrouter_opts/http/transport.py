@@ -20,7 +20,7 @@ import httpx
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.http.connections import Maker
 from openrouter_opts.http.faults import translate
-from openrouter_opts.http.network import end_within
+from openrouter_opts.http.network import end_within, opening
 from openrouter_opts.http.pools import Pools, shared
 from openrouter_opts.http.proxies import Proxy, proxy_for
 from openrouter_opts.http.secret import Secret, in_use
@@ -237,6 +237,7 @@ class AsyncWire:
 
     async def _open(self, step: Open) -> Head:
         await self.close()
+        followed = opening()
         try:
             written = await self._write(step)
             request = self._transport.build(written, _pieces(written.body))
@@ -244,7 +245,8 @@ class AsyncWire:
             async with asyncio.timeout(step.seconds):
                 self._response = response = await pool.handle_async_request(request)
         except Exception as problem:  # noqa: BLE001 - every kind is translated
-            raise translate(problem, sent=False, host=self._transport.peer) from None
+            late = isinstance(problem, TimeoutError) and followed.is_connecting
+            raise translate(problem, sent=False, host=self._transport.peer, connecting=late) from None
         self._body = response.aiter_bytes()
         return self._transport.head(request, response)
 

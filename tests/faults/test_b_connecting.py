@@ -125,6 +125,16 @@ def test_a_connection_that_does_not_come_about_in_time_is_tried_again(
 
 
 @pytest.mark.parametrize("where", ["crowded", "silent"])
+@both_kinds
+def test_where_two_timeouts_end_at_once_it_is_the_connection_that_is_late(
+    where: str, stream: bool, client_at: Callers, request: pytest.FixtureRequest
+):
+    client = client_at(request.getfixturevalue(where), timeout={"connect": SOON, "first_byte": SOON})
+    error = failure(client, ConnectTimedOut, stream=stream)
+    assert (error.phase, error.delivered, error.attempts) == ("connect", "no", 2)
+
+
+@pytest.mark.parametrize("where", ["crowded", "silent"])
 def test_no_wait_for_a_connection_is_longer_than_the_whole_call_may_take(
     where: str, client_at: Callers, request: pytest.FixtureRequest
 ):
