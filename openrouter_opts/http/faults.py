@@ -86,9 +86,19 @@ def _unconnected(chain: list[BaseException], message: str) -> ConnectionFailed:
         # Whoever answered does not speak TLS, or none that is spoken here; it will not learn it.
         return ConnectionFailed(f"{message}; is this an http:// port?", retryable=False)
     if type(chain[0]).__name__ == "ProxyError" and str(chain[0]).startswith("4"):
-        hint = "user and password of a proxy go into its URL"
-        return ConnectionFailed(f"{message}; the proxy refuses, {hint}", retryable=False)
+        return _refused(message)
     return ConnectionFailed(message)
+
+
+def refused_by_proxy(host: str) -> ConnectionFailed:
+    """Return the error for a proxy that is asked for everything, and wants to know who asks; `host` names it."""
+    return _refused(f"no connection to {host}: 407 Proxy Authentication Required")
+
+
+def _refused(message: str) -> ConnectionFailed:
+    return ConnectionFailed(
+        f"{message}; the proxy refuses, user and password of a proxy go into its URL", retryable=False
+    )
 
 
 def _telling(chain: list[BaseException]) -> BaseException:

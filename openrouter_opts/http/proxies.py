@@ -26,6 +26,11 @@ class Proxy:
         """Host and port, without user and password."""
         return urlsplit(self.url).netloc.rpartition("@")[2]
 
+    @property
+    def forwards(self) -> bool:
+        """Whether it speaks HTTP, and so reads what isn't encrypted; SOCKS only passes on bytes."""
+        return self.url.startswith("http")
+
     def checked(self) -> Proxy:
         """Return it if it can be one; raises `ConfigurationError`, which shows no password."""
         try:

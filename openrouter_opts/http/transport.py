@@ -19,7 +19,7 @@ import httpx
 
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.http.connections import Maker
-from openrouter_opts.http.faults import translate
+from openrouter_opts.http.faults import refused_by_proxy, translate
 from openrouter_opts.http.network import end_within, opening
 from openrouter_opts.http.pools import Pools, shared
 from openrouter_opts.http.proxies import Proxy, proxy_for
@@ -108,11 +108,19 @@ class Transport:
         )
 
     def head(self, request: httpx.Request, response: httpx.Response) -> Head:
-        """Return the head of a response; after a 401, with whether there is another key by now."""
+        """Return the head of a response; after a 401, with whether there is another key by now. Raises what a proxy says for itself."""
+        if response.status_code == 407 and self._asks_proxy:
+            raise refused_by_proxy(self.peer)
         headers = {name.lower(): value for name, value in response.headers.items()}
         is_refused = response.status_code == 401 and request.extensions["has_key"]
         rekeyed = is_refused and self._has_other_key(request.headers["authorization"])
         return Head(response.status_code, keyless(headers), rekeyed)
+
+    @property
+    def _asks_proxy(self) -> bool:
+        """Whether a proxy is asked for the answer itself, as for http:// alone; through a tunnel it can say nothing."""
+        proxy = self._key[1]
+        return bool(proxy and proxy.forwards and urlsplit(self._settings.base_url).scheme == "http")
 
     def _has_other_key(self, sent: str) -> bool:
         try:

@@ -15,6 +15,7 @@ import pytest
 
 from openrouter_opts import OpenRouterClient
 from openrouter_opts.errors import (
+    APIError,
     CertificateError,
     ConnectionFailed,
     ConnectionLost,
@@ -243,6 +244,39 @@ def test_a_proxy_that_refuses_is_named_and_not_tried_again(
     assert (error.attempts, error.delivered, server.connections) == (1, "no", 1)
 
 
+PLAIN = "http://openrouter.invalid/api/v1"
+ASKS_WHO = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize("way", ["argument", "HTTP_PROXY", "all_proxy"])
+@both_kinds
+@pytest.mark.filterwarnings("ignore::openrouter_opts.errors.InsecureTransportWarning")
+def test_a_proxy_that_refuses_what_is_not_encrypted_is_named_and_not_tried_again(
+    way: str, stream: bool, raw: Raw, client_at: Callers, monkeypatch: pytest.MonkeyPatch
+):
+    heads: list[bytes] = []
+
+    def refuse(connection: socket.socket) -> None:
+        heads.append(read_head(connection))
+        connection.sendall(ASKS_WHO)
+
+    server = raw(refuse)
+    client = client_at(PLAIN, **proxied(server.place, way, monkeypatch))
+    error = failure(client, ConnectionFailed, stream=stream)
+    assert heads[0].startswith(b"POST http://openrouter.invalid/api/v1/chat/completions ")
+    assert f"openrouter.invalid through the proxy {server.place}: 407" in str(error)
+    assert "go into its URL" in str(error)
+    assert "hunter2" not in repr(vars(error)) + str(error)
+    assert (error.attempts, error.delivered, server.connections) == (1, "no", 1)
+
+
+@both_kinds
+def test_a_server_that_says_407_itself_is_no_proxy(stream: bool, scripted: Servers, client_at: Callers):
+    server = scripted([ASKS_WHO])
+    error = failure(client_at(server.base_url), APIError, stream=stream)
+    assert (error.status, error.attempts, error.delivered) == (407, 1, "yes")
+
+
 @pytest.mark.parametrize("status", ["502 Bad Gateway", "504 Gateway Timeout"])
 def test_a_proxy_that_cannot_get_through_is_tried_again(status: str, raw: Raw, client_at: Callers):
     def fail(connection: socket.socket) -> None:
@@ -272,6 +306,36 @@ def relay(source: socket.socket, target: socket.socket) -> None:
             target.sendall(piece)
 
 
+def tunnel_to(behind: ScriptedServer, heads: list[bytes]) -> Handler:
+    def tunnel(connection: socket.socket) -> None:
+        heads.append(read_head(connection))
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", behind.port)) as onward:
+            back = threading.Thread(target=relay, args=(onward, connection), daemon=True)
+            back.start()
+            relay(connection, onward)
+            onward.shutdown(socket.SHUT_RDWR)
+            back.join()
+
+    return tunnel
+
+
+@both_kinds
+def test_a_407_that_comes_through_a_tunnel_is_the_servers(
+    stream: bool,
+    raw: Raw,
+    scripted: Servers,
+    client_at: Callers,
+    certified: Certified,
+    trusting: ssl.SSLContext,
+):
+    behind = scripted([ASKS_WHO], tls=certified("openrouter.invalid"))
+    server = raw(tunnel_to(behind, []))
+    client = client_at(SOMEWHERE, verify=trusting, proxy=f"http://{server.place}")
+    error = failure(client, APIError, stream=stream)
+    assert (error.status, error.delivered, len(behind.deliveries)) == (407, "yes", 1)
+
+
 @ways
 @both_kinds
 def test_a_proxy_that_works_sees_nothing(
@@ -287,18 +351,7 @@ def test_a_proxy_that_works_sees_nothing(
     script = streamed(STREAM) if stream else [answer(COMPLETION)]
     behind = scripted(script, tls=certified("openrouter.invalid"))
     heads: list[bytes] = []
-
-    def tunnel(connection: socket.socket) -> None:
-        heads.append(read_head(connection))
-        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        with socket.create_connection(("127.0.0.1", behind.port)) as onward:
-            back = threading.Thread(target=relay, args=(onward, connection), daemon=True)
-            back.start()
-            relay(connection, onward)
-            onward.shutdown(socket.SHUT_RDWR)
-            back.join()
-
-    server = raw(tunnel)
+    server = raw(tunnel_to(behind, heads))
     client = client_at(SOMEWHERE, verify=trusting, model="m/x", **proxied(server.place, way, monkeypatch))
     said = client.stream(HI) if stream else [client.complete(HI)]
     assert "".join(step.text for step in said) == "Hello"
