@@ -34,6 +34,7 @@ from openrouter_opts.protocol.embeddings import (
     count_of_inputs,
     embedding_request,
 )
+from openrouter_opts.protocol.failure import with_advice
 from openrouter_opts.protocol.request import Request, chat_body, chat_request, get_request
 from openrouter_opts.protocol.wire import Messages
 from openrouter_opts.stream import AsyncStream, Stream
@@ -374,26 +375,24 @@ def _body(items: list[Item]) -> Any:
     return item.body
 
 
-def _data(body: Any) -> Any:
-    return body.get("data") if isinstance(body, dict) else None
+def _data(body: Any, kind: type, word: str) -> Any:
+    data = body.get("data") if isinstance(body, dict) else None
+    if isinstance(data, kind):
+        return data
+    raise with_advice(Malformed, f"the answer holds no {word} under `data`", delivered="yes")
 
 
 def _object(body: Any) -> dict[str, Any]:
-    data = _data(body)
-    if not isinstance(data, dict):
-        raise Malformed("the answer holds no object under `data`", delivered="yes")
-    return data
+    return _data(body, dict, "object")
 
 
 def _list(body: Any) -> list[dict[str, Any]]:
-    data = _data(body)
-    if not isinstance(data, list):
-        raise Malformed("the answer holds no list under `data`", delivered="yes")
-    return data
+    return _data(body, list, "list")
 
 
 def _models(body: Any) -> tuple[Model, ...]:
     try:
         return tuple(Model.from_wire(row) for row in _list(body) if isinstance(row, dict))
     except ValueError as problem:
-        raise Malformed(f"the list of models cannot be read: {problem}", delivered="yes") from None
+        what = f"the list of models cannot be read: {problem}"
+        raise with_advice(Malformed, what, delivered="yes") from None

@@ -75,7 +75,7 @@ def _refusal(
     body = yield from _read_beginning(patience, MAX_ERROR_BYTES)
     if head.status < 300:
         message = f"the server answered {head.status}, which holds no answer"
-        return with_facts(Empty(message, status=head.status), head)
+        return with_facts(failure.with_advice(Empty, message, status=head.status), head)
     error = failure.from_status(head.status, head.headers, body, sent=len(request.body or b""))
     error.usage = usage_in(body, head)
     if head.rekeyed and not isinstance(before, AuthenticationError):

@@ -17,9 +17,10 @@ from openrouter_opts.errors import (
     ConnectTimedOut,
     Malformed,
     OpenRouterError,
+    Phase,
     TimedOut,
 )
-from openrouter_opts.protocol.failure import scrub
+from openrouter_opts.protocol.failure import scrub, with_advice
 
 _CERTIFICATE: Final = frozenset({"SSLCertVerificationError", "ClientConnectorCertificateError"})
 _KIND_OF: Final[dict[str, str]] = {
@@ -65,29 +66,33 @@ def _of_kind(kind: str, chain: list[BaseException], *, sent: bool, host: str) ->
             f"no connection to {host} within the `connect` timeout, and `timeout={{'connect': …}}` allows more"
         )
     if kind == "late":
-        return TimedOut(
-            "the server took too long", phase="idle" if sent else "first_byte", delivered=delivered
-        )
+        phase: Phase = "idle" if sent else "first_byte"
+        message = f"the server took too long, and `timeout={{{phase!r}: …}}` allows more"
+        return TimedOut(message, phase=phase, delivered=delivered)
     if kind == "malformed":
-        return Malformed(f"the body cannot be decompressed: {words}", delivered="yes")
+        return with_advice(Malformed, f"the body cannot be decompressed: {words}", delivered="yes")
     if kind == "wrong":
         # The words may hold a header's value.
-        return ConfigurationError(f"the request cannot be sent: {type(chain[0]).__name__}")
-    message = f"the connection to {host} broke: {words}"
-    if not sent:
-        message += (
-            "; the request may have been delivered and billed, so only `retry_uncertain=True` sends it again"
+        return ConfigurationError(
+            f"the request cannot be sent ({type(chain[0]).__name__}); look at `base_url` and at the headers"
         )
-    return ConnectionLost(message, delivered=delivered)
+    return _lost(f"the connection to {host} broke: {words}", sent=sent)
 
 
-def _unconnected(chain: list[BaseException], message: str) -> ConnectionFailed:
+def _lost(message: str, *, sent: bool) -> OpenRouterError:
+    if sent:
+        return with_advice(ConnectionLost, message, delivered="yes")
+    advice = "the request may have been delivered and billed, so only `retry_uncertain=True` sends it again"
+    return ConnectionLost(f"{message}; {advice}", delivered="maybe")
+
+
+def _unconnected(chain: list[BaseException], message: str) -> OpenRouterError:
     if any(isinstance(link, SSLError) for link in chain):
         # Whoever answered does not speak TLS, or none that is spoken here; it will not learn it.
         return ConnectionFailed(f"{message}; is this an http:// port?", retryable=False)
     if type(chain[0]).__name__ == "ProxyError" and str(chain[0]).startswith("4"):
         return _refused(message)
-    return ConnectionFailed(message)
+    return with_advice(ConnectionFailed, message)
 
 
 def refused_by_proxy(host: str) -> ConnectionFailed:

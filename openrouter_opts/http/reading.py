@@ -40,7 +40,7 @@ def _read_all(patience: Patience, limit: int, begun: bytes = b"") -> Generator[S
         # Blanks that keep the connection alive are no progress, but there is no telling them from an answer here.
         patience.progressed()
         if size > limit:
-            raise Malformed(f"the answer is larger than {limit} bytes", delivered="yes")
+            raise failure.with_advice(Malformed, f"the answer is larger than {limit} bytes", delivered="yes")
     return b"".join(pieces)
 
 
@@ -103,10 +103,12 @@ def whole(data: bytes, head: Head, attempt: int) -> Completion:
 
 def _object(data: bytes, head: Head) -> dict[str, Any]:
     if not data.strip():
-        raise Empty("the answer has an empty body", status=head.status, delivered="yes")
+        raise failure.with_advice(Empty, "the answer has an empty body", status=head.status, delivered="yes")
     body = decode.parse(data)
     if not isinstance(body, dict):
-        raise Malformed(f"the answer is a JSON {type(body).__name__}, not an object", delivered="yes")
+        raise failure.with_advice(
+            Malformed, f"the answer is a JSON {type(body).__name__}, not an object", delivered="yes"
+        )
     return body
 
 
@@ -114,8 +116,8 @@ def _checked(completion: Completion) -> Completion:
     if completion.choices and not all(decode.is_empty(choice) for choice in completion.choices):
         return completion
     what = "nothing in its choice" if completion.choices else "no choices"
-    raise Empty(
-        f"the answer has {what}", delivered="yes", generation_id=completion.id, usage=completion.usage
+    raise failure.with_advice(
+        Empty, f"the answer has {what}", delivered="yes", generation_id=completion.id, usage=completion.usage
     )
 
 
@@ -182,7 +184,9 @@ def _read_chunks(assembler: Assembler, patience: Patience, begun: bytes) -> Gene
             raise
         return False
     if not ended and not assembler.has_finish_reason:
-        raise Interrupted("the stream ended before a finish reason or `[DONE]`", delivered="yes")
+        raise failure.with_advice(
+            Interrupted, "the stream ended before a finish reason or `[DONE]`", delivered="yes"
+        )
     return ended
 
 
@@ -214,7 +218,7 @@ def _events(decoder: EventDecoder, data: bytes) -> Iterator[Event]:
     except EventTooLarge as problem:
         # What came whole before it is of the answer.
         yield from problem.events
-        raise Malformed(str(problem), delivered="yes") from None
+        raise failure.with_advice(Malformed, str(problem), delivered="yes") from None
 
 
 def _take_usage(assembler: Assembler, events: Iterable[Event]) -> None:
@@ -235,10 +239,14 @@ def _chunk_of(event: Event, *, at_end: bool) -> Mapping[str, Any] | None:
         chunk = decode.parse(data)
     except Malformed:
         if at_end:
-            raise Interrupted("the stream ended inside an event", delivered="yes") from None
+            raise failure.with_advice(
+                Interrupted, "the stream ended inside an event", delivered="yes"
+            ) from None
         raise
     if not isinstance(chunk, dict):
-        raise Malformed(f"the stream holds a JSON {type(chunk).__name__}, not a chunk", delivered="yes")
+        raise failure.with_advice(
+            Malformed, f"the stream holds a JSON {type(chunk).__name__}, not a chunk", delivered="yes"
+        )
     return chunk
 
 

@@ -17,7 +17,7 @@ from pydantic_core import from_json
 from openrouter_opts.errors import USEFUL_HEADERS, Malformed
 from openrouter_opts.money.cost import CACHED, Cost
 from openrouter_opts.protocol.completion import Choice, Completion, ToolCall, Usage
-from openrouter_opts.protocol.failure import scrub
+from openrouter_opts.protocol.failure import scrub, with_advice
 from openrouter_opts.protocol.surrogates import mended
 
 _NOTHING: Final[Mapping[str, Any]] = {}
@@ -34,7 +34,9 @@ def parse(data: bytes) -> Any:
             if any(kind in str(problem) for kind in ("hex escape", "control character")):
                 return json.loads(data, strict=False)
         start = scrub(data[:200].decode("utf-8", "replace").strip())
-        raise Malformed(f"the server sent no JSON ({problem}): {start!r}", delivered="yes") from None
+        raise with_advice(
+            Malformed, f"the server sent no JSON ({problem}): {start!r}", delivered="yes"
+        ) from None
 
 
 def error_in(body: Mapping[str, Any]) -> Mapping[str, Any] | str | None:

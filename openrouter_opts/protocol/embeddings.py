@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 from openrouter_opts.errors import USEFUL_HEADERS, ConfigurationError, Malformed
 from openrouter_opts.money.cost import UNKNOWN_COST, Cost
 from openrouter_opts.options import ProviderOptions
-from openrouter_opts.protocol import decode
+from openrouter_opts.protocol import decode, failure
 from openrouter_opts.protocol.completion import Usage
 from openrouter_opts.protocol.request import Request
 
@@ -178,11 +178,15 @@ def vectors(body: Mapping[str, Any], count: int) -> tuple[list[float], ...]:
     """
     rows = decode.mappings(body.get("data"))
     if len(rows) != count:
-        raise Malformed(f"asked for {count} vectors, and {len(rows)} came", delivered="yes")
+        raise failure.with_advice(
+            Malformed, f"asked for {count} vectors, and {len(rows)} came", delivered="yes"
+        )
     read = tuple(_vector(row.get("embedding"), place) for place, row in enumerate(_ordered(rows)))
     if len(lengths := sorted({len(each) for each in read})) > 1:
-        raise Malformed(
-            f"the vectors differ in length: {', '.join(map(str, lengths))} numbers", delivered="yes"
+        raise failure.with_advice(
+            Malformed,
+            f"the vectors differ in length: {', '.join(map(str, lengths))} numbers",
+            delivered="yes",
         )
     return read
 
@@ -193,7 +197,7 @@ def _ordered(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     if None in places or len(set(places)) == 1:
         return rows
     if len(set(places)) < len(rows):
-        raise Malformed("two vectors claim to be for the same input", delivered="yes")
+        raise failure.with_advice(Malformed, "two vectors claim to be for the same input", delivered="yes")
     return sorted(rows, key=lambda row: row["index"])
 
 
@@ -206,7 +210,7 @@ def _vector(written: object, place: int) -> list[float]:
         problem = "has no finite numbers"
     except (TypeError, ValueError) as error:
         problem = f"cannot be read ({error})"
-    raise Malformed(f"vector {place} {problem}", delivered="yes")
+    raise failure.with_advice(Malformed, f"vector {place} {problem}", delivered="yes")
 
 
 def _from_base64(text: str) -> list[float]:

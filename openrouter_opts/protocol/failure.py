@@ -14,11 +14,16 @@ from openrouter_opts.errors import (
     APIError,
     AuthenticationError,
     BadRequest,
+    ConnectionFailed,
+    ConnectionLost,
     ContextLengthExceeded,
     EdgeTimeout,
+    Empty,
     Forbidden,
     GuardrailBlocked,
     InsufficientCredits,
+    Interrupted,
+    Malformed,
     Moderated,
     NoProvider,
     NotFound,
@@ -131,13 +136,32 @@ _ANY_KEY: Final = re.compile(r"sk-or-[\w-]+|(?<=Bearer )[\w.~+/-]+=*")
 _STRUCK_OUT: Final = "sk-or-…"
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
+_LINK: Final = "https://"
+_LATER: Final = "try again later, or name `models` to fall back on"
 _ADVICE: Final[dict[type[OpenRouterError], str]] = {
+    ConnectionFailed: "check the network and `base_url`",
+    ConnectionLost: "what had come is in `partial`, and to ask again is paid anew",
+    APIError: "see https://openrouter.ai/docs/api_reference/errors-and-debugging",
+    BadRequest: "change what it names, since the same request would fail again",
     AuthenticationError: "check `OPENROUTER_API_KEY` or `api_key`: https://openrouter.ai/settings/keys",
     InsufficientCredits: "add credits, or lower `max_tokens`: https://openrouter.ai/settings/credits",
+    Forbidden: "look at what the key may do: https://openrouter.ai/settings/keys",
+    Refused: "say it in other words, or ask another model",
+    Moderated: "say it in other words, or ask another model",
+    GuardrailBlocked: "take out what it found, or have the guardrail changed",
     ContextLengthExceeded: "shorten the conversation, or lower `max_tokens`",
     NotFound: "look at https://openrouter.ai/models, and at what `provider` leaves of them",
+    PayloadTooLarge: "shorten it, or give images and files as URLs",
+    RateLimited: "send fewer requests at once, or name `models` to fall back on",
+    TimedOut: _LATER,
+    ServerError: _LATER,
+    ProviderFailed: _LATER,
+    Overloaded: _LATER,
     NoProvider: "let `provider` leave more, or name `models` to fall back on",
     EdgeTimeout: "it may have been generated, and billed; what takes long is better streamed",
+    Malformed: "ask again; if it stays so, look at `base_url` and at what stands between here and OpenRouter",
+    Empty: "ask again, or another model",
+    Interrupted: "what had come is in `partial`, and to ask again is paid anew",
 }
 # By `limit_source`: https://openrouter.ai/docs/api_reference/limits
 _ADVICE_OF_LIMIT: Final[dict[str, str]] = {
@@ -208,7 +232,12 @@ def from_error(
     }
     if cls is TimedOut:
         facts["phase"] = "server"
-    return cls(scrub(_with_advice(message, _advice(cls, metadata, sent))), **facts)
+    return cls(_with_advice(scrub(message), _advice(cls, metadata, sent)), **facts)
+
+
+def with_advice(cls: type[OpenRouterError], message: str, **facts: Any) -> OpenRouterError:
+    """Build the error for something that no server said, with what to do about it."""
+    return cls(_with_advice(message, _ADVICE[cls]), **facts)
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
@@ -231,7 +260,7 @@ def _advice(cls: type[OpenRouterError], metadata: Mapping[str, Any], sent: int |
 
 
 def _with_advice(message: str, advice: str | None) -> str:
-    if advice is None or advice.rpartition(" ")[2] in message:
+    if advice is None or advice in message or (_LINK in advice and advice.rpartition(" ")[2] in message):
         return message
     return f"{message.rstrip('. ')}; {advice}"
 

@@ -118,7 +118,7 @@ def test_a_status_has_one_class_whatever_the_body(status: int, cls: type[OpenRou
 
 def test_a_page_is_named_by_its_title_not_printed():
     error = from_status(502, {}, b"<html><title>\n502: Bad gateway</title><body>long</body></html>")
-    assert error.message == "502: Bad gateway"
+    assert error.message.partition(";")[0] == "502: Bad gateway"
 
 
 @pytest.mark.parametrize(("error_type", "status", "cls"), BY_TYPE)
@@ -219,9 +219,8 @@ def test_the_providers_own_words_are_dug_out(raw: object, words: str | None):
     error = from_error(
         {"code": 502, "message": "Provider returned error", "metadata": {"raw": raw, "provider_name": "Mock"}}
     )
-    assert error.message == (
-        f"Provider returned error: {words}" if words is not None else "Provider returned error"
-    )
+    said = f"Provider returned error: {words}" if words is not None else "Provider returned error"
+    assert error.message.partition("; try again")[0] == said
     assert error.provider == "Mock"
 
 
@@ -271,7 +270,7 @@ def test_the_remedy_is_named():
 
 @pytest.mark.parametrize("said", [{}, {"message": None}, {"message": ["odd"]}, {"message": ""}, {"code": {}}])
 def test_an_error_without_a_message_still_says_something(said: dict[str, Any]):
-    assert from_error(said).message == "the server gave no message"
+    assert from_error(said).message.startswith("the server gave no message")
 
 
 @pytest.mark.parametrize(
