@@ -120,6 +120,9 @@ def _kind(problem: BaseException, *, sent: bool) -> str:
     if unwritten and not sent:
         # A kept connection that the server had closed: a part of the request was never written.
         return "unconnected"
+    if isinstance(problem, UnicodeError) and not sent:
+        # A host that no name can be, such as `a..b`.
+        return "wrong"
     return next(_KIND_OF[cls.__name__] for cls in type(problem).__mro__ if cls.__name__ in _KIND_OF)
 
 

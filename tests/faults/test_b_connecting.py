@@ -12,18 +12,21 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 
 import pytest
+import pytest_socket
 
 from openrouter_opts import OpenRouterClient
 from openrouter_opts.errors import (
     APIError,
     CertificateError,
+    ConfigurationError,
     ConnectionFailed,
     ConnectionLost,
     ConnectTimedOut,
     TimedOut,
 )
 from tests.both import Caller, Side
-from tests.faults.aftermath import HI, KEY, SOON, both_kinds, failure
+from tests.conftest import LOOPBACK
+from tests.faults.aftermath import HI, KEY, SOON, both_kinds, ending, failure
 from tests.faults.conftest import Handler, RawServer
 from tests.scripted_server import ScriptedServer
 from tests.wire_bytes import COMPLETION, STREAM, answer, delta, streamed
@@ -32,6 +35,7 @@ Servers = Callable[..., ScriptedServer]
 Callers = Callable[..., Caller]
 Raw = Callable[[Handler], RawServer]
 Certified = Callable[..., ssl.SSLContext]
+EVERYBODY = "255.255.255.255"
 SOMEWHERE = "https://openrouter.invalid/api/v1"
 
 
@@ -63,6 +67,26 @@ def test_a_name_that_does_not_resolve_is_tried_again(
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     error = failure(client_at(SOMEWHERE), ConnectionFailed, stream=stream)
     assert "no connection to openrouter.invalid: [Errno -2] Name or service not known" in str(error)
+    assert (error.attempts, error.delivered) == (2, "no")
+
+
+@pytest.mark.parametrize("host", ["a..b", f"{70 * 'a'}.invalid", "xn--a"])
+@both_kinds
+def test_a_host_that_no_name_can_be_is_not_taken_for_one_that_may_have_been_reached(
+    host: str, stream: bool, client_at: Callers
+):
+    error = ending(client_at(f"https://{host}/api/v1"), stream=stream)
+    assert type(error) in {ConfigurationError, ConnectionFailed}
+    assert error.delivered == "no"
+    assert "`base_url`" in str(error)
+
+
+@both_kinds
+def test_an_address_that_no_connection_leads_to_is_tried_again(stream: bool, client_at: Callers):
+    """A system refuses to connect to everybody at once, and asks no network for it."""
+    pytest_socket.socket_allow_hosts([*LOOPBACK, EVERYBODY], allow_unix_socket=True)
+    error = failure(client_at(f"https://{EVERYBODY}/api/v1"), ConnectionFailed, stream=stream)
+    assert f"no connection to {EVERYBODY}: [Errno " in str(error)
     assert (error.attempts, error.delivered) == (2, "no")
 
 
