@@ -96,7 +96,7 @@ def _giving(give: Callable[..., Any], handing: _Handing) -> Callable[..., Any]:
     variable = handing.variable
 
     @wraps(give)
-    def giving(self: Any, *given: Any, **named: Any) -> Any:
+    def giving(self: Any, /, *given: Any, **named: Any) -> Any:
         value = variable.get()
         if given:
             given = (partial(_call, variable, value, given[0]), *given[1:])
