@@ -7,15 +7,18 @@ import gc
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar, copy_context
 from multiprocessing.pool import ThreadPool
+from queue import Queue
+from typing import Any
 from weakref import ref
 
 import anyio.to_thread
 import pytest
 from langchain_core.runnables.config import ContextThreadPoolExecutor
 
+from openrouter_opts.money import threads
 from openrouter_opts.money.tracking import label_costs, scope_now, track_costs
 
 
@@ -162,6 +165,12 @@ def a_pool_of_langchain() -> Iterator[Callable[[], tuple[str, ...]]]:
 
 
 @contextmanager
+def a_pool_of_multiprocessing() -> Iterator[Callable[[], tuple[str, ...]]]:
+    with ThreadPool(1) as pool:
+        yield lambda: pool.apply(tags)
+
+
+@contextmanager
 def a_loop() -> Iterator[Callable[[], tuple[str, ...]]]:
     async def ask() -> tuple[str, ...]:
         return tags()
@@ -181,18 +190,21 @@ def threads_of_anyio() -> Iterator[Callable[[], tuple[str, ...]]]:
         yield lambda: runner.run(anyio.to_thread.run_sync(tags), context=copy_context())
 
 
-@pytest.mark.parametrize("opened", [a_pool, a_pool_of_langchain, a_loop, threads_of_anyio])
+@pytest.mark.parametrize(
+    "opened", [a_pool, a_pool_of_langchain, a_pool_of_multiprocessing, a_loop, threads_of_anyio]
+)
 @pytest.mark.parametrize("begun_inside", [False, True])
 def test_a_thread_that_lives_on_belongs_where_it_is_asked_from(
     opened: Callable[[], AbstractContextManager[Callable[[], tuple[str, ...]]]], begun_inside: bool
 ):
-    with opened() as ask:
-        if not begun_inside:
-            assert ask() == ()
-        with track_costs(tags="first"):
-            assert ask() == ("first",)
-            assert [in_another(ask), ask()] == [(), ("first",)]
+    with ExitStack() as stack:
+        scope = track_costs(tags="begun here") if begun_inside else nullcontext()
+        with scope:
+            ask = stack.enter_context(opened())
+            assert [in_another(ask), ask()] == [(), tags()]
         assert ask() == ()
+        with track_costs(tags="first"):
+            assert [in_another(ask), ask()] == [(), ("first",)]
         with track_costs(tags="second"):
             assert ask() == ("second",)
 
@@ -206,6 +218,87 @@ def in_another(ask: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
 
 
 BEFORE = copy_context()
+
+
+@pytest.mark.parametrize(
+    "give",
+    [
+        lambda pool: pool.apply_async(func=asked_with, args=(1,)).get(),
+        lambda pool: pool.map(asked_with, [1])[0],
+        lambda pool: pool.map(func=asked_with, iterable=[1])[0],
+        lambda pool: pool.map_async(asked_with, [1]).get()[0],
+        lambda pool: pool.starmap(asked_with, [(1,)])[0],
+        lambda pool: pool.starmap_async(asked_with, [(1,)]).get()[0],
+        lambda pool: next(pool.imap(asked_with, [1])),
+        lambda pool: next(pool.imap_unordered(asked_with, [1])),
+    ],
+)
+def test_whatever_is_given_to_a_pool_of_multiprocessing_belongs_where_it_was_given(
+    give: Callable[[ThreadPool], tuple[str, ...]],
+):
+    with ThreadPool(1) as pool:
+        with track_costs(tags="inside"):
+            assert give(pool) == ("inside",)
+        assert give(pool) == ()
+
+
+def asked_with(number: int) -> tuple[str, ...]:
+    assert number == 1
+    return tags()
+
+
+def test_what_a_pool_does_by_itself_belongs_to_nobody():
+    found: list[tuple[str, ...]] = []
+    with track_costs(tags="first"):
+        pool = ThreadPoolExecutor(1, initializer=lambda: found.append(tags()))
+        pool.submit(tags).add_done_callback(lambda _: found.append(tags()))
+        pool.shutdown()
+    assert found in (
+        [(), ()],
+        [(), ("first",)],
+    )  # the second, if the call had ended when the callback was added
+
+
+def test_a_worker_that_outlives_the_scope_in_which_it_was_started_belongs_to_what_is_left_of_it():
+    questions: Queue[threading.Event | None] = Queue()
+    found: list[tuple[int, tuple[str, ...]]] = []
+
+    def work() -> None:
+        while (answered := questions.get()) is not None:
+            scope = scope_now()
+            found.append((len(scope.spends), tuple(str(limit.amount) for limit in scope.limits)))
+            answered.set()
+
+    def ask() -> tuple[int, tuple[str, ...]]:
+        answered = threading.Event()
+        questions.put(answered)
+        assert answered.wait(10)
+        return found[-1]
+
+    thread = threading.Thread(target=work)
+    with track_costs(limit="3"):
+        with track_costs(limit="2"):
+            thread.start()
+            assert ask() == (2, ("3", "2"))
+        assert ask() == (1, ("3",))
+    assert ask() == (0, ())
+    with track_costs(limit="1"):
+        assert ask() == (0, ())
+    questions.put(None)
+    thread.join()
+
+
+async def test_a_task_that_outlives_its_scope_was_asked_for_in_it():
+    go = asyncio.Event()
+
+    async def ask() -> tuple[str, ...]:
+        await go.wait()
+        return tags()
+
+    with track_costs(tags="inside"):
+        task = asyncio.create_task(ask())
+    go.set()
+    assert await task == ("inside",)
 
 
 def test_what_a_thread_opens_is_its_own():
@@ -240,6 +333,64 @@ def test_threads_and_pools_are_as_they_were():
         pool.submit(tags)
 
 
+def test_a_start_that_fails_can_be_tried_again(monkeypatch: pytest.MonkeyPatch):
+    found: list[tuple[str, ...]] = []
+    thread = threading.Thread(target=lambda: found.append(tags()))
+    other = threading.Thread()
+    vars(other)["run"] = lambda: found.append(tags())
+    with track_costs(tags="inside"):
+        with monkeypatch.context() as patch:
+            patch.setattr(threading, "_start_new_thread", _no_thread, raising=False)
+            patch.setattr(threading, "_start_joinable_thread", _no_thread, raising=False)
+            for each in (thread, other):
+                own = vars(each).get("run")
+                with pytest.raises(RuntimeError, match="can't start new thread"):
+                    each.start()
+                assert vars(each).get("run") is own
+        for each in (thread, other):
+            _joined(each)
+    assert found == [("inside",), ("inside",)]
+
+
+def _no_thread(*args: object, **kwargs: object) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.parametrize("others_first", [False, True])
+@pytest.mark.parametrize("way", [in_a_thread, in_a_thread_of_its_own_class, in_a_pool, in_a_timer])
+def test_others_who_wrap_the_start_of_threads_get_on_with_it(
+    others_first: bool, way: Callable[[], tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[threading.Thread] = []
+    with track_costs():
+        begin = threading.Thread.start
+    if others_first:
+        monkeypatch.setattr(threading.Thread, "start", begin.__wrapped__)  # type: ignore[attr-defined]
+    begin = threading.Thread.start
+
+    def start(self: threading.Thread, *args: Any, **kwargs: Any) -> Any:
+        # What Sentry does: https://github.com/getsentry/sentry-python, sentry_sdk/integrations/threading.py.
+        run = getattr(self.run, "__func__", self.run)
+
+        def running(*given: Any, **named: Any) -> Any:
+            seen.append(threading.current_thread())
+            return run(threading.current_thread(), *given[1:], **named)
+
+        self.run = running  # type: ignore[method-assign]
+        return begin(self, *args, **kwargs)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    if others_first:
+        monkeypatch.setattr(threads, "_handed_on", set[Any]())
+        monkeypatch.setattr(ThreadPoolExecutor, "submit", ThreadPoolExecutor.submit.__wrapped__)  # type: ignore[attr-defined]
+        for name in dict(threads._TAKE_CALLS)[ThreadPool]:
+            monkeypatch.setattr(ThreadPool, name, getattr(ThreadPool, name).__wrapped__)
+    with track_costs(tags="inside"):
+        assert way() == ("inside",)
+    assert seen
+    assert way() == ()
+
+
 def test_a_thread_that_is_started_in_no_scope_is_left_alone():
     with track_costs():
         pass
@@ -258,9 +409,11 @@ def test_a_variable_is_handed_on_once():
         assert (threading.Thread.start, ThreadPoolExecutor.submit) == (start, submit)
 
 
-def test_a_pool_that_lives_on_keeps_no_scope():
+@pytest.mark.parametrize("begun_inside", [False, True])
+def test_a_pool_that_lives_on_keeps_no_scope(begun_inside: bool):
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(tags).result()
+        if not begun_inside:
+            pool.submit(tags).result()
         with track_costs() as spend:
             pool.submit(tags).result()
         kept = ref(spend)
