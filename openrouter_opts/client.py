@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from openrouter_opts.call import Call
 from openrouter_opts.catalog import Catalog, Model
@@ -40,6 +40,7 @@ from openrouter_opts.protocol.wire import Messages
 from openrouter_opts.stream import AsyncStream, Stream
 
 OptionsLike: TypeAlias = ProviderOptions | Mapping[str, Any] | None
+_Kind = TypeVar("_Kind")
 # A generation's record is written a moment after the answer: 404 until then.
 _UNTIL_WRITTEN: Final = frozenset({404})
 _ONCE: Final = Retry(0)
@@ -375,7 +376,7 @@ def _body(items: list[Item]) -> Any:
     return item.body
 
 
-def _data(body: Any, kind: type, word: str) -> Any:
+def _data(body: Any, kind: type[_Kind], word: str) -> _Kind:
     data = body.get("data") if isinstance(body, dict) else None
     if isinstance(data, kind):
         return data

@@ -370,7 +370,7 @@ def test_others_who_wrap_the_start_of_threads_get_on_with_it(
 
     def start(self: threading.Thread, *args: Any, **kwargs: Any) -> Any:
         # What Sentry does: https://github.com/getsentry/sentry-python, sentry_sdk/integrations/threading.py.
-        run = getattr(self.run, "__func__", self.run)
+        run: Any = getattr(self.run, "__func__", self.run)
 
         def running(*given: Any, **named: Any) -> Any:
             seen.append(threading.current_thread())
