@@ -12,6 +12,7 @@
 
 PYTHON ?= python3
 SOAK_SECONDS ?= 60
+FUZZ_SECONDS ?= 600
 PIP_INSTALL = $(if $(shell command -v uv),uv pip install --python .venv/bin/python,.venv/bin/python -m pip install)
 
 .PHONY: demo test check bench tracers fix fuzz soak peers coverage mutation clean
@@ -39,7 +40,7 @@ fix: .venv/dev
 	.venv/bin/ruff format .
 
 fuzz: .venv/fuzz
-	.venv/bin/python -m tests.fuzz
+	.venv/bin/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 soak: .venv/dev
 	.venv/bin/python -m tests.soak --seconds $(SOAK_SECONDS)
