@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from io import BytesIO
 from typing import Any, Final
 
@@ -30,16 +30,20 @@ def is_large(value: Any) -> bool:
 
 
 def _holds(value: Any, most: int) -> bool:
-    pending = [(value,)]
+    pending: list[Iterable[Any]] = [(value,)]
     while pending:
-        values: Any = pending.pop()
+        values = pending.pop()
         most -= _OF_A_VALUE
         for each in values:
             kind = type(each)
-            if kind is str or kind is bytes:
+            if kind is dict:
+                if len(each) == 2 and "role" in each and type(said := each.get("content")) is str:
+                    # Most of a long history, which is looked through in every turn.
+                    most -= len(said)
+                else:
+                    pending.append(each.values())
+            elif kind is str or kind is bytes:
                 most -= len(each)
-            elif kind is dict:
-                pending.append(each.values())
             elif kind is list or kind is tuple:
                 pending.append(each)
         if most < 0:
@@ -50,9 +54,21 @@ def _holds(value: Any, most: int) -> bool:
 def encode(body: Mapping[str, Any]) -> bytes:
     """Write JSON in UTF-8; raises `ConfigurationError` with the path of what cannot be written."""
     try:
-        return _in_pieces(body) if is_large(body) else _utf8(_written(body))
+        return _utf8(_written(body))
     except (TypeError, ValueError, RecursionError):
         raise ConfigurationError(_find_unwritable(body)) from None
+
+
+def encode_in_pieces(body: Mapping[str, Any]) -> bytes:
+    """Write the same in pieces, between which other threads go on; raises `ConfigurationError` as `encode` does."""
+    # It grows in place, and is given away without a copy: a list of pieces would take the memory twice when it is joined.
+    file = BytesIO()
+    try:
+        for piece in _pieces(body, _DEEP):
+            file.write(_utf8(piece))
+    except (TypeError, ValueError, RecursionError):
+        raise ConfigurationError(_find_unwritable(body)) from None
+    return file.getvalue()
 
 
 def base64_of(data: bytes | bytearray | memoryview) -> str:
@@ -70,14 +86,6 @@ def in_base64(text: bytes) -> Iterator[bytes]:
         if start + size < len(text) and len(piece) < 3 * PIECE:
             raise ValueError("it ends before its end")
         yield piece
-
-
-def _in_pieces(body: Mapping[str, Any]) -> bytes:
-    # Grows in place, and is given away without a copy: a list of pieces would take the memory twice when it is joined.
-    file = BytesIO()
-    for piece in _pieces(body, _DEEP):
-        file.write(_utf8(piece))
-    return file.getvalue()
 
 
 def _written(value: Any) -> str:

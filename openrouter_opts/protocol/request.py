@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.options import MOST_FALLBACKS, ProviderOptions, too_many
-from openrouter_opts.protocol.encoding import encode, is_large
+from openrouter_opts.protocol.encoding import encode, encode_in_pieces, is_large
 from openrouter_opts.protocol.wire import Messages
 
 
@@ -34,12 +34,11 @@ class Request:
 
     def with_content(self, content: Mapping[str, Any]) -> Request:
         """Return the request with another body, which is written unless it is large; raises `ConfigurationError` as `written` does."""
-        request = replace(self, body=None, content=content)
-        return request if is_large(content) else request.written()
+        return replace(self, body=None if is_large(content) else encode(content), content=content)
 
     def written(self) -> Request:
         """Return the request with its body; raises `ConfigurationError`, with the path, for what JSON has no word for."""
-        return self if self.body is not None else replace(self, body=encode(self.content))
+        return self if self.body is not None else replace(self, body=encode_in_pieces(self.content))
 
 
 def chat_body(

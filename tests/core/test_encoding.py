@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.protocol import encoding
-from openrouter_opts.protocol.encoding import LARGE, PIECE, base64_of, encode, in_base64, is_large
+from openrouter_opts.protocol.encoding import (
+    LARGE,
+    PIECE,
+    base64_of,
+    encode,
+    encode_in_pieces,
+    in_base64,
+    is_large,
+)
 from openrouter_opts.protocol.request import chat_request, get_request
 
 TEXT = st.text(st.characters(exclude_categories=()), max_size=40)
@@ -28,15 +36,14 @@ JSON = st.recursive(
 )
 
 
-@given(body=st.dictionaries(TEXT, JSON, max_size=4), most=st.integers(1, 200), piece=st.integers(1, 20))
+@given(body=st.dictionaries(TEXT, JSON, max_size=4), piece=st.integers(1, 20), each=st.integers(1, 64))
 def test_what_is_written_in_pieces_has_the_bytes_of_what_is_written_at_once(
-    body: dict[str, Any], most: int, piece: int
+    body: dict[str, Any], piece: int, each: int
 ):
-    at_once = encode(body)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoding, "LARGE", most)
         patch.setattr(encoding, "PIECE", piece)
-        assert encode(body) == at_once
+        patch.setattr(encoding, "_OF_A_VALUE", each)
+        assert encode_in_pieces(body) == encode(body)
 
 
 @given(data=st.binary(max_size=60), piece=st.integers(1, 4))
@@ -102,10 +109,12 @@ def endless() -> dict[str, Any]:
     ],
     ids=["NaN", "set", "bytes", "cycle"],
 )
-@pytest.mark.parametrize("beside", ["", "A" * 2 * LARGE], ids=["small", "large"])
-def test_what_json_has_no_word_for_is_found_beside_a_large_text(wrong: Any, words: str, beside: str):
+@pytest.mark.parametrize("write", [encode, encode_in_pieces])
+def test_what_json_has_no_word_for_is_found_beside_a_large_text(
+    wrong: Any, words: str, write: Callable[[Any], bytes]
+):
     with pytest.raises(ConfigurationError) as caught:
-        encode({"messages": beside, "metadata": {"a": wrong}})
+        write({"messages": "A" * 2 * LARGE, "metadata": {"a": wrong}})
     assert words in str(caught.value)
 
 
@@ -113,3 +122,5 @@ def test_many_texts_are_as_large_as_one():
     assert is_large([{"content": "A" * 1000}] * 1100)
     assert not is_large([{"content": "A" * 1000}] * 900)
     assert is_large([[]] * 20_000)
+    assert is_large([{"content": "", "reasoning": "A" * LARGE}])
+    assert is_large([{"content": [{"type": "text", "text": "A" * LARGE}]}])

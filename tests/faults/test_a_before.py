@@ -441,13 +441,13 @@ def count_of_bytes() -> Iterator[list[int]]:
     sizes: list[int] = []
 
     def noted(body: Mapping[str, Any]) -> bytes:
-        raw = encode(body)
+        raw = write(body)
         sizes.append(len(raw))
         return raw
 
-    encode = wire_request.encode
+    write = wire_request.encode_in_pieces
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wire_request, "encode", noted)
+        patch.setattr(wire_request, "encode_in_pieces", noted)
         yield sizes
 
 
