@@ -76,7 +76,7 @@ def test_a_host_that_no_name_can_be_is_not_taken_for_one_that_may_have_been_reac
     host: str, stream: bool, client_at: Callers
 ):
     error = ending(client_at(f"https://{host}/api/v1"), stream=stream)
-    assert type(error) in {ConfigurationError, ConnectionFailed}
+    assert isinstance(error, ConfigurationError | ConnectionFailed)
     assert error.delivered == "no"
     assert "`base_url`" in str(error)
 
