@@ -50,9 +50,8 @@ class ModelOptions(OptionFields):
     def own_options(self) -> ProviderOptions:
         """Return the options of all fields; raises `ConfigurationError` for those that are wrong or disagree."""
         own = {name: value for name in _OWN if (value := getattr(self, name)) is not None}
-        return ProviderOptions.of(
-            self.provider_options, **ProviderOptions.of(self.named_options).given, **own
-        )
+        named = ProviderOptions.of(self.named_options, **own)
+        return ProviderOptions.of(self.provider_options, **named.given)
 
 
 def fields_of(options: ProviderOptions) -> dict[str, Any]:
