@@ -85,12 +85,10 @@ _MEANT: Final[Mapping[str, str]] = {
 
 def _remedy(spelling: str) -> str:
     plain = spelling.removeprefix("openrouter_")
-    if meant := alike(spelling, SPELLINGS):
+    if meant := _MEANT.get(plain) or alike(spelling, SPELLINGS):
         return f"there is no such option; did you mean {meant}?"
     if elsewhere := _ELSEWHERE.get(plain) or _ELSEWHERE.get(slip(plain, _ELSEWHERE) or ""):
         return f"is no option; {elsewhere}"
-    if plain in _MEANT:
-        return f"there is no such option; did you mean {_MEANT[plain]}?"
     names = SPELLINGS if plain == spelling else [name for name in SPELLINGS if name.startswith("openrouter_")]
     meant = nearest(spelling, names)
     question = f"; did you mean {meant}?" if meant else ""

@@ -44,6 +44,10 @@ def complaint(options: object = None, /, **named: object) -> str:
         ("plugin", "plugins"),
         ("allow_fallback", "allow_fallbacks"),
         ("app_tittle", "app_title"),
+        ("thinking", "reasoning"),
+        ("openrouter_effort", "reasoning_effort"),
+        ("http_referer", "app_referer"),
+        ("x_title", "app_title"),
     ],
 )
 def test_name_that_does_not_exist_is_refused_with_the_nearest(written, meant):
