@@ -62,9 +62,9 @@ def file_name_in(url: str) -> str | None:
 
 
 def _has_ending(name: str) -> bool:
-    # Of a name, and not of an address, which this takes too.
+    # Of a name, and not of an address, which this takes too. Some systems know the pages of a manual by `.1` to `.9`.
     kind, encoding = mimetypes.guess_type(f"/{name}")
-    return bool(kind or encoding)
+    return bool(kind or encoding) and not name.rpartition(".")[2].isdigit()
 
 
 def marked(before: Sequence[Part], control: Any, where: str) -> list[Part]:
