@@ -17,7 +17,7 @@ def retry_after(said: Mapping[str, Any], headers: Mapping[str, str]) -> float | 
         _seconds(availability(said).get("retry_after")),
         _seconds(headers.get("retry-after")),
         None if milliseconds is None else milliseconds / 1000,
-        _seconds_until_date(headers),
+        _seconds_until(_moment(headers.get("retry-after")), headers),
         _seconds_until_reset(headers),
     )
     return next((wish for wish in wishes if wish is not None), None)
@@ -41,34 +41,27 @@ def _seconds(value: object) -> float | None:
     return seconds if 0 <= seconds < float("inf") else None
 
 
-def _seconds_until_date(headers: Mapping[str, str]) -> float | None:
-    try:
-        return max(0.0, _moment(headers["retry-after"]) - _now_there(headers))
-    except (KeyError, ValueError, TypeError, OverflowError):
-        return None
-
-
 def _seconds_until_reset(headers: Mapping[str, str]) -> float | None:
     """Return how long a limit of OpenRouter's own stays used up, such as that of free models for a day."""
     reset = _seconds(headers.get("x-ratelimit-reset"))
     if reset is None or headers.get("x-ratelimit-remaining") != "0":
         return None
+    return _seconds_until(reset / 1000, headers)
+
+
+def _seconds_until(moment: float | None, headers: Mapping[str, str]) -> float | None:
+    """Return how far a time is by the server's own clock: ours may be wrong."""
+    now = _moment(headers.get("date"))
+    return None if moment is None or now is None else max(0.0, moment - now)
+
+
+def _moment(date: str | None) -> float | None:
+    """Return the time that a date names; `None` for what is none, such as a time without a zone."""
     try:
-        return max(0.0, reset / 1000 - _now_there(headers))
-    except (KeyError, ValueError, TypeError, OverflowError):
+        moment = parsedate_to_datetime(date or "")
+        return moment.timestamp() if moment.tzinfo else None
+    except (ValueError, TypeError, OverflowError):
         return None
-
-
-def _now_there(headers: Mapping[str, str]) -> float:
-    """Return the time by the server's own clock: ours may be wrong."""
-    return _moment(headers["date"])
-
-
-def _moment(date: str) -> float:
-    moment = parsedate_to_datetime(date)
-    if moment.tzinfo is None:
-        raise ValueError("a time without a zone is none")
-    return moment.timestamp()
 
 
 def availability(said: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ import copy
 import inspect
 import json
 import pickle
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -273,6 +274,9 @@ def test_an_error_without_a_message_still_says_something(said: dict[str, Any]):
     assert from_error(said).message.startswith("the server gave no message")
 
 
+RESET = {"x-ratelimit-reset": f"{datetime(2026, 11, 24, 10, 0, 30, tzinfo=UTC).timestamp() * 1000:.0f}"}
+
+
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
@@ -301,6 +305,11 @@ def test_an_error_without_a_message_still_says_something(said: dict[str, Any]):
             },
             None,
         ),
+        ({**RESET, "x-ratelimit-remaining": "0", "date": "Tue, 24 Nov 2026 10:00:00 GMT"}, 30.0),
+        ({**RESET, "x-ratelimit-remaining": "0", "date": "Tue, 24 Nov 2026 10:01:00 GMT"}, 0.0),
+        ({**RESET, "x-ratelimit-remaining": "1", "date": "Tue, 24 Nov 2026 10:00:00 GMT"}, None),
+        ({**RESET, "x-ratelimit-remaining": "0"}, None),
+        ({**RESET, "x-ratelimit-remaining": "0", "date": "soon"}, None),
         ({}, None),
     ],
 )
