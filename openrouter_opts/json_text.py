@@ -64,6 +64,7 @@ def sole_json_in(text: str) -> Any:
 
     Raises:
         ValueError: There is none.
+        RecursionError: It is nested too deep.
     """
     thought = _end_of_thinking(text)
     if thought is None:
@@ -96,13 +97,9 @@ def _spans(text: str) -> Iterator[tuple[int, int | None]]:
     position = _end_of_thinking(text)
     if position is None:
         yield len(text), None
-        return
-    while begins := _BEGINS.search(text, position):
-        end = _end(text, begins.start())
-        yield begins.start(), end
-        if end is None:
-            return
-        position = end
+    while position is not None and (begins := _BEGINS.search(text, position)):
+        position = _end(text, begins.start())
+        yield begins.start(), position
 
 
 def _end_of_thinking(text: str) -> int | None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from openrouter_opts.json_schema import NotStrictError, inlined, strict_schema
+from openrouter_opts.json_schema import NotStrictError, as_object, inlined, strict_schema
 
 
 class Leaf(BaseModel):
@@ -99,6 +99,7 @@ class Anything(BaseModel):
         (Loose.model_json_schema(), "the schema takes any key"),
         (Anything.model_json_schema(), "properties.a.items may be anything"),
         ({"type": "object"}, "the schema takes any key"),
+        ({"type": "object", "properties": {"a": {"not": {"type": "null"}}}}, "properties.a has not"),
         ({"type": "object", "properties": {"a": True}}, "properties.a may be anything"),
         ({"type": "object", "properties": {}, "patternProperties": {}}, "the schema takes any key"),
         (
@@ -118,6 +119,58 @@ def test_the_schema_that_was_given_is_left_as_it_is(model: type[BaseModel]) -> N
     strict_schema(schema)
     inlined(schema)
     assert schema == model.model_json_schema()
+
+
+OBJECT = {"type": "object", "properties": {"a": {"type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "top"),
+    [
+        (Tree.model_json_schema(), Tree.model_json_schema()),
+        ({"properties": OBJECT["properties"]}, OBJECT),
+        ({"$ref": "#/$defs/A", "$defs": {"A": OBJECT}}, {**OBJECT, "$defs": {"A": OBJECT}}),
+        (
+            {"$ref": "#/$defs/A", "description": "It.", "$defs": {"A": {**OBJECT, "description": "An A."}}},
+            {**OBJECT, "description": "It.", "$defs": {"A": {**OBJECT, "description": "An A."}}},
+        ),
+    ],
+)
+def test_a_schema_of_an_object_stands_at_the_top_itself_with_its_type(
+    schema: dict[str, Any], top: dict[str, Any]
+) -> None:
+    assert as_object(schema) == (top, None)
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "definitions"),
+    [
+        ({"type": "string", "description": "A name."}, {"type": "string", "description": "A name."}, {}),
+        ({"enum": ["a", "b"]}, {"enum": ["a", "b"]}, {}),
+        (
+            {"type": "array", "items": {"$ref": "#/$defs/A"}, "$defs": {"A": {"type": "string"}}},
+            {"type": "array", "items": {"$ref": "#/$defs/A"}},
+            {"$defs": {"A": {"type": "string"}}},
+        ),
+        (
+            {"$ref": "#/definitions/A", "definitions": {"A": {"enum": [1, 2]}}},
+            {"enum": [1, 2]},
+            {"definitions": {"A": {"enum": [1, 2]}}},
+        ),
+        (
+            {"type": "object", "anyOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]},
+            {"type": "object", "anyOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]},
+            {},
+        ),
+    ],
+)
+def test_what_no_tool_takes_at_the_top_is_held_under_a_key(
+    schema: dict[str, Any], value: Any, definitions: dict[str, Any]
+) -> None:
+    assert as_object(schema) == (
+        {"type": "object", "properties": {"value": value}, "required": ["value"], **definitions},
+        "value",
+    )
 
 
 def test_definitions_take_the_place_of_references() -> None:

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openrouter_opts.json_text import CutOffError, NotJSONError, ends, object_begun_in, object_in
+from openrouter_opts.json_text import (
+    CutOffError,
+    NotJSONError,
+    ends,
+    object_begun_in,
+    object_in,
+    sole_json_in,
+)
 
 BO = {"name": "Bo"}
 
@@ -88,6 +95,38 @@ def test_what_is_no_object_is_told_apart(text: str, problem: str) -> None:
 def test_what_was_cut_off_is_never_mended(text: str) -> None:
     with pytest.raises(CutOffError):
         object_in(text)
+    assert not ends(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("[1, 2]", [1, 2]),
+        ("\ufeff 5\n", 5),
+        ('"Bo"', "Bo"),
+        ("null", None),
+        ('{"name": "Bo"}', BO),
+        ("Sure:\n```json\n[1]\n```\nAnything else?", [1]),
+        ("<think>[1]? No.</think>\n[2]", [2]),
+        ('["a\nb", "\\ud83d"]', ["a\nb", "\N{REPLACEMENT CHARACTER}"]),
+    ],
+)
+def test_json_of_any_kind_is_read_where_nothing_else_is_said(text: str, value: Any) -> None:
+    assert sole_json_in(text) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["", "It is [1].", "[1] [2]", "```\n[1]\n```\n```\n[2]\n```", "[1, 2", "<think>It may be [1]"]
+)
+def test_json_among_other_text_is_not_all_there_is(text: str) -> None:
+    with pytest.raises(ValueError):
+        sole_json_in(text)
+
+
+@pytest.mark.parametrize("text", ["<think>[1]", "<think>"])
+def test_thinking_that_goes_on_is_cut_off(text: str) -> None:
+    with pytest.raises(CutOffError):
+        sole_json_in(text)
     assert not ends(text)
 
 
