@@ -223,6 +223,14 @@ def test_long_prompts_have_prices_of_their_own(prompt_tokens: int | None, price:
     assert (known.pricing or {})["prompt"] == Decimal("0.000003")
 
 
+def test_a_price_that_only_some_pay_is_among_the_highest_and_not_among_the_lowest():
+    overrides = [{"min_prompt_tokens": 200_000, "request": "0.01"}]
+    pricing = {"prompt": "0.000003", "overrides": overrides}
+    endpoint = Endpoint.from_wire({**ENDPOINT, "pricing": pricing})
+    assert endpoint.pricing == {"prompt": Decimal("0.000003")}
+    assert endpoint.highest_pricing() == {"prompt": Decimal("0.000003"), "request": Decimal("0.01")}
+
+
 @pytest.mark.parametrize(
     ("name", "means"),
     [

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from openrouter_opts import Catalog, Endpoint, Model, OpenRouterClient, preflight
 from openrouter_opts.errors import ConfigurationError
-from openrouter_opts.lint import is_worth_linting, lint
+from openrouter_opts.lint import is_worth_linting, lint, may_require
 from openrouter_opts.sandbox import Sandbox
 from tests.both import Caller
 from tests.scripted_server import ScriptedServer
@@ -217,6 +217,41 @@ def test_required_parameters_that_no_endpoint_has_together_are_found():
     (line,) = found(served(one, other), **options, provider={"require_parameters": True})
     assert line == "provider.require_parameters: no endpoint of acme/m supports all of seed, top_k"
     assert found(served(one, other), **options) == []
+
+
+def may(facts: Model | list[Model], **options: Any) -> bool:
+    models = facts if isinstance(facts, list) else [facts]
+    known = {model.id: model for model in models}
+    body = {"model": models[0].id, "models": [model.id for model in models[1:]], "messages": HI, **options}
+    return may_require(body, known.get)
+
+
+@pytest.mark.parametrize(
+    ("options", "allowed"),
+    [
+        ({"response_format": SCHEMA}, True),
+        ({"response_format": SCHEMA, "seed": 1}, True),
+        ({"response_format": SCHEMA, "seed": 1, "provider": {"require_parameters": None}}, True),
+        ({"response_format": SCHEMA, "provider": {"require_parameters": False}}, False),
+        ({"response_format": SCHEMA, "provider": {"require_parameters": True}}, False),
+        ({"response_format": SCHEMA, "top_k": 5}, False),
+        ({"response_format": SCHEMA, "provider": {"only": ["plain"]}}, False),
+        ({"response_format": SCHEMA, "provider": {"only": ["nobody"]}}, True),
+    ],
+    ids=str,
+)
+def test_support_may_be_required_unless_that_leaves_no_endpoint_or_something_is_said_of_it(
+    options: dict[str, Any], allowed: bool
+):
+    assert may(MODEL, **options) is allowed
+
+
+def test_support_may_be_required_only_if_each_of_the_models_keeps_an_endpoint():
+    able = Model("acme/able", "A", endpoints=(BIG,))
+    unable = Model("acme/unable", "U", endpoints=(PLAIN,))
+    assert may([able, MODEL], response_format=SCHEMA)
+    assert not may([able, unable], response_format=SCHEMA)
+    assert may(Model("acme/unknown", "?"), response_format=SCHEMA)
 
 
 # --- routing ---

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from decimal import Decimal
+from types import MappingProxyType
 
 import pytest
 from openrouter.components import ChatRequest
@@ -159,6 +160,7 @@ def test_parts_inside_parts_are_written_out():
 def test_none_inside_a_part_is_not_sent():
     preferences = ProviderPreferences(order=None, only=["a"], sort=ProviderSort(by=None))
     assert preferences.wire() == {"only": ["a"], "sort": {}}
+    assert Reasoning(effort="low", newer=None).wire() == {"effort": "low"}
     assert ProviderOptions(provider=preferences).body == {"provider": {"only": ["a"]}}
 
 
@@ -183,6 +185,26 @@ def test_none_inside_a_part_is_not_sent():
 )
 def test_none_is_never_sent(options, sent):
     assert wire(ProviderOptions.of(options)) == sent
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"provider": {"order": ["together"], "max_price": {"prompt": 1}}},
+        {"extra_body": {"newer": {"a": [{"b": 1}]}}},
+        {"metadata": {"a": "b"}},
+    ],
+)
+def test_mappings_of_any_kind_are_objects(options):
+    assert ProviderOptions.of(_frozen(options)) == ProviderOptions.of(options)
+
+
+def _frozen(value):
+    if isinstance(value, list):
+        return tuple(map(_frozen, value))
+    if isinstance(value, dict):
+        return MappingProxyType({key: _frozen(inner) for key, inner in value.items()})
+    return value
 
 
 def test_token_ids_of_logit_bias_may_be_numbers():

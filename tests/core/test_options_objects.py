@@ -226,6 +226,12 @@ def test_mapping_and_class_send_the_same_bytes(mapping: dict[str, Any], part: An
     assert ProviderOptions.of(mapping) == ProviderOptions.of({name: part})
 
 
+@pytest.mark.parametrize("parameters", [{"max_results": 3}, {"type": "fast", "max_results": 3}])
+def test_a_server_tool_has_a_type_among_its_parameters_only_if_it_was_written_there(parameters: Any):
+    tools = [{"type": "openrouter:web_search", "parameters": parameters}]
+    assert ProviderOptions.of(tools=tools).body == {"tools": tools}
+
+
 @pytest.mark.parametrize("kind", ["web_search", "web_search_preview", "web_search_2025_08_26"])
 def test_the_search_of_openais_words_has_its_keys_beside_its_type(kind: str):
     tool = {"type": kind, "engine": "exa", "max_results": 3}

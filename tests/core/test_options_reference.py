@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from openrouter_opts import options
@@ -16,6 +18,12 @@ def test_the_page_is_current() -> None:
     assert PAGE.read_text(encoding="utf-8") == reference(), (
         "renew it with `python -m openrouter_opts.options.reference > docs/options.md`"
     )
+
+
+def test_the_command_that_renews_the_page_prints_it() -> None:
+    command = [sys.executable, "-X", "utf8", "-m", "openrouter_opts.options.reference"]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True)
+    assert done.stdout == reference()
 
 
 def test_every_option_has_its_line() -> None:

@@ -137,7 +137,29 @@ def test_arguments_go_back_as_the_model_wrote_them_if_they_are_json(arguments, s
     assert tool_call("c1", "f", arguments)["function"]["arguments"] == sent
 
 
-def test_an_image_goes_back_without_its_place_in_the_answer() -> None:
-    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+PARSED = {"type": "file", "file": {"hash": "h", "name": "a.pdf", "content": []}}
+CITED = {"type": "url_citation", "url_citation": {"url": "https://example.org"}}
 
-    assert other_output({"images": [{**image, "index": 0}]}) == {"images": [image]}
+
+@pytest.mark.parametrize(
+    ("kept", "sent"),
+    [
+        ({}, {}),
+        ({"refusal": None, "images": [], "annotations": None, "audio": None}, {}),
+        ({"refusal": "No."}, {"refusal": "No."}),
+        ({"images": [{**IMAGE, "index": 0}]}, {"images": [IMAGE]}),
+        ({"annotations": [CITED, PARSED]}, {"annotations": [PARSED]}),
+        ({"annotations": [CITED]}, {}),
+        ({"audio": {"id": "audio_1", "data": "AA==", "transcript": "Hi"}}, {"audio": {"id": "audio_1"}}),
+        ({"audio": {"data": "AA=="}}, {}),
+        ({"audio": "AA=="}, {}),
+    ],
+)
+def test_of_what_a_model_gave_beside_text_goes_back_what_it_can_use(kept, sent) -> None:
+    assert other_output(kept) == sent
+
+
+def test_images_go_back_once_whoever_keeps_them() -> None:
+    assert other_output({}, images=[IMAGE]) == {"images": [IMAGE]}
+    assert other_output({"images": [IMAGE]}, images=[IMAGE]) == {"images": [IMAGE]}
