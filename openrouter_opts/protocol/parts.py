@@ -33,8 +33,11 @@ _FORMATS_OF_SOUND: Final = {
 
 def is_fetchable(url: Any) -> bool:
     """Tell whether OpenRouter can fetch an address from where it is."""
-    # A data URL may be very long, and is looked through whole otherwise.
-    return isinstance(url, str) and (url.startswith("data:") or urlsplit(url).scheme in _FETCHED)
+    try:
+        # A data URL may be very long, and is looked through whole otherwise.
+        return isinstance(url, str) and (url.startswith("data:") or urlsplit(url).scheme in _FETCHED)
+    except ValueError:  # `[` with nothing that closes it is no address
+        return False
 
 
 def format_of_sound(mime_type: str) -> str:

@@ -24,6 +24,7 @@ MARK = {"type": "ephemeral"}
         ("file:///tmp/a.png", False),
         ("gs://bucket/a.png", False),
         ("a.png", False),
+        ("https://[::1/a.png", False),
         ("", False),
         (None, False),
         (5, False),
