@@ -55,8 +55,8 @@ def encode(body: Mapping[str, Any]) -> bytes:
     """Write JSON in UTF-8; raises `ConfigurationError` with the path of what cannot be written."""
     try:
         return _utf8(_written(body))
-    except (TypeError, ValueError, RecursionError):
-        raise ConfigurationError(_find_unwritable(body)) from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigurationError(_why_not(body, error)) from None
 
 
 def encode_in_pieces(body: Mapping[str, Any]) -> bytes:
@@ -66,8 +66,8 @@ def encode_in_pieces(body: Mapping[str, Any]) -> bytes:
     try:
         for piece in _pieces(body, _DEEP):
             file.write(_utf8(piece))
-    except (TypeError, ValueError, RecursionError):
-        raise ConfigurationError(_find_unwritable(body)) from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigurationError(_why_not(body, error)) from None
     return file.getvalue()
 
 
@@ -128,7 +128,11 @@ def _cuts(text: str) -> Iterator[tuple[int, int]]:
         start = end
 
 
-def _find_unwritable(body: Mapping[str, Any]) -> str:
+def _why_not(body: Mapping[str, Any], error: Exception) -> str:
+    return _find_unwritable(body) or f"body: cannot be written as JSON: {error}"
+
+
+def _find_unwritable(body: Mapping[str, Any]) -> str | None:
     pending: list[tuple[str, Any, tuple[int, ...]]] = [("", body, ())]
     while pending:
         path, value, above = pending.pop()
@@ -148,7 +152,7 @@ def _find_unwritable(body: Mapping[str, Any]) -> str:
         else:
             continue
         pending += [(where, item, (*above, id(value))) for where, item in reversed(inner)]
-    return "the request cannot be written as JSON"
+    return None
 
 
 def _bad_key(key: object) -> bool:

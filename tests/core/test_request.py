@@ -137,6 +137,11 @@ def test_what_json_cannot_say_is_named_with_its_path(value: object, problem: str
     assert problem in str(caught.value)
 
 
+def test_what_python_itself_cannot_write_is_refused_with_its_reason():
+    with pytest.raises(ConfigurationError, match=r"^body: cannot be written as JSON: .* digits"):
+        encode({"metadata": {"n": 10**5000}})
+
+
 def test_what_contains_itself_is_named():
     cyclic: dict[str, Any] = {}
     cyclic["again"] = [cyclic]
