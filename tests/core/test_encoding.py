@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from openrouter_opts.errors import ConfigurationError
@@ -37,6 +37,7 @@ JSON = st.recursive(
 
 
 @given(body=st.dictionaries(TEXT, JSON, max_size=4), piece=st.integers(1, 20), each=st.integers(1, 64))
+@example(body={"halves at the cut": "xx\ud83d\ude00xx"}, piece=3, each=64)
 def test_what_is_written_in_pieces_has_the_bytes_of_what_is_written_at_once(
     body: dict[str, Any], piece: int, each: int
 ):
@@ -56,6 +57,7 @@ def test_base64_in_pieces_is_base64(data: bytes, piece: int):
 
 
 @given(text=st.binary(max_size=30) | st.text("Aa+/=", max_size=30).map(str.encode), piece=st.integers(1, 4))
+@example(text=b"AA==AAAA", piece=1)
 def test_what_is_no_base64_is_none_in_pieces_either(text: bytes, piece: int):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encoding, "PIECE", piece)
