@@ -7,7 +7,6 @@ needs theirs, as they are now. They are kept for all clients of the process.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
 from typing import Any, Final
@@ -15,7 +14,7 @@ from typing import Any, Final
 from openrouter_opts.catalog import Catalog, Model
 from openrouter_opts.catalog.catalog import ROUTERS
 from openrouter_opts.catalog.slugs import FREE, VIRTUAL, Slug
-from openrouter_opts.errors import Malformed, OpenRouterError
+from openrouter_opts.errors import ConfigurationError, Malformed, OpenRouterError
 from openrouter_opts.http.exchange import exchange
 from openrouter_opts.http.reading import read_body
 from openrouter_opts.http.retry import Retry
@@ -77,6 +76,7 @@ class LivePrices:
                 yield from self._asked(server, slug, headers)
             except (OpenRouterError, ValueError) as error:
                 # Refused, too late, or no such answer.
+                _raise_if_never_asked(error)
                 self._failed(server, slug, _reason(error))
 
     def asking_for_vectors(
@@ -88,9 +88,11 @@ class LivePrices:
         until, _ = self._known.get((server, _VECTORS), (0.0, None))
         if self._clock() < until or all(self.get(server, slug) for slug in slugs):
             return
-        # That they stay unknown is for the limit to judge.
-        with suppress(OpenRouterError, ValueError):
+        try:
             yield from self._list_of_vectors(server, headers)
+        except (OpenRouterError, ValueError) as error:
+            # That they stay unknown is for the limit to judge.
+            _raise_if_never_asked(error)
         self._known[server, _VECTORS] = (self._clock() + _SECONDS_UNTIL_ASKED_AGAIN, None)
 
     def _list_of_vectors(self, server: str, headers: Mapping[str, str]) -> Flow:
@@ -131,6 +133,12 @@ def _listed(slug: str) -> str:
     """The slug under which the endpoints are listed: without what only changes the routing."""
     parsed = Slug.parse(slug)
     return ":".join((parsed.base, *(each for each in parsed.variants if each not in VIRTUAL)))
+
+
+def _raise_if_never_asked(error: OpenRouterError | ValueError) -> None:
+    """Raise what is wrong with the caller's settings: that says nothing of prices, and the call itself would end in it."""
+    if isinstance(error, ConfigurationError) and error.status is None:
+        raise error
 
 
 def _reason(error: OpenRouterError | ValueError) -> str:

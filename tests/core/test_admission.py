@@ -322,6 +322,7 @@ def test_a_catalogue_of_ones_own_is_taken_at_its_word(scripted: Servers, limited
         (answer([]), "no such answer"),
         (answer(b"<html>"), "no such answer"),
         (answer({"error": {"code": 500, "message": "late"}}), "500"),
+        (answer({}, 302, Location="https://elsewhere.example/"), "302"),
     ],
 )
 def test_without_the_prices_of_its_endpoints_what_a_model_may_cost_is_not_known(
@@ -341,6 +342,18 @@ def test_without_the_prices_of_its_endpoints_what_a_model_may_cost_is_not_known(
     assert paths(server) == ["/models/openai/gpt-5-mini/endpoints", "/models/b/new/endpoints"]
     allowing = caller(server, check="off", spend_limit=SpendLimit("0.01", unknown_price="0.005"))
     assert allowing.complete(HI, model="openai/gpt-5-mini", max_tokens=1).text == "Hello"
+
+
+@pytest.mark.parametrize("model", ["m/x", "embedder"])
+def test_a_missing_key_says_nothing_of_prices(model: str, scripted: Servers, caller: Callers):
+    server, key = scripted(choose=serving(answer(ENDPOINTS))), ""
+    client = caller(server, check="off", spend_limit="0.01", api_key=lambda: key)
+    ask = client.embed if model == "embedder" else client.complete
+    error = lost(lambda: ask("hi" if model == "embedder" else HI, model=model))
+    assert isinstance(error, ConfigurationError)
+    assert paths(server) == []
+    key = "sk-or-v1-late"
+    assert client.complete(HI, model="m/x", **NINE).text == "Hello"
 
 
 def test_calls_of_unknown_price_end_when_the_amount_is_spent(openrouter_sandbox: Sandbox):
