@@ -21,7 +21,7 @@ from typing_extensions import override
 
 from openrouter_opts.limited import with_one_limit
 from openrouter_opts.money.tracking import scope_now, within
-from openrouter_opts.stepping import abegun_within, begun_within
+from openrouter_opts.stepping import AsyncBegunWithin, BegunWithin
 
 if TYPE_CHECKING:
     Fallbacks = langchain_fallbacks.RunnableWithFallbacks[LanguageModelInput, AIMessage]
@@ -48,7 +48,7 @@ class Composable(RunnableSerializable[LanguageModelInput, AIMessage]):
             """Return the answer in pieces. See `invoke`."""
             # The call is made by the first step, and belongs where the stream was asked for.
             scope = scope_now()
-            return begun_within(super().stream(input, config, **kwargs), lambda: within(scope))
+            return BegunWithin(super().stream(input, config, **kwargs), lambda: within(scope))
 
         @override
         def astream(
@@ -56,7 +56,7 @@ class Composable(RunnableSerializable[LanguageModelInput, AIMessage]):
         ) -> AsyncIterator[Any]:
             """Return the answer in pieces. See `invoke`."""
             scope = scope_now()
-            return abegun_within(super().astream(input, config, **kwargs), lambda: within(scope))
+            return AsyncBegunWithin(super().astream(input, config, **kwargs), lambda: within(scope))
 
     @override
     def with_fallbacks(

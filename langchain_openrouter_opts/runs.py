@@ -28,7 +28,7 @@ from langchain_core.utils.uuid import uuid7
 from typing_extensions import override
 
 from openrouter_opts.money.tracking import Spend, counted_by, scope_now
-from openrouter_opts.stepping import abegun_within, begun_within
+from openrouter_opts.stepping import AsyncBegunWithin, BegunWithin
 
 # Tags and metadata that LangChain adds for itself.
 _OWN_TAG: Final = re.compile(r"(?:(?:seq|graph):step|map:key|branch|condition|retry:attempt|langsmith):.*")
@@ -183,7 +183,7 @@ class RunningModel(BaseChatModel):
         run, config = self._begun(CallbackManager, config)
         chunks = super().stream(input, config, stop=stop, **kwargs)
         # The call is made by the first step.
-        return begun_within(cast("Generator[AIMessageChunk]", chunks), lambda: _running(run))
+        return BegunWithin(cast("Generator[AIMessageChunk]", chunks), lambda: _running(run))
 
     @override
     def astream(
@@ -197,7 +197,7 @@ class RunningModel(BaseChatModel):
         """Return the answer in pieces. See `invoke`."""
         run, config = self._begun(AsyncCallbackManager, config)
         chunks = super().astream(input, config, stop=stop, **kwargs)
-        return abegun_within(cast("AsyncGenerator[AIMessageChunk]", chunks), lambda: _running(run))
+        return AsyncBegunWithin(cast("AsyncGenerator[AIMessageChunk]", chunks), lambda: _running(run))
 
     def _begun(
         self, managers: type[CallbackManager | AsyncCallbackManager], config: RunnableConfig | None

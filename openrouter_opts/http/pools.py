@@ -9,7 +9,7 @@ import asyncio
 import os
 import threading
 import weakref
-from collections.abc import AsyncGenerator, Callable, Hashable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from functools import partial
 from typing import Any, Protocol
 
@@ -28,6 +28,19 @@ class Maker(Protocol):
     def async_pool(self) -> Any:
         """Return connections for the running loop; they have `aclose`."""
         ...
+
+
+class Closable(Protocol):
+    """What a loop has open."""
+
+    async def close(self) -> None:
+        """Let go of the connection, at once; again, it does nothing."""
+        ...
+
+
+def close_with_loop(opened: Closable) -> None:
+    """Have it closed when the running loop shuts down, and before the generators that read it."""
+    _watched[asyncio.get_asyncio.get_running_loop()].add(opened)
 
 
 class Pools:
@@ -82,7 +95,9 @@ _lock = threading.Lock()
 _shared: weakref.WeakValueDictionary[Hashable, Pools] = weakref.WeakValueDictionary()
 _lasting: list[Pools] = []
 _open: dict[asyncio.AbstractEventLoop, list[Any]] = {}
-_watched: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+_watched: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.WeakSet[Closable]] = (
+    weakref.WeakKeyDictionary()
+)
 _inherited: list[object] = []
 
 
@@ -106,8 +121,8 @@ def shared(key: Hashable, make: Callable[[], Maker], *, lasting: bool) -> Pools:
 async def _keep(pool: Any, loop: asyncio.AbstractEventLoop, of: weakref.ref[Pools]) -> AsyncGenerator[None]:
     """Close a pool when its loop shuts down its generators, or, in its loop, when nobody has the pools any more."""
     if loop not in _watched:
-        _watched.add(loop)
-        _close_generators_before(loop)
+        _watched[loop] = weakref.WeakSet()
+        _close_with(loop)
     _open.setdefault(loop, []).append(pool)
     try:
         yield
@@ -126,13 +141,25 @@ async def _close(pool: Any, loop: asyncio.AbstractEventLoop) -> None:
         await pool.aclose()
 
 
-def _close_generators_before(loop: asyncio.AbstractEventLoop) -> None:
-    """Have a loop that is closed by hand close its generators first, as `asyncio.run` does.
+def _close_with(loop: asyncio.AbstractEventLoop) -> None:
+    """Have a loop close what it has open, and then its generators, also when it is only closed by hand.
+
+    A loop shuts down all generators at once. Of those of a stream, the outer ones end by closing the inner ones, which are being closed by
+    then if that takes a moment, and asyncio reports it: "asynchronous generator is already running". So what takes a moment comes first.
 
     LlamaIndex's `asyncio_run` makes a loop in a thread and only closes it. Streams would leave their connections, and the books without
     what they had cost; once a loop is closed, nothing of it can be closed any more.
     """
+    loop.shutdown_asyncgens = partial(_shut_down, loop, loop.shutdown_asyncgens)  # type: ignore[method-assign]
     loop.close = partial(_close_loop, loop, loop.close)  # type: ignore[method-assign]
+
+
+async def _shut_down(
+    loop: asyncio.AbstractEventLoop, shutdown_asyncgens: Callable[[], Awaitable[None]]
+) -> None:
+    # One that breaks while it is closed is closed.
+    await asyncio.gather(*(each.close() for each in _watched[loop]), return_exceptions=True)
+    await shutdown_asyncgens()
 
 
 def _close_loop(loop: asyncio.AbstractEventLoop, close: Callable[[], None]) -> None:
@@ -154,6 +181,8 @@ def _inherit() -> None:
     # In a forked child: the connections are the parent's, so they are neither used nor closed here.
     _inherited.append((dict(_open), [pools.leave() for pools in _shared.values()]))
     _open.clear()
+    for opened in _watched.values():
+        opened.clear()
     _lock.release()
 
 

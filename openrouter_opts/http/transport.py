@@ -21,7 +21,7 @@ from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.http.connections import Maker
 from openrouter_opts.http.faults import refused_by_proxy, translate
 from openrouter_opts.http.network import end_within, opening
-from openrouter_opts.http.pools import Pools, shared
+from openrouter_opts.http.pools import Pools, close_with_loop, shared
 from openrouter_opts.http.proxies import Proxy, proxy_for
 from openrouter_opts.http.secret import Secret, in_use
 from openrouter_opts.http.settings import Settings
@@ -224,6 +224,7 @@ class AsyncWire:
         self._transport = transport
         self._response: httpx.Response | None = None
         self._body: AsyncIterator[bytes] | None = None
+        self._closing: asyncio.Event | None = None
 
     async def perform(self, step: Write | Open | Read | Rest | Sleep) -> Reply:
         """Do a step; raises `OpenRouterError`."""
@@ -255,6 +256,7 @@ class AsyncWire:
         except Exception as problem:  # noqa: BLE001 - every kind is translated
             late = isinstance(problem, TimeoutError) and followed.is_connecting
             raise translate(problem, sent=False, host=self._transport.peer, connecting=late) from None
+        close_with_loop(self)
         self._body = response.aiter_bytes()
         return self._transport.head(request, response)
 
@@ -277,7 +279,13 @@ class AsyncWire:
         return rest
 
     async def close(self) -> None:
-        """Let go of the connection, at once."""
+        """Let go of the connection, at once; or wait for whoever does so already: the loop as it ends, a finalizer."""
         response, self._response = self._response, None
         if response is not None:
-            await response.aclose()
+            self._closing = asyncio.Event()
+            try:
+                await response.aclose()
+            finally:
+                self._closing.set()
+        elif self._closing:
+            await self._closing.wait()

@@ -17,7 +17,8 @@ from typing import Any
 
 import anyio
 import pytest
-from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
+from langchain_core.output_parsers import StrOutputParser
 from llama_index.core.llms import ChatMessage
 
 from langchain_openrouter_opts import ChatOpenRouter
@@ -29,6 +30,7 @@ from openrouter_opts.protocol.completion import Completion
 from tests.faults.aftermath import HI, KEY, in_use
 from tests.faults.calls import Callers, Servers, auntil, client_of, until
 from tests.scripted_server import Delivery, Script, ScriptedServer
+from tests.spans import Telemetry
 from tests.wire_bytes import COMPLETION, STREAM, answer, delta, streamed
 
 ENDLESS = streamed(delta("a"), delta("b"), end="HANG")
@@ -415,6 +417,54 @@ def test_a_loop_that_ends_takes_its_connections_with_it(main: Any, runs: Any, sc
     gc.collect()
 
 
+async def read_of(stream: Any) -> AsyncIterator[Any]:
+    async for step in await stream:
+        yield step
+
+
+READERS: dict[str, Callable[[ScriptedServer], Any]] = {
+    "client": lambda server: client_of(server).astream(HI),
+    "LangChain": lambda server: chat_model(server).astream("hi", {"callbacks": [AsyncCallbackHandler()]}),
+    "binding": lambda server: chat_model(server).bind(seed=1).astream("hi"),
+    "chain": lambda server: (chat_model(server) | StrOutputParser()).astream("hi"),
+    "LlamaIndex": lambda server: read_of(index_llm(server).astream_chat([ChatMessage("hi")])),
+    "LlamaIndex, a prompt": lambda server: read_of(index_llm(server).astream_complete("hi")),
+}
+
+
+@over_both
+@pytest.mark.parametrize("watched", [False, True], ids=["", "watched"])
+@pytest.mark.parametrize("runs", [asyncio.run, run_by_hand])
+@pytest.mark.parametrize("held", [False, True], ids=["dropped", "held"])
+@pytest.mark.parametrize("reader", READERS)
+def test_a_stream_whose_reader_fails_ends_quietly_with_its_loop(
+    reader: str,
+    held: bool,
+    runs: Any,
+    watched: bool,
+    scripted: Servers,
+    instrumented: Callable[..., None],
+    caplog: pytest.LogCaptureFixture,
+):
+    if watched:
+        instrumented(Telemetry())
+    server = scripted(choose=endless_or_whole)
+
+    async def main() -> None:
+        # Its loop closes all generators at once, and those of a stream close each other. The error holds this frame.
+        stream = READERS[reader](server)
+        await anext(stream)
+        if not held:
+            del stream
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        runs(main())
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+    until(lambda: server.closed_by_client == 1)
+    assert pools._open == {}
+
+
 @over_both
 def test_a_loop_that_is_closed_inside_another_takes_its_connections_with_it(scripted: Servers):
     client = client_of(scripted(choose=endless_or_whole))
@@ -641,6 +691,10 @@ def chat_model(server: ScriptedServer) -> ChatOpenRouter:
     return ChatOpenRouter(model="m/x", base_url=server.base_url, api_key=KEY)
 
 
+def index_llm(server: ScriptedServer) -> OpenRouter:
+    return OpenRouter("m/x", api_base=server.base_url, api_key=KEY)
+
+
 def test_a_run_of_langchain_that_is_left_ends_once(scripted: Servers):
     server, ends = scripted(choose=endless_or_whole), Ends()
     for chunk in chat_model(server).stream("hi", {"callbacks": [ends]}):
@@ -666,7 +720,7 @@ async def test_an_async_run_of_langchain_that_is_cancelled_ends_once(scripted: S
 
 
 def test_a_stream_of_llamaindex_that_breaks_off_says_so_once_and_keeps_what_came(scripted: Servers):
-    llm = OpenRouter("m/x", api_base=scripted(streamed(delta("a"), delta("b"))).base_url, api_key=KEY)
+    llm = index_llm(scripted(streamed(delta("a"), delta("b"))))
     seen = []
     with pytest.raises(Exception, match="ended before") as caught:
         seen.extend(step.delta for step in llm.stream_chat([ChatMessage("hi")]))
@@ -676,7 +730,7 @@ def test_a_stream_of_llamaindex_that_breaks_off_says_so_once_and_keeps_what_came
 @over_both
 async def test_an_async_stream_of_llamaindex_that_is_left_closes_its_connection(scripted: Servers):
     server = scripted(choose=endless_or_whole)
-    llm = OpenRouter("m/x", api_base=server.base_url, api_key=KEY)
+    llm = index_llm(server)
     stream: AsyncIterator[Any] = await llm.astream_chat([ChatMessage("hi")])
     async for _ in stream:
         break
