@@ -364,12 +364,13 @@ def test_no_file_of_the_project_holds_a_real_key():
 
 
 def test_a_process_that_dies_of_an_error_does_not_print_the_key():
+    # A traceback shows lines of the program: those of a command too, from Python 3.13 on.
     program = (
+        "import sys\n"
         "from openrouter_opts import OpenRouterClient\n"
-        f"OpenRouterClient(api_key={KEY!r}[:] + '\\u201d', model='m/x').complete('hi')"
+        "OpenRouterClient(api_key=sys.argv[1] + '\\u201d', model='m/x').complete('hi')"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    # The second line of the program is the user's own, and Python does not show lines of a command.
+    done = subprocess.run([sys.executable, "-c", program, KEY], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "ConfigurationError" in done.stderr
     assert KEY not in done.stderr
