@@ -20,6 +20,7 @@ from typing_extensions import override
 from langchain_openrouter_opts.errors import ModelErrors
 from openrouter_opts.built import Built
 from openrouter_opts.client import OpenRouterClient
+from openrouter_opts.http.pools import running_loop
 from openrouter_opts.http.settings import TimeoutLike
 from openrouter_opts.limited import Limited
 from openrouter_opts.options import ProviderOptions
@@ -137,6 +138,8 @@ class OpenRouterEmbeddings(Limited, Embeddings):
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """Return the vector of each document, in their order; up to `max_concurrency` requests at a time. The first error ends the rest."""
         with ModelErrors():
+            # Without a loop of asyncio its tasks would wait for ever.
+            running_loop()
             batches = self._batches(texts)
             pending = iter(enumerate(batches))
             found: dict[int, Sequence[list[float]]] = {}

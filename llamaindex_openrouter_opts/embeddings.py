@@ -22,6 +22,7 @@ from llamaindex_openrouter_opts.construction import dumped_timeout, secret
 from llamaindex_openrouter_opts.runs import counted
 from openrouter_opts.built import Built
 from openrouter_opts.client import OpenRouterClient
+from openrouter_opts.http.pools import running_loop
 from openrouter_opts.http.settings import TimeoutLike
 from openrouter_opts.limited import Limited
 from openrouter_opts.options import ProviderOptions
@@ -73,7 +74,7 @@ class _Turns:
 
     def of_loop(self, most: int) -> asyncio.Semaphore:
         """Return the semaphore of the running loop, made on first use."""
-        return self._of.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(most))
+        return self._of.setdefault(running_loop(), asyncio.Semaphore(most))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Turns:
         return _Turns()

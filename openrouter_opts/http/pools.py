@@ -13,6 +13,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from functools import partial
 from typing import Any, Protocol
 
+from openrouter_opts.errors import ConfigurationError
+
 
 class Maker(Protocol):
     """Makes pools; raises `ConfigurationError` where the settings don't allow it."""
@@ -30,6 +32,17 @@ class Maker(Protocol):
         ...
 
 
+def running_loop() -> asyncio.AbstractEventLoop:
+    """Return the running event loop; raises `ConfigurationError` where none of asyncio's runs, as under trio."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigurationError(
+            "async calls need an event loop of asyncio, and none is running here; under trio, make the sync call in a thread: "
+            "`await trio.to_thread.run_sync(…)`"
+        ) from None
+
+
 class Closable(Protocol):
     """What a loop has open."""
 
@@ -40,7 +53,7 @@ class Closable(Protocol):
 
 def close_with_loop(opened: Closable) -> None:
     """Have it closed when the running loop shuts down, and before the generators that read it."""
-    _watched[asyncio.get_asyncio.get_running_loop()].add(opened)
+    _watched[asyncio.get_running_loop()].add(opened)
 
 
 class Pools:
@@ -65,8 +78,8 @@ class Pools:
             return self._pool
 
     async def of_loop(self) -> Any:
-        """Return the pool of the running loop."""
-        loop = asyncio.get_running_loop()
+        """Return the pool of the running loop; raises `ConfigurationError` where none of asyncio's runs."""
+        loop = running_loop()
         held = self._of_loops.get(loop)
         if held is None and not self._prepared:
             # To read the certificates takes 20 ms, in which the loop would stand still.

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -24,12 +24,14 @@ from typing import Any
 import httpcore
 import httpx
 import pytest
+import trio
 from httpcore._sync.connection_pool import PoolRequest
+from llama_index.core.llms import ChatMessage
 
-from langchain_openrouter_opts import ChatOpenRouter
-from llamaindex_openrouter_opts import OpenRouter
-from openrouter_opts import OpenRouterClient
-from openrouter_opts.errors import OpenRouterError, RateLimited
+from langchain_openrouter_opts import ChatOpenRouter, OpenRouterEmbeddings
+from llamaindex_openrouter_opts import OpenRouter, OpenRouterEmbedding
+from openrouter_opts import OpenRouterClient, track_costs
+from openrouter_opts.errors import ConfigurationError, OpenRouterError, RateLimited
 from openrouter_opts.http import pools
 from openrouter_opts.http.network import spare
 from openrouter_opts.http.retry import MAX_WAIT, Retry
@@ -198,6 +200,123 @@ async def test_a_sync_call_inside_a_running_loop_blocks_it_and_works(scripted: S
     assert client.complete(say("sync")).text == "sync"
     assert "".join(step.text for step in client.stream(say("stream"))) == "stream"
     assert await asked(client, "again") == ["again"]
+
+
+def run_by_hand(main: Coroutine[Any, Any, None], new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """Run a coroutine as LlamaIndex's `asyncio_run` does: nobody shuts down the loop's generators."""
+    loop = new_loop()
+    loop.run_until_complete(main)
+    loop.close()
+
+
+def run_as_python_does(
+    main: Coroutine[Any, Any, None], new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(main)
+
+
+LOOPS = {"asyncio": asyncio.new_event_loop}
+if sys.platform != "win32":
+    import uvloop
+
+    LOOPS["uvloop"] = uvloop.new_event_loop
+
+
+def echo_unless_slow(sent: Delivery) -> Script:
+    return ["HANG"] if sent.json["messages"][0]["content"] == "slow" else echo(sent)
+
+
+@over_both
+@pytest.mark.parametrize("tls", [False, True], ids=["", "tls"])
+@pytest.mark.parametrize("run", [run_as_python_does, run_by_hand])
+@pytest.mark.parametrize("kind", LOOPS)
+def test_calls_streams_and_cancellations_work_in_one_loop_after_another(
+    kind: str,
+    run: Any,
+    tls: bool,
+    scripted: Servers,
+    certified: Callable[..., ssl.SSLContext],
+    trusting: ssl.SSLContext,
+):
+    server = scripted(choose=echo_unless_slow, tls=certified() if tls else None)
+    client = client_of(server, verify=trusting)
+
+    async def streamed_back(words: str) -> str:
+        return "".join([step.text async for step in client.astream(say(words))])
+
+    async def work(turn: str) -> None:
+        assert await asked(client, f"{turn}a", f"{turn}b") == [f"{turn}a", f"{turn}b"]
+        streams = await asyncio.gather(*(streamed_back(f"{turn}{each}") for each in "abc"))
+        assert streams == [f"{turn}a", f"{turn}b", f"{turn}c"]
+        slow = asyncio.create_task(asked(client, "slow", "slow"))
+        for wait in (0, 0.01, 0.05):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(streamed_back("slow"), wait)
+        slow.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await slow
+        assert in_use() == []
+        large = "x" * (3_000_000 if turn == "1" else 3)
+        assert await streamed_back(large) == large
+        left = client.astream(say("left"))
+        await anext(left)
+
+    for turn in "12345":
+        run(work(turn), LOOPS[kind])
+        gc.collect()
+        assert pools._open == {}
+    assert client.complete(say("sync")).text == "sync"
+
+
+UNDER_TRIO: dict[str, Callable[[ScriptedServer], Any]] = {
+    "call": lambda server: client_of(server).acomplete(HI),
+    "stream": lambda server: anext(client_of(server).astream(HI)),
+    "vectors": lambda server: client_of(server, model="embedder").aembed("hi"),
+    "limit": lambda server: client_of(server, spend_limit="1").acomplete(HI),
+    "lookup": lambda server: client_of(server).amodels(),
+    "LlamaIndex": lambda server: OpenRouter("m/x", api_base=server.base_url, api_key=KEY).achat(
+        [ChatMessage("hi")]
+    ),
+    "LangChain's documents": lambda server: OpenRouterEmbeddings(
+        model="m/x", base_url=server.base_url, api_key=KEY
+    ).aembed_documents(["a", "b"]),
+    "LlamaIndex's query": lambda server: OpenRouterEmbedding(
+        model_name="m/x", api_base=server.base_url, api_key=KEY
+    ).aget_query_embedding("a"),
+}
+
+
+@pytest.mark.parametrize("kind", UNDER_TRIO)
+def test_an_async_call_under_trio_says_before_it_is_sent_what_to_do(kind: str, scripted: Servers):
+    server = scripted(choose=echo)
+
+    async def main() -> None:
+        await UNDER_TRIO[kind](server)
+
+    with (
+        track_costs() as spend,
+        pytest.raises(ConfigurationError, match=r"asyncio.*trio\.to_thread\.run_sync"),
+    ):
+        trio.run(main)
+    assert (server.connections, spend.records) == (0, ())
+
+
+def test_a_sync_call_in_a_thread_of_trio_works(scripted: Servers):
+    client = client_of(scripted(choose=echo))
+
+    async def main() -> list[str | None]:
+        said: list[str | None] = []
+
+        async def call(words: str) -> None:
+            said.append((await trio.to_thread.run_sync(client.complete, say(words))).text)
+
+        async with trio.open_nursery() as nursery:
+            for words in "abc":
+                nursery.start_soon(call, words)
+        return sorted(filter(None, said))
+
+    assert trio.run(main) == list("abc")
 
 
 NESTED = """
