@@ -117,16 +117,14 @@ def test_a_connection_is_not_closed_as_one_too_many_while_a_thread_begins_to_use
 
 
 @over_both
-async def test_a_thousand_streams_run_at_once(scripted: Servers, over_both: str):
+async def test_a_thousand_streams_run_at_once(scripted: Servers):
     client = client_of(scripted(choose=echo))
-    # httpx's own pool takes time that grows with the square.
-    count = 1000 if over_both == "aiohttp" else 300
 
     async def read(number: int) -> bool:
         stream = client.astream(say(str(number)))
         return "".join([step.text async for step in stream]) == str(number)
 
-    assert all(await asyncio.gather(*(read(number) for number in range(count))))
+    assert all(await asyncio.gather(*(read(number) for number in range(1000))))
 
 
 def test_a_thread_that_is_held_up_after_its_stream_harms_nobody(
