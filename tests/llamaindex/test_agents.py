@@ -69,7 +69,9 @@ async def test_an_agent_calls_two_tools_at_once_and_ends_with_answer_and_cost(
 
     assert "sunny in Paris" in str(output)
     assert "84" in str(output)
-    assert [call.tool_name for call in output.tool_calls] == ["weather", "multiply"]
+    # At once, in threads: LlamaIndex lists them as they end.
+    assert {call.tool_name for call in output.tool_calls} == {"weather", "multiply"}
+    assert len(output.tool_calls) == 2
     assert len(sandbox.requests) == 2
     assert spend.total == sandbox.credits_used == _billed(sandbox) > 0
     results = sandbox.last.body["messages"][-2:]
