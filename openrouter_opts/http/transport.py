@@ -224,7 +224,7 @@ class AsyncWire:
         self._transport = transport
         self._response: httpx.Response | None = None
         self._body: AsyncIterator[bytes] | None = None
-        self._closing: asyncio.Event | None = None
+        self._closing: asyncio.Future[None] | None = None
 
     async def perform(self, step: Write | Open | Read | Rest | Sleep) -> Reply:
         """Do a step; raises `OpenRouterError`."""
@@ -279,13 +279,9 @@ class AsyncWire:
         return rest
 
     async def close(self) -> None:
-        """Let go of the connection, at once; or wait for whoever does so already: the loop as it ends, a finalizer."""
+        """Let go of the connection, at once; or wait for what does so already, for the loop as it ends or for a finalizer."""
         response, self._response = self._response, None
         if response is not None:
-            self._closing = asyncio.Event()
-            try:
-                await response.aclose()
-            finally:
-                self._closing.set()
-        elif self._closing:
-            await self._closing.wait()
+            self._closing = asyncio.ensure_future(response.aclose())
+        if self._closing is not None:
+            await undisturbed(self._closing)

@@ -460,7 +460,10 @@ def test_a_stream_whose_reader_fails_ends_quietly_with_its_loop(
 
     with pytest.raises(KeyError):
         runs(main())
-    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+    # Until Python 3.13 an `aclose()` that is cancelled before it begins, as `asyncio.run` does it to those of finalizers, leaves the
+    # generators inside in the middle of theirs: https://github.com/python/cpython/issues/117881
+    if held or sys.version_info[:2] != (3, 12):
+        assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
     until(lambda: server.closed_by_client == 1)
     assert pools._open == {}
 
