@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.http.cancellation import undisturbed
 from openrouter_opts.http.connections import Maker
 from openrouter_opts.http.faults import refused_by_proxy, translate
 from openrouter_opts.http.network import end_within, opening

@@ -127,7 +127,7 @@ def test_what_goes_wrong_after_the_head_was_delivered(problem: Any, cls: type[Op
 
 def test_the_words_of_the_deepest_cause_are_kept():
     error = translate(caused(httpx.ConnectError("outer"), OSError("middle"), refused()), sent=False)
-    assert str(error) == "no connection to the server: [Errno 111] Connection refused"
+    assert str(error).startswith("no connection to the server: [Errno 111] Connection refused; ")
 
 
 def test_a_header_is_not_quoted():
