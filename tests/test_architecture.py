@@ -53,12 +53,13 @@ LAYERS = (
     {"openrouter_opts.tracing"},
     # the figures of limits
     {"openrouter_opts.money.store"},
+    # what is cancelled and tidies up all the same
+    {"openrouter_opts.http.cancellation"},
     # what the user sets: key, address, timeouts; options
     {
         "openrouter_opts.http.proxies",
         "openrouter_opts.http.network",
         "openrouter_opts.http.pools",
-        "openrouter_opts.http.cancellation",
     },
     # connections, as they are made
     {"openrouter_opts.http.over_aiohttp"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import aiohttp
@@ -28,22 +29,19 @@ class Response(aiohttp.ClientResponse):
         """Read the head; watch the connection until the body has ended."""
         protocol = connection.protocol
         await super().start(connection)
-        # A protocol is a queue too, and false when it is empty.
-        if protocol is not None:
-            _end_with(protocol, self.content)
+        assert protocol is not None
+        _end_with(protocol, self.content)
         return self
 
 
 def _end_with(protocol: ResponseHandler, body: aiohttp.StreamReader) -> None:
-    def end(_: asyncio.Future[None] | None) -> None:
+    def end(_: asyncio.Future[None]) -> None:
         if not body.is_eof() and body.exception() is None:
             body.set_exception(aiohttp.ClientPayloadError(str(protocol.exception() or "it was closed")))
 
     ended = protocol.closed
-    if ended is None:
-        # Already, and before the head was looked at.
-        end(None)
-        return
+    # Who waits for a head is woken before the connection is told that it is lost.
+    assert ended is not None
     # Once, however many bodies it brings.
     ended.remove_done_callback(_look_at)
     ended.add_done_callback(_look_at)
@@ -54,7 +52,8 @@ def _end_with(protocol: ResponseHandler, body: aiohttp.StreamReader) -> None:
 
 def _look_at(ended: asyncio.Future[None]) -> None:
     """Or asyncio reports that nobody did: it may end with an error when it is idle."""
-    if not ended.cancelled():
+    # It is cancelled with whoever waits for the end of all connections.
+    with suppress(asyncio.CancelledError):
         ended.exception()
 
 

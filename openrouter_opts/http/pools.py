@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.http.cancellation import undisturbed
 
 
 class Maker(Protocol):
@@ -107,7 +108,8 @@ class Pools:
 _lock = threading.Lock()
 _shared: weakref.WeakValueDictionary[Hashable, Pools] = weakref.WeakValueDictionary()
 _lasting: list[Pools] = []
-_open: dict[asyncio.AbstractEventLoop, list[Any]] = {}
+_open: dict[asyncio.AbstractEventLoop, dict[Any, asyncio.Future[object] | None]] = {}
+"""The pools of each loop, and who closes one that is being closed."""
 _watched: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.WeakSet[Closable]] = (
     weakref.WeakKeyDictionary()
 )
@@ -136,7 +138,7 @@ async def _keep(pool: Any, loop: asyncio.AbstractEventLoop, of: weakref.ref[Pool
     if loop not in _watched:
         _watched[loop] = weakref.WeakSet()
         _close_with(loop)
-    _open.setdefault(loop, []).append(pool)
+    _open.setdefault(loop, {})[pool] = None
     try:
         yield
     finally:
@@ -146,12 +148,16 @@ async def _keep(pool: Any, loop: asyncio.AbstractEventLoop, of: weakref.ref[Pool
 
 
 async def _close(pool: Any, loop: asyncio.AbstractEventLoop) -> None:
-    held = _open.get(loop, [])
+    """Close a pool, unless it is; whoever comes second waits with the first, who may not be done when the loop ends."""
+    held = _open.get(loop, {})
     if pool in held:
-        held.remove(pool)
-        if not held:
-            del _open[loop]
-        await pool.aclose()
+        closing = held[pool] = held[pool] or asyncio.ensure_future(pool.aclose())
+        try:
+            await undisturbed(closing)
+        finally:
+            held.pop(pool, None)
+            if _open.get(loop) == {}:
+                del _open[loop]
 
 
 def _close_with(loop: asyncio.AbstractEventLoop) -> None:
@@ -199,6 +205,6 @@ def _inherit() -> None:
     _lock.release()
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has none
     # Held over the fork, the lock cannot be left locked in the child by a thread that is not there.
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_inherit)

@@ -7,6 +7,7 @@ import gc
 import logging
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -29,9 +30,10 @@ from openrouter_opts.http import pools
 from openrouter_opts.protocol.completion import Completion
 from tests.faults.aftermath import HI, KEY, in_use
 from tests.faults.calls import Callers, Servers, auntil, client_of, until
+from tests.faults.conftest import RawServer
 from tests.scripted_server import Delivery, Script, ScriptedServer
 from tests.spans import Telemetry
-from tests.wire_bytes import COMPLETION, STREAM, answer, delta, streamed
+from tests.wire_bytes import COMPLETION, STREAM, STREAM_HEAD, answer, chunked, delta, streamed
 
 ENDLESS = streamed(delta("a"), delta("b"), end="HANG")
 BUSY = [answer({"error": {"code": 503}}, 503, Retry_After="5")]
@@ -466,6 +468,111 @@ def test_a_stream_whose_reader_fails_ends_quietly_with_its_loop(
         assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
     until(lambda: server.closed_by_client == 1)
     assert pools._open == {}
+
+
+@over_both
+@pytest.mark.parametrize("runs", [asyncio.run, run_by_hand, run_in_a_loop])
+@pytest.mark.parametrize("others", [False, True], ids=["alone", "among others"])
+def test_a_client_that_nobody_has_when_its_loop_ends_leaves_no_connection(
+    others: bool, runs: Any, scripted: Servers
+):
+    server = scripted(choose=endless_or_whole)
+
+    async def main() -> None:
+        if others:
+            await call(client_of(server))
+            await keep(client_of(server, trust_env=False))
+        await call(client_of(server, verify=ssl.create_default_context()))
+
+    runs(main())
+    # A `ResourceWarning` would fail the test.
+    gc.collect()
+    assert pools._open == {}
+    kept_streams.clear()
+    gc.collect()
+
+
+class Nothing:
+    """Makes pools without connections, which take a while to close."""
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    def prepare(self) -> None:
+        pass
+
+    def async_pool(self) -> Nothing:
+        return self
+
+    pool = async_pool
+
+    async def aclose(self) -> None:
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+        self.closed += 1
+
+
+@pytest.mark.parametrize("runs", [run_by_hand, run_in_a_loop])
+def test_a_loop_that_is_closed_waits_for_what_is_being_closed(runs: Any):
+    made = Nothing()
+
+    async def main() -> None:
+        await pools.shared("nothing", lambda: made, lasting=False).of_loop()
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    runs(main())
+    assert (made.closed, pools._open) == (1, {})
+
+
+def test_what_is_being_closed_is_closed_though_nobody_waits_any_more():
+    made = Nothing()
+
+    async def main() -> None:
+        held = pools.shared("nothing", lambda: made, lasting=False)
+        await held.of_loop()
+        ending = asyncio.create_task(asyncio.get_running_loop().shutdown_asyncgens())
+        await asyncio.sleep(0.001)
+        ending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await ending
+
+    run_by_hand(main())
+    assert (made.closed, pools._open) == (1, {})
+
+
+def test_a_loop_that_has_had_thousands_of_clients_can_be_closed():
+    async def main() -> None:
+        for number in range(2 * sys.getrecursionlimit()):
+            await pools.shared(number, Nothing, lasting=False).of_loop()
+
+    asyncio.run(main())
+    assert pools._open == {}
+
+
+async def test_a_cancelled_farewell_is_silent(raw: Callable[..., RawServer]):
+    reported: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+
+    def answer_unasked(connection: socket.socket) -> None:
+        connection.sendall(STREAM_HEAD + chunked(delta("a")))
+        done.wait()
+
+    done = threading.Event()
+    client = OpenRouterClient(api_key=KEY, base_url=f"http://{raw(answer_unasked).place}/api/v1", model="m/x")
+    stream = client.astream([{"role": "user", "content": "x" * 20_000_000}])
+    await anext(stream)
+    pool = await client._transport.pools.of_loop()
+    # What is left of the request is waited for, and nobody takes it.
+    closing = asyncio.create_task(pool.aclose())
+    await asyncio.sleep(0.1)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    await stream.aclose()
+    done.set()
+    await asyncio.sleep(0.05)
+    assert reported == []
 
 
 @over_both

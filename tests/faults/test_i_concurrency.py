@@ -378,6 +378,28 @@ def test_a_forked_child_opens_its_own_connection(asynchronous: bool, scripted: S
     assert server.connections == warm + (2 if asynchronous else 1)
 
 
+@over_both
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_that_ends_the_loop_of_its_parent_leaves_its_connections(scripted: Servers):
+    server = scripted(choose=echo)
+    client = client_of(server)
+    loop = asyncio.new_event_loop()
+    assert loop.run_until_complete(asked(client, "before")) == ["before"]
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            loop.set_exception_handler(lambda *_: os._exit(2))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    assert loop.run_until_complete(asked(client, "after")) == ["after"]
+    assert server.connections == 1
+    loop.close()
+
+
 @pytest.fixture(params=["client", "LangChain", "LlamaIndex"])
 def model(request: pytest.FixtureRequest, scripted: Servers, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a model that has connections already."""
@@ -455,7 +477,7 @@ def test_connections_of_a_users_own_tls_context_end_with_its_clients(scripted: S
 
 
 @over_both
-async def test_certificates_are_not_read_in_the_thread_of_the_loop(
+async def test_certificates_are_not_read_in_the_thread_of_the_loop_and_serve_threads_too(
     scripted: Servers, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(pools, "_shared", weakref.WeakValueDictionary())
@@ -472,6 +494,9 @@ async def test_certificates_are_not_read_in_the_thread_of_the_loop(
     assert await asked(client, *"abc") == list("abc")
     assert threads
     assert threading.current_thread() not in threads
+    threads.clear()
+    assert (await asyncio.to_thread(client.complete, say("d"))).text == "d"
+    assert threads == []
 
 
 WHO: contextvars.ContextVar[str] = contextvars.ContextVar("who", default="nobody")
