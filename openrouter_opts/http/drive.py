@@ -58,10 +58,10 @@ class _Tally:
         self._chunk, self._generation_id = {}, None
         return step if request is step.request else replace(step, request=request)
 
-    def opened(self, head: Any) -> Any:
+    def opened(self, head: Head | bytes | None) -> Head:
         """Note which generation has begun: a stream may be left before its first chunk says so."""
-        if isinstance(head, Head):
-            self._generation_id = head.headers.get("x-generation-id")
+        assert isinstance(head, Head)
+        self._generation_id = head.headers.get("x-generation-id")
         return head
 
     def saw(self, step: object) -> None:

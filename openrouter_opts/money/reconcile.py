@@ -59,15 +59,17 @@ def reconciling(
     """Ask for what is pending, in rounds, until all is settled or the next round would be too late."""
     until = clock() + wait
     left = [entry for entry in entries if entry.record.pending and entry.record.generation_id]
-    for delay in chain(_DELAYS, repeat(_LATER)):
-        again: list[Entry] = []
+    delays = chain(_DELAYS, repeat(_LATER))
+    while True:
+        delay, again = next(delays), list[Entry]()
         for entry in left:
             if clock() > until + _LEAST:
                 return
             wish = yield from _asked(entry, client or entry.lookup, max(until - clock(), _LEAST))
             if wish is not None:
                 again.append(entry)
-                delay = max(delay, min(wish, _MOST))  # noqa: PLW2901 - the server may want to be left alone for longer
+                # The server may want to be left alone for longer.
+                delay = max(delay, min(wish, _MOST))
         left = again
         if not left or clock() + delay > until:
             return

@@ -44,7 +44,7 @@ def _begin_anew() -> None:
     _process = uuid4().hex
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has none
     os.register_at_fork(after_in_child=_begin_anew)
 
 

@@ -94,7 +94,7 @@ class _Memory:
         self._lock = threading.Lock()
         # What has been settled and isn't booked yet. Whoever has the lock books it, so that to settle is never to wait.
         self._settled: deque[tuple[Sequence[Money], str, Decimal | None]] = deque()
-        if hasattr(os, "register_at_fork"):
+        if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has none
             # Held over the fork, the lock cannot be left locked in the child by a thread that is not there.
             release = self._lock.release
             os.register_at_fork(before=self._lock.acquire, after_in_parent=release, after_in_child=release)

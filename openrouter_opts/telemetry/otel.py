@@ -129,7 +129,9 @@ class SpanWatch:
         if isinstance(item, Delta):
             if self._first is None:
                 self._first = perf_counter() - self._began
-        elif isinstance(item, Completion | Embeddings):
+        else:
+            # Lookups are not watched.
+            assert isinstance(item, Completion | Embeddings)
             self._answer = item
 
     def __exit__(

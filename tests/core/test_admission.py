@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any
@@ -30,6 +30,7 @@ from openrouter_opts.http.retry import Retry
 from openrouter_opts.http.settings import Timeout
 from openrouter_opts.http.steps import Data, Head, Open, Patience
 from openrouter_opts.money.account import account_of
+from openrouter_opts.money.store import Figures, Money
 from openrouter_opts.protocol.request import Request, encode
 from openrouter_opts.sandbox import Sandbox
 from tests.both import Caller
@@ -495,6 +496,33 @@ def test_what_can_not_be_fitted_is_refused(openrouter_sandbox: Sandbox):
         client.complete(HI, spend_limit=SpendLimit("0.0005", on_limit="fit"))
     with pytest.raises(SpendLimitExceeded, match="isn't known"):
         client.complete(HI, model="openrouter/auto", spend_limit=SpendLimit("1", on_limit="fit"))
+
+
+class Contended:
+    """A store where others take what is left, each time just before it is reserved."""
+
+    def __init__(self) -> None:
+        self.reserved = 0
+
+    def figures(self, account: Money, /) -> Figures:
+        return Figures(account.amount, D(0), D(0), D(0))
+
+    def reserve(self, claims: Mapping[Money, Decimal], key: str, /) -> Collection[Money]:
+        self.reserved += 1
+        return list(claims)
+
+    def settle(self, accounts: Sequence[Money], key: str, charged: Decimal | None, /) -> None:
+        raise AssertionError("nothing was reserved")
+
+    set = settle
+
+
+def test_a_call_is_refused_when_others_are_always_faster(scripted: Servers, limited: Callers):
+    server, store = scripted([answer(COMPLETION)]), Contended()
+    with pytest.raises(SpendLimitExceeded, match="this request may cost up to"):
+        limited(server, SpendLimit("0.5", on_limit="fit", store=store)).complete(HI)
+    assert server.deliveries == []
+    assert 2 < store.reserved < 100
 
 
 def test_without_known_endpoints_the_price_is_kept_to(openrouter_sandbox: Sandbox):

@@ -12,7 +12,7 @@ from openrouter_opts import OpenRouterClient, ProviderOptions, track_costs
 from openrouter_opts.errors import ConfigurationError, Malformed, NotFound, RateLimited
 from tests.both import Caller
 from tests.scripted_server import ScriptedServer
-from tests.wire_bytes import COMPLETION, STREAM, answer, delta, streamed
+from tests.wire_bytes import COMPLETION, STREAM, USAGE, answer, delta, streamed
 
 HI = [{"role": "user", "content": "hi"}]
 Servers = Callable[..., ScriptedServer]
@@ -92,6 +92,22 @@ def test_costs_are_counted_in_the_scope_of_the_call(scripted: Servers, caller: C
     assert [record.outcome for record in spend.records] == ["answered", "answered", "failed"]
 
 
+def test_tokens_from_the_cache_and_of_thinking_are_counted_in_the_scope_of_the_call(
+    scripted: Servers, caller: Callers
+):
+    details = {
+        "prompt_tokens_details": {"cached_tokens": 5},
+        "completion_tokens_details": {"reasoning_tokens": 1},
+    }
+    detailed = answer({**COMPLETION, "usage": {**USAGE, **details}})
+    client = caller(scripted([detailed], [answer(COMPLETION)], [detailed]))
+    with track_costs() as spend:
+        for _ in range(3):
+            client.complete(HI)
+    assert (spend.prompt_tokens, spend.prompt_tokens_cached) == (21, 10)
+    assert (spend.completion_tokens, spend.reasoning_tokens) == (6, 2)
+
+
 def test_a_call_may_have_its_own_timeout_and_retries(scripted: Servers, caller: Callers):
     server = scripted([answer({"error": {"code": 429}}, 429, Retry_After="0")])
     client = caller(server, max_retries=5)
@@ -135,6 +151,12 @@ def test_a_lookup_that_holds_something_else_is_malformed(body: Any, scripted: Se
         client.models()
 
 
+def test_a_model_that_is_listed_without_its_slug_is_malformed(scripted: Servers, caller: Callers):
+    client = caller(scripted([answer({"data": [{"id": "a/b", "name": "B"}, {"name": "C"}]})]))
+    with pytest.raises(Malformed, match="the list of models cannot be read: id: a model has its slug here"):
+        client.models()
+
+
 def test_a_generation_is_waited_for(scripted: Servers, caller: Callers):
     missing = answer({"error": {"code": 404, "message": "not yet"}}, 404, Retry_After="0")
     server = scripted([missing], [missing], [answer({"data": {"total_cost": 0.5}})])
@@ -154,6 +176,11 @@ def test_what_is_wrong_is_said_before_anything_is_sent(scripted: Servers, caller
     server = scripted([answer(COMPLETION)])
     with pytest.raises(ConfigurationError, match="OPENROUTER_API_KEY"):
         caller(server, api_key="").complete(HI)
+    for wrong in ("", " ", 3):
+        with pytest.raises(ConfigurationError, match="model: needs a slug such as"):
+            caller(server, model=wrong)
+        with pytest.raises(ConfigurationError, match="model: needs a slug such as"):
+            caller(server).complete(HI, model=wrong)
     with pytest.raises(ConfigurationError, match="temperature"):
         caller(server).complete(HI, temprature=1)
     with pytest.raises(ConfigurationError, match="messages"):

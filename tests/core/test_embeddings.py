@@ -282,3 +282,18 @@ def test_prices_are_asked_for_where_a_limit_holds(
     if worst is not None:
         client.embed("abcdef", spend_limit="1")
     assert len(server.deliveries) == len(asked) + (worst is not None)
+
+
+def test_a_list_of_models_does_not_take_the_place_of_what_endpoints_ask(scripted: Servers, caller: Callers):
+    lookups = {
+        "models/m/x/endpoints": answer(ENDPOINTS),
+        "models/m/y/endpoints": answer(NO_ENDPOINTS),
+        "embeddings/models": answer({"data": [PRICED, {**PRICED, "id": "m/y"}]}),
+    }
+    server = scripted(choose=lambda delivery: [lookups[delivery.path.removeprefix("/api/v1/")]])
+    client = caller(server)
+    for model, worst in (("m/x", "0.118"), ("m/y", "0.059"), ("m/x", "0.118")):
+        with pytest.raises(SpendLimitExceeded) as caught:
+            client.embed("abcdef", model=model, spend_limit="0.0000001")
+        assert caught.value.worst_case == Decimal(worst)
+    assert len(server.deliveries) == len(lookups)

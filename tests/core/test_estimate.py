@@ -45,6 +45,9 @@ MODELS = {
         pricing={"prompt": D("1e-6"), "completion": D("4e-6")},
     ),
     "a/endless": Model("a/endless", "Endless", pricing={"prompt": D("1e-6"), "completion": D("4e-6")}),
+    "a/partly": Model(
+        "a/partly", "Partly", endpoints=(CHEAP, Endpoint("new", "new", None, 10_000, 1000, pricing=None))
+    ),
     "a/unpriced": Model("a/unpriced", "Unpriced", context_length=10_000),
 }
 
@@ -204,6 +207,7 @@ def test_figures_are_rounded_away_from_each_other():
         (None, {}, "the price of the default model isn't known"),
         ("b/new", {}, "the price of b/new isn't known"),
         ("a/unpriced", {}, "the price of a/unpriced isn't known"),
+        ("a/partly", {}, "the price of a/partly isn't known"),
         ("openrouter/auto", {}, "the price of openrouter/auto isn't known"),
         ("a/two", {"models": ["b/new"]}, "the price of b/new isn't known"),
         ("a/two", {"preset": "mine"}, "the price of @preset/mine isn't known"),
@@ -237,6 +241,11 @@ def test_what_cannot_be_known_is_unknown_and_says_why(model: str | None, options
     assert found.high is None
     assert why in found.assumptions
     assert str(found).startswith("unknown; ")
+
+
+def test_an_endpoint_without_a_price_is_no_matter_where_it_is_left_out():
+    known = estimated("a/partly", provider={"only": ["cheap"]})
+    assert known.high == high(most_tokens(known), 1000, "1", "4")
 
 
 def test_the_window_bounds_what_has_no_length():
@@ -283,6 +292,14 @@ def test_plugins_are_paid_with_each_request(plugin: Any, low: str, fee: str):
     assert (found.low, found.high) == (D(low), D(fee))
     said = [each for each in found.assumptions if each.startswith("plugins cost ")]
     assert said == ([f"plugins cost ${D(fee).normalize():f} at most"] if D(fee) else [])
+
+
+def test_a_model_that_is_online_searches_once_with_each_request():
+    online = estimated("a/two:free:online", max_tokens=10)
+    assert (online.low, online.high) == (0, D("0.007"))
+    assert "plugins cost $0.007 at most" in online.assumptions
+    chosen = estimated("a/two:free:online", max_tokens=10, plugins=[{"id": "web", "engine": "exa"}])
+    assert (chosen.low, chosen.high) == (D("0.007"), D("0.007"))
 
 
 @pytest.mark.parametrize(
@@ -387,6 +404,7 @@ def test_a_prompt_never_has_more_tokens_than_its_bound(messages: list[Mapping[st
         ({"type": "file", "file": {"file_data": pdf()}}, 100, 6_000),
         ({"type": "text", "text": "A" * 1000}, 1000, 1_200),
         ({"type": "new", "thing": "A" * 1000}, 1000, 1_200),
+        ("A" * 1000, 1000, 1_200),
     ],
 )
 def test_media_are_counted_as_what_they_are(part: Any, least: int, most: int):

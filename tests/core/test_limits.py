@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import gc
+import json
 import pickle
 import subprocess
 import sys
@@ -16,7 +18,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from openrouter_opts import SpendLimit
+from openrouter_opts import OpenRouterClient, SpendLimit
 from openrouter_opts.errors import ConfigurationError, SpendLimitExceeded
 from openrouter_opts.money.store import MEMORY, Figures, Money, Store, reserve, settle
 
@@ -164,6 +166,61 @@ def test_in_another_process_a_limit_starts_from_what_was_held_here():
         [sys.executable, "-c", code], input=pickle.dumps(limit), capture_output=True, check=True, timeout=60
     )
     assert told.stdout.split() == [b"1", b"0.7", b"0.3", b"fit", b"0.1", b"True", b"True"]
+
+
+def test_a_limit_may_be_given_as_its_arguments():
+    limit = SpendLimit.of({"amount": "0.5", "on_limit": "fit", "unknown_price": "0.1", "reconcile": True})
+    assert limit is not None
+    assert (limit.amount, limit.on_limit, limit.unknown_price) == (D("0.5"), "fit", D("0.1"))
+    assert limit.reconciles
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"amount": 1, "on_limits": "fit"}, r"spend_limit\.on_limits: .* there are id, amount, on_limit, "),
+        ({"on_limit": "fit"}, "amount: needs USD"),
+    ],
+)
+def test_arguments_that_make_no_limit_are_refused(given: dict[str, Any], said: str):
+    with pytest.raises(ConfigurationError, match=f"^{said}"):
+        OpenRouterClient(spend_limit=given)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "written"),
+    [
+        ({"amount": "1E+3"}, ("1000", "refuse", "refuse", False)),
+        (
+            {"amount": 0.5, "on_limit": "fit", "unknown_price": D("1E-7"), "reconcile": True},
+            ("0.5", "fit", "0.0000001", True),
+        ),
+    ],
+)
+def test_a_limit_that_was_stored_as_json_is_the_same_one(arguments: dict[str, Any], written: Any):
+    limit = SpendLimit(**arguments)
+    stored = json.dumps(limit.written())
+    names = ("amount", "on_limit", "unknown_price", "reconcile")
+    assert json.loads(stored) == dict(zip(names, written, strict=True)) | {"id": limit.money.id}
+    assert SpendLimit.of(json.loads(stored)) is limit
+
+
+def test_a_stored_limit_that_nobody_has_any_more_starts_from_nothing_once():
+    limit = SpendLimit("1", on_limit="fit")
+    claim([limit], "0.3")
+    stored = limit.written()
+    del limit
+    gc.collect()
+    opened = SpendLimit.of(stored)
+    assert opened is not None
+    assert (opened.written(), held(opened)) == (stored, (0, 0, 0))
+    claim([opened], "0.4")
+    book([opened], "0.4")
+    del opened
+    gc.collect()
+    again = SpendLimit.of(stored)
+    assert again is not None
+    assert (held(again), again.remaining) == ((D("0.4"), 0, 0), D("0.6"))
 
 
 # --- many at once ---

@@ -386,6 +386,16 @@ def test_it_gives_up_at_last():
     assert (len(server.asked), entry.record.pending) == (TRIES, True)
 
 
+def test_nothing_is_asked_any_more_once_it_is_stopped():
+    background = Background(first=0.001)
+    background.stop(10)
+    server = Server(SETTLED)
+    entry = Entry(lost(), server)
+    background.watch(entry)
+    time.sleep(0.1)
+    assert (server.asked, entry.record.pending) == ([], True)
+
+
 def test_what_nobody_keeps_any_more_is_not_asked_for():
     background = Background(first=0.3)
     server = Server(SETTLED)

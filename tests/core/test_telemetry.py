@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
 
 from openrouter_opts import OpenRouterClient, OpenRouterError, SpendLimit
@@ -21,6 +22,7 @@ from openrouter_opts.errors import ConfigurationError, SpendLimitExceeded
 from openrouter_opts.http.transport import Transport
 from openrouter_opts.sandbox import Sandbox
 from openrouter_opts.telemetry import instrument, uninstrument
+from openrouter_opts.tracing import Made, Traced
 from tests.both import Caller
 from tests.scripted_server import ScriptedServer
 from tests.spans import Telemetry
@@ -323,6 +325,16 @@ def test_what_is_said_is_in_the_span_when_asked_for(scripted: Servers, caller: C
     ]
 
 
+def test_of_vectors_nothing_is_said(telemetry: Telemetry):
+    switch_on(telemetry, content=True)
+    with Sandbox() as sandbox:
+        client = OpenRouterClient(api_key=sandbox.api_key, base_url=sandbox.base_url)
+        client.embed("one", model="openai/text-embedding-3-small")
+    says = only(telemetry)
+    assert says["gen_ai.operation.name"] == "embeddings"
+    assert not [name for name in says if "messages" in name]
+
+
 @pytest.mark.wrong_on_purpose
 def test_what_openrouter_would_refuse_is_shown_as_it_is(
     scripted: Servers, caller: Callers, telemetry: Telemetry
@@ -354,6 +366,58 @@ def test_an_unknown_cost_is_not_zero(scripted: Servers, caller: Callers, telemet
     assert only(telemetry)["gen_ai.usage.input_tokens"] == 7
     assert "gen_ai.usage.cost" not in only(telemetry)
     assert not telemetry.points("gen_ai.client.operation.cost")
+
+
+SECONDS, TOKENS = "gen_ai.client.operation.duration", "gen_ai.client.token.usage"
+FIRST, DOLLARS = "gen_ai.client.operation.time_to_first_chunk", "gen_ai.client.operation.cost"
+
+
+@pytest.mark.parametrize(
+    ("made", "ours"),
+    [
+        (Made(span=True), {SECONDS, TOKENS, FIRST, DOLLARS}),
+        (Made(metrics=True), {"span", FIRST, DOLLARS}),
+        (Made(span=True, metrics=True), {FIRST, DOLLARS}),
+    ],
+)
+def test_what_a_tracer_makes_of_a_call_is_not_made_again(
+    made: Made, ours: set[str], scripted: Servers, caller: Callers, telemetry: Telemetry
+):
+    tracer = telemetry.tracer_provider.get_tracer("tracer")
+    with tracer.start_as_current_span("theirs"), Traced(made=made).calling():
+        stream = caller(scripted(streamed(STREAM))).stream(HI)
+    assert "".join(step.text for step in stream) == "Hello"
+    found = {name for name in (SECONDS, TOKENS, FIRST, DOLLARS) if telemetry.points(name)}
+    spans = {span.name for span in telemetry.spans}
+    assert found | ({"span"} if "chat m/x" in spans else set()) == ours
+    ((_, dollars),) = telemetry.points(DOLLARS)
+    assert dollars == pytest.approx(0.0003)
+
+
+def test_the_spans_of_the_http_library_are_below_that_of_a_tracer_who_makes_one(
+    scripted: Servers, caller: Callers, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+):
+    tracer = telemetry.tracer_provider.get_tracer("tracer")
+    build = Transport.build
+
+    def sent(*given: Any) -> object:
+        tracer.start_span("http").end()
+        return build(*given)
+
+    monkeypatch.setattr(Transport, "build", sent)
+    with tracer.start_as_current_span("theirs"), Traced(made=Made(span=True)).calling():
+        caller(scripted([answer(COMPLETION)])).complete(HI)
+    http, theirs = telemetry.spans
+    assert (http.name, theirs.name) == ("http", "theirs")
+    assert http.parent == theirs.context
+
+
+def test_a_call_that_is_not_sampled_is_measured(scripted: Servers, caller: Callers, telemetry: Telemetry):
+    instrument(tracer_provider=TracerProvider(ALWAYS_OFF), meter_provider=telemetry.meter_provider)
+    with pytest.raises(OpenRouterError):
+        caller(scripted([answer({"error": {"code": 400}}, status=400)])).complete(HI)
+    ((at, _),) = telemetry.points(SECONDS)
+    assert at["error.type"] == "BadRequest"
 
 
 def test_nothing_is_made_after_it_is_switched_off(scripted: Servers, caller: Callers, telemetry: Telemetry):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import pickle
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -94,6 +97,46 @@ def test_a_failed_call_is_recorded_with_what_it_cost_so_far():
     ]
     assert (spend.total, spend.successful_requests, spend.unknown) == (Decimal("0.2"), 0, 0)
     assert spend.records[1].cost.source == "unknown"
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy])
+def test_a_copy_of_a_spend_is_that_spend(again: Any):
+    with track_costs() as spend:
+        copied = again({"callbacks": [spend]})["callbacks"][0]
+        settling()(completion("1"))
+    assert copied is spend
+    assert again(spend) is spend
+    assert spend.total == 1
+
+
+def test_a_pickled_spend_is_opened_empty_under_the_same_limit():
+    spend = Spend("0.5", reconciles=True)
+    spend.add(Record.of(completion("0.1"), Asking("m/x")))
+    opened = pickle.loads(pickle.dumps(spend))
+    assert type(opened) is Spend
+    assert (opened.records, opened.limit, opened.reconciles) == ((), spend.limit, True)
+    assert len(spend.records) == 1
+
+
+def test_what_a_forked_process_records_has_keys_of_its_own():
+    """Records of several processes may come together in one place, and be told apart there."""
+    code = """
+import os
+from openrouter_opts import Record
+def key():
+    return Record(None, None, None, None).key
+print(key(), flush=True)
+child = os.fork()
+if child:
+    os.waitpid(child, 0)
+print(key(), flush=True)
+if not child:
+    os._exit(0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert len(set(done.stdout.split())) == 3
 
 
 def test_what_is_wrong_before_it_is_sent_is_no_request():
