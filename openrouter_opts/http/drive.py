@@ -58,7 +58,7 @@ class _Tally:
         self._chunk, self._generation_id = {}, None
         return step if request is step.request else replace(step, request=request)
 
-    def opened(self, head: Head | bytes | None) -> Head:
+    def opened(self, head: object) -> Head:
         """Note which generation has begun: a stream may be left before its first chunk says so."""
         assert isinstance(head, Head)
         self._generation_id = head.headers.get("x-generation-id")

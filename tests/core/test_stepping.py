@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from openrouter_opts.stepping import abegun_within, awithin, begun_within, within
+from openrouter_opts.stepping import AsyncBegunWithin, BegunWithin, awithin, within
 
 INSIDE: ContextVar[bool] = ContextVar("inside", default=False)
 
 each_way = pytest.mark.parametrize(
     ("reads", "areads", "steps"),
-    [(within, awithin, [True, True, True]), (begun_within, abegun_within, [True, False, False])],
+    [(within, awithin, [True, True, True]), (BegunWithin, AsyncBegunWithin, [True, False, False])],
     ids=["all steps", "the first step"],
 )
 
@@ -78,3 +78,28 @@ def test_what_is_left_is_closed(reads: Any, areads: Any, steps: list[bool]):
         assert not source.is_closed
     assert source.is_closed
     assert asyncio.run(leave(Source()))
+
+
+def test_an_error_is_raised_where_the_generator_is():
+    def steps() -> Generator[str, None, None]:
+        try:
+            yield "begun"
+        except KeyError:
+            yield "caught"
+
+    async def asteps() -> AsyncGenerator[str, None]:
+        for step in ("begun", "never"):
+            try:
+                yield step
+            except KeyError:
+                yield "caught"
+                return
+
+    async def athrown() -> str:
+        stepped = AsyncBegunWithin(asteps(), inside)
+        assert await anext(stepped) == "begun"
+        return await stepped.athrow(KeyError())
+
+    stepped = BegunWithin(steps(), inside)
+    assert next(stepped) == "begun"
+    assert stepped.throw(KeyError()) == asyncio.run(athrown()) == "caught"
