@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, Final
 
 from openrouter_opts.catalog import Catalog, Model
+from openrouter_opts.catalog.slugs import Slug
 from openrouter_opts.sandbox.refusal import Refusal
 from openrouter_opts.sandbox.routing.endpoints import endpoints_of
 from openrouter_opts.sandbox.routing.providers import PROVIDERS, Provider
@@ -72,7 +73,8 @@ def endpoints(model_id: str) -> dict[str, Any] | Refusal:
 
 def zdr_endpoints() -> dict[str, Any]:
     """The answer of ``GET /endpoints/zdr``: every endpoint that keeps no data."""
-    found = (endpoint for each in _all_models() for endpoint in endpoints_of(each.id))
+    models = (each.id for each in _all_models() if not Slug.parse(each.id).is_latest_alias)
+    found = (endpoint for each in models for endpoint in endpoints_of(each))
     return {"data": [endpoint.wire() for endpoint in found if endpoint.provider.zdr]}
 
 

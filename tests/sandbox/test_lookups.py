@@ -77,6 +77,14 @@ def test_endpoints_tell_prices_and_policies_of_each_provider(call):
     assert all(PublicEndpoint.model_validate(row) for row in data["endpoints"])
 
 
+def test_an_alias_has_the_endpoints_of_the_model_that_answers(call):
+    alias = "~z-ai/glm-flash-latest"
+    data = call.get(f"/models/{alias}/endpoints").json["data"]
+    assert data["id"] == alias
+    answered = call.chat("hi", model=alias).json["model"]
+    assert data["endpoints"] == call.get(f"/models/{answered}/endpoints").json["data"]["endpoints"]
+
+
 def test_endpoints_that_keep_no_data_are_listed(call):
     rows = call.get("/endpoints/zdr").json["data"]
     assert all(PublicEndpoint.model_validate(row) for row in rows)

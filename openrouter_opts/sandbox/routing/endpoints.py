@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from openrouter_opts.catalog import Catalog, Model
+from openrouter_opts.catalog.slugs import Slug
 from openrouter_opts.sandbox.routing.providers import PROVIDERS, Provider, provider_of
 from openrouter_opts.sandbox.routing.table import LISTED, Row
 
@@ -107,8 +108,12 @@ def _percentiles(median: float, slower: float) -> dict[str, float]:
 def endpoints_of(model_id: str) -> tuple[Endpoint, ...]:
     """Who serves the model with exactly this id; empty if nobody does.
 
-    The well-known models have several endpoints, every other one of the catalogue has one.
+    The well-known models have several endpoints, every other one of the catalogue has one. Those of an alias are those of the model
+    that it stands for, at whose price it is answered.
     """
+    if Slug.parse(model_id).is_latest_alias:
+        model = newest(model_id)
+        return endpoints_of(model.id) if model else ()
     if model_id in LISTED:
         return tuple(_listed(Catalog.bundled()[model_id], row) for row in LISTED[model_id])
     # A lookup would find more than is listed: a `:free` variant of any model, for one.
@@ -145,7 +150,7 @@ def _listed(model: Model, row: Row) -> Endpoint:
 
 
 def _derived(model: Model) -> Endpoint:
-    provider = provider_of(model.id.removeprefix("~").partition("/")[0])
+    provider = provider_of(model.id.partition("/")[0])
     return Endpoint(
         model=model.id,
         model_name=model.name,
@@ -172,3 +177,19 @@ def _abilities(model: Model) -> frozenset[str]:
     listed = model.supported_parameters
     common = _COMMON if "temperature" in listed else _COMMON - _SAMPLING
     return listed | common | frozenset().union(*(more for name, more in _IMPLIED.items() if name in listed))
+
+
+def newest(alias: str) -> Model | None:
+    """The newest model of a family that an alias names; one that makes images only if all of the family do."""
+    return _of_text().get(alias) or _without_aliases().get(alias)
+
+
+@cache
+def _of_text() -> Catalog:
+    return Catalog(model for model in _without_aliases().values() if model.output_modalities == ("text",))
+
+
+@cache
+def _without_aliases() -> Catalog:
+    """The catalogue without the rows of aliases themselves, so that each leads to a model."""
+    return Catalog(model for model in Catalog.bundled().values() if not model.id.startswith("~"))

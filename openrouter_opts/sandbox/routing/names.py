@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from functools import cache
 from typing import Any, Final
 
-from openrouter_opts.catalog import Catalog, Model
+from openrouter_opts.catalog import Catalog
 from openrouter_opts.catalog.catalog import ROUTERS
 from openrouter_opts.catalog.slugs import Slug
 from openrouter_opts.sandbox.refusal import Refusal
-from openrouter_opts.sandbox.routing.endpoints import endpoints_of
+from openrouter_opts.sandbox.routing.endpoints import endpoints_of, newest
 from openrouter_opts.sandbox.routing.order import Choice
 
 DEFAULT_MODEL: Final = "openrouter/auto"
@@ -80,7 +79,7 @@ def _choices_of_name(name: str, body: Mapping[str, Any]) -> tuple[Choice, ...] |
     base, slug = _base(name), Slug.parse(name)
     if base in ROUTERS:
         return _routed(base, body)
-    model = _newest(base) if slug.is_latest_alias else Catalog.bundled().get(base)
+    model = newest(base) if slug.is_latest_alias else Catalog.bundled().get(base)
     if model is None:
         return Refusal(400, f"{name} is not a valid model ID")
     # A model's dated name means the model; a variant that nobody offers has no endpoints.
@@ -109,19 +108,3 @@ def _router_settings(router: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _matches(name: str, patterns: list[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _newest(alias: str) -> Model | None:
-    """The newest model of a family that an alias names; one that makes images only if all of the family do."""
-    return _of_text().get(alias) or _without_aliases().get(alias)
-
-
-@cache
-def _of_text() -> Catalog:
-    return Catalog(model for model in _without_aliases().values() if model.output_modalities == ("text",))
-
-
-@cache
-def _without_aliases() -> Catalog:
-    """The catalogue without the rows of aliases themselves, so that each leads to a model."""
-    return Catalog(model for model in Catalog.bundled().values() if not model.id.startswith("~"))
