@@ -179,6 +179,9 @@ ASKED: tuple[dict[str, Any], ...] = (
     {"model": "openai/gpt-5-mini", "max_tokens": 50, "service_tier": "priority"},
     {"model": "anthropic/claude-sonnet-4.6", "max_tokens": 60, "models": ["openai/gpt-5-mini"]},
     {"model": "google/gemini-2.5-flash"},
+    {"model": "~z-ai/glm-flash-latest", "max_tokens": 20},
+    {"model": "google/gemini-2.5-flash-image", "modalities": ["image", "text"], "max_tokens": 16},
+    {"model": "google/gemini-3.1-flash-lite-image", "modalities": ["image"]},
 )
 
 
@@ -208,7 +211,8 @@ class Watch:
 def limited_call(chance: random.Random, asker: Asker) -> Call:
     call = Call(chance, asker)
     call.options = dict(chance.choice(ASKED))
-    call.messages = [{"role": "user", "content": "Tell me a story about a lighthouse."}]
+    story = "Tell me a story about a lighthouse."
+    call.messages = [{"role": "user", "content": chance.choice([story, story, "word " * 1000])}]
     return call
 
 

@@ -147,10 +147,14 @@ class Model:
     def with_endpoints(self, answer: Mapping[str, Any]) -> Self:
         """These facts with the endpoints in an answer of ``GET /models/{author}/{slug}/endpoints``, or in its ``data``.
 
+        What the model writes is taken from there too, where it is said: of a model that is in no catalogue nobody else says it.
+
         Raises:
             ValueError: this is no such answer; says where.
         """
-        fresh = replace(self, endpoints=endpoints_in(answer))
+        architecture = object_in(object_in(answer, "data") or answer, "architecture")
+        writes = names_in(architecture, "output_modalities") or self.output_modalities
+        fresh = replace(self, endpoints=endpoints_in(answer), output_modalities=writes)
         return fresh if self.zdr is None else fresh.with_zdr(self.zdr)
 
     def with_zdr(self, tags: frozenset[str]) -> Self:

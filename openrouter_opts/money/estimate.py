@@ -118,9 +118,10 @@ class Priced:
             yield f"what {listed(extras.unpriced)} costs isn't published"
         elif extras.calls is None and extras.stop_cost is None:
             yield "nothing ends the server tools: stop_server_tools_when has neither step_count_is nor max_cost"
-        endless = [each.model for each in terms if each.completion and self.cap(each, limit) is None]
+        endless = [each for each in terms if each.completion and self.cap(each, limit) is None]
         if endless:
-            yield f"how much {listed(endless)} writes at most isn't known; set max_tokens"
+            remedy = "; set max_tokens" if all(each.is_limited for each in endless) else ""
+            yield f"how much {listed(each.model for each in endless)} writes at most isn't known{remedy}"
         windowless = [each.model for each in terms if each.prompt and each.window is None]
         if windowless and self.size.high is None:
             yield f"how long a prompt {listed(windowless)} takes isn't known"
@@ -170,6 +171,9 @@ class Priced:
         if caps:
             why = "as the request says" if self.limit in caps else "the most that the model writes"
             yield f"the answer has {max(caps):,} tokens at most, {why}"
+        unlimited = dict.fromkeys(each.model for each in terms if not each.is_limited)
+        if unlimited and self.limit:
+            yield f"{listed(unlimited)} may write more than max_tokens: it makes images, or an endpoint doesn't take a limit"
         for model in dict.fromkeys(each.model for each in terms):
             yield self._served(model)
         plugins = max((_always(self.extras, each) for each in terms), default=_NOTHING)

@@ -43,7 +43,7 @@ class Terms:
         search: per search that the provider makes itself; None if it makes none.
         window: tokens that prompt and answer may have together.
         most: tokens that the answer may have; None where nobody says.
-        is_limited: whether it keeps to the limit that a request sets.
+        is_limited: whether it keeps to the limit that a request sets: some don't take one, and nobody says that one holds for images.
     """
 
     model: str
@@ -103,25 +103,33 @@ def _terms_of(name: str, body: Body, model: Model | None, size: PromptSize) -> l
         model = model or Model(name, name)
         free = {"prompt": _NOTHING, "completion": _NOTHING}
         whole = Endpoint("", "", None, model.context_length, model.max_completion_tokens, pricing=free)
-        return [_terms(whole, model, size, free, "free")]
-    bounds = _bounds(body)
+        return [_terms(whole, model, size, free, "free", draws=False)]
+    bounds, draws = _bounds(body), _may_draw(body, model)
     if model is None or not model.endpoints:
-        # Any endpoint that the bounds leave, so they are its price.
-        prices = {**(model.highest_pricing(size.high) or {} if model else {}), **bounds}
-        if not {"prompt", "completion"} <= prices.keys():
+        # Any endpoint that the bounds leave, so they are its price; but there is none for the price of an image.
+        known = model.highest_pricing(size.high) if model else None
+        prices = {**(known or {}), **bounds}
+        if not {"prompt", "completion"} <= prices.keys() or (draws and not known):
             return []
         model = model or Model(name, name)
         whole = Endpoint("", "", None, model.context_length, model.max_completion_tokens, _supported(model))
-        if {"prompt", "completion"} <= bounds.keys():
-            return [_terms(whole, model, size, prices, "max_price")]
-        return [_terms(whole, model, size, prices, "listed" if model.unbounded else "model")]
+        if {"prompt", "completion"} <= bounds.keys() and not draws:
+            return [_terms(whole, model, size, prices, "max_price", draws=draws)]
+        source: Source = "listed" if model.unbounded else "model"
+        return [_terms(whole, model, size, prices, source, draws=draws)]
     left = judged(body, name, model)
     # Where nothing is left OpenRouter refuses for free, unless what is known of the endpoints is out of date.
     endpoints = model.endpoints if isinstance(left, Excluded) else left.endpoints
     priced = [(each, each.highest_pricing(size.high)) for each in endpoints]
     if any(prices is None or not {"prompt", "completion"} <= prices.keys() for _, prices in priced):
         return []
-    return [_terms(each, model, size, prices or {}, "endpoint") for each, prices in priced]
+    return [_terms(each, model, size, prices or {}, "endpoint", draws=draws) for each, prices in priced]
+
+
+def _may_draw(body: Body, model: Model | None) -> bool:
+    """Whether there may be images in the answer: where the request doesn't say, whatever the model makes."""
+    modalities = body.get("modalities") or (model.output_modalities if model else ())
+    return isinstance(modalities, list | tuple) and "image" in modalities
 
 
 def _supported(model: Model) -> frozenset[str]:
@@ -131,7 +139,13 @@ def _supported(model: Model) -> frozenset[str]:
 
 
 def _terms(
-    endpoint: Endpoint, model: Model, size: PromptSize, prices: Mapping[str, Decimal], source: Source
+    endpoint: Endpoint,
+    model: Model,
+    size: PromptSize,
+    prices: Mapping[str, Decimal],
+    source: Source,
+    *,
+    draws: bool,
 ) -> Terms:
     author = Slug.parse(model.id).author
     base = endpoint.pricing or prices
@@ -155,7 +169,7 @@ def _terms(
         search=search,
         window=endpoint.context_length or model.context_length,
         most=most_tokens(endpoint, 0) or None,
-        is_limited=not supported or not supported.isdisjoint(_LIMITS),
+        is_limited=not draws and (not supported or not supported.isdisjoint(_LIMITS)),
     )
 
 

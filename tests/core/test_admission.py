@@ -400,6 +400,27 @@ def test_a_limit_holds_where_only_the_price_of_some_other_endpoint_is_known(
     assert openrouter_sandbox.credits_used <= D("0.0003")
 
 
+def test_a_limit_holds_for_an_alias_of_the_newest_model(openrouter_sandbox: Sandbox):
+    client = OpenRouterClient(check="off", spend_limit="0.00025")
+    with pytest.raises(SpendLimitExceeded, match="may cost up to"):
+        client.complete(
+            [{"role": "user", "content": "word " * 1000}], model="~z-ai/glm-flash-latest", max_tokens=100
+        )
+    assert openrouter_sandbox.credits_used == 0
+
+
+@pytest.mark.parametrize("on_limit", ["refuse", "fit"])
+def test_a_limit_holds_for_images_of_a_model_in_no_catalogue(
+    on_limit: Any, scripted: Servers, caller: Callers
+):
+    row = ENDPOINTS["data"] | {"architecture": {"output_modalities": ["image", "text"]}}
+    server = scripted(choose=serving(answer({"data": row})))
+    limit = SpendLimit("0.5", on_limit=on_limit)
+    with pytest.raises(SpendLimitExceeded, match="may write more than max_tokens"):
+        caller(server, check="off", spend_limit=limit).complete(HI, provider={"only": ["dear"]}, **NINE)
+    assert paths(server) == ["/models/m/x/endpoints"]
+
+
 def test_free_models_routers_and_names_without_an_author_are_not_asked_for(
     scripted: Servers, caller: Callers
 ):

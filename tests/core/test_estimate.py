@@ -49,6 +49,18 @@ MODELS = {
         "a/partly", "Partly", endpoints=(CHEAP, Endpoint("new", "new", None, 10_000, 1000, pricing=None))
     ),
     "a/unpriced": Model("a/unpriced", "Unpriced", context_length=10_000),
+    "a/draws": Model(
+        "a/draws",
+        "Draws",
+        output_modalities=("image", "text"),
+        endpoints=(priced("x", "2", "5", more={"image_output": "10"}),),
+    ),
+    "a/draws-alone": Model(
+        "a/draws-alone",
+        "Draws alone",
+        output_modalities=("image",),
+        pricing={"prompt": D("1e-6"), "completion": D("4e-6"), "image_output": D("1e-5")},
+    ),
 }
 
 
@@ -135,6 +147,30 @@ def test_a_limit_that_the_endpoint_does_not_keep_to_is_none():
     assert found.completion_tokens == 1000
 
 
+@pytest.mark.parametrize(
+    ("model", "modalities", "most"),
+    [
+        ("a/draws", None, 1000),
+        ("a/draws", ["image", "text"], 1000),
+        ("a/draws", ["text"], 7),
+        ("a/two", ["text", "image"], 1000),
+        ("a/two", ["text"], 7),
+    ],
+)
+def test_a_limit_of_tokens_is_none_for_images(model: str, modalities: Any, most: int):
+    """Nobody says that `max_tokens` cuts an image, so one that may come is reckoned with whole."""
+    options = {} if modalities is None else {"modalities": modalities}
+    found = estimated(model, max_tokens=7, **options)
+    assert (found.completion_tokens, found.high) == (most, high(most_tokens(found), most))
+    assert any("may write more than max_tokens" in each for each in found.assumptions) is (most > 7)
+
+
+def test_a_bound_on_prices_is_none_for_images():
+    bounds = {"max_price": {"prompt": 3, "completion": 12}}
+    assert estimated("b/new", provider=bounds, max_tokens=9).high is not None
+    assert estimated("b/new", provider=bounds, max_tokens=9, modalities=["image"]).high is None
+
+
 def test_several_answers_are_all_paid():
     found = estimated(n=3, max_tokens=10)
     assert found.high == high(most_tokens(found), 30)
@@ -218,6 +254,7 @@ def test_figures_are_rounded_away_from_each_other():
             "the price of b/new isn't known",
         ),
         ("a/endless", {}, "how much a/endless writes at most isn't known; set max_tokens"),
+        ("a/draws-alone", {"max_tokens": 9}, "how much a/draws-alone writes at most isn't known"),
         ("a/two", {"plugins": [{"id": "fusion"}]}, "what fusion costs isn't published"),
         (
             "a/two",
@@ -482,6 +519,8 @@ def marked(ttl: str) -> Any:
             {"plugins": [{"id": "file-parser", "pdf": {"engine": "mistral-ocr"}}]},
         ),
         ("google/gemini-2.5-flash-image", HI, {"modalities": ["image", "text"]}),
+        ("google/gemini-2.5-flash-image", HI, {"modalities": ["image", "text"], "max_tokens": 16}),
+        ("openai/gpt-5-image", HI, {"modalities": ["image"], "max_completion_tokens": 100}),
     ],
 )
 def test_what_is_billed_is_within_the_estimate(

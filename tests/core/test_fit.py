@@ -40,6 +40,7 @@ MODELS = {
         max_completion_tokens=100_000,
         pricing={"prompt": D("1e-6"), "completion": D("4e-6")},
     ),
+    "a/draws": Model("a/draws", "Draws", output_modalities=("image", "text"), endpoints=(DEAR, MIDDLE)),
     "a/endless": Model("a/endless", "Endless", pricing={"prompt": D("1e-6"), "completion": D("4e-6")}),
 }
 
@@ -111,6 +112,17 @@ def test_an_endpoint_that_may_write_without_end_is_given_one():
 def test_a_limit_is_no_use_where_nobody_keeps_to_it():
     assert fitted("0.05", "a/deaf") is None
     assert fitted("0.05", "a/deaf", max_tokens=1000) is None
+
+
+def test_an_image_is_not_cut_to_the_money():
+    assert fitted("0.3", "a/draws") is None
+    assert fitted("0.3", "a/draws", max_tokens=1000) is None
+    assert fitted("0.3", "a/one", modalities=["image", "text"]) is None
+    bounds = {"max_price": {"prompt": "1.000001", "completion": "4.000004"}}
+    assert fitted("0.5", "a/draws", max_tokens=1000) == {"max_tokens": 1000, "provider": bounds}
+    only_text = fitted("0.3", "a/draws", modalities=["text"])
+    assert only_text is not None
+    assert 30_000 < only_text["max_tokens"] < 40_000
 
 
 def test_an_answer_that_would_be_of_no_use_is_none():
