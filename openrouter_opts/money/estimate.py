@@ -86,6 +86,11 @@ class Priced:
         body = {**self.body, **options}
         return Priced(body, self.size, extras_of(body), offer_of(body, self.facts, self.size), self.facts)
 
+    @property
+    def is_conversation(self) -> bool:
+        """Whether it is answered in tokens: requests for embeddings and ranks are not."""
+        return "messages" in self.body
+
     @cached_property
     def limit(self) -> int | None:
         """The tokens that the answer may have, if the request says so."""
@@ -128,8 +133,7 @@ class Priced:
 
     def cap(self, terms: Terms, limit: int | None = None) -> int | None:
         """The most tokens that an endpoint writes: by the limit given here, or else the request's own, or else by itself."""
-        if "messages" not in self.body:
-            # Only a conversation is answered in tokens: embeddings and ranks are not.
+        if not self.is_conversation:
             return 0
         limit = self.limit if limit is None else limit
         if limit is None or not terms.is_limited:
@@ -168,7 +172,7 @@ class Priced:
         most = "as many as the model takes" if size.high is None else f"{size.high:,}"
         yield f"the prompt has {size.low:,} to {most} tokens"
         caps = {cap for each in terms if (cap := self.cap(each)) is not None}
-        if caps:
+        if caps and self.is_conversation:
             why = "as the request says" if self.limit in caps else "the most that the model writes"
             yield f"the answer has {max(caps):,} tokens at most, {why}"
         unlimited = dict.fromkeys(each.model for each in terms if not each.is_limited)

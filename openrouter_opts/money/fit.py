@@ -30,29 +30,50 @@ _SHARES: Final = tuple(Decimal(part) / 20 for part in range(20, 0, -1))
 _WINDOW: Final = 128_000
 
 
-def fit(request: Priced, money: Decimal) -> Priced | None:
+def fit(request: Priced, money: Decimal, *, alone: bool = True) -> Priced | None:
     """Return the request with the least change that makes it cost ``money`` at most, USD; None if it would be of no use then.
 
     In this order: an answer without a limit gets one, of `PLENTY_OF_TOKENS` at least; dear endpoints are left out; the answer gets as short
-    as it has to, down to `USEFUL_TOKENS`. An answer that nobody limited takes half of the money, if that is plenty, and leaves the rest to
-    other calls. Where nobody knows the endpoints of a model, `max_price` keeps them to the price reckoned with. Server tools are always
-    ended by the money, also where their number would end them sooner.
+    as it has to, down to `USEFUL_TOKENS`. Where nobody knows the endpoints of a model, `max_price` keeps them to the price reckoned with.
+    Server tools are always ended by the money, also where their number would end them sooner.
+
+    An answer that nobody limited takes half of the money, if that is plenty, and leaves the rest to other calls. While there are others
+    (not ``alone``) it takes a quarter of what is left, or half if only that is plenty, so that many at once have something each.
     """
     if request.offer.unpriced:
         return None
-    if _is_bound(request) and _fits(request, money):
-        return _ended(request, request, money)
-    for share in (money,) if request.limit else (money / 2, money):
-        for bounded in _bounded(request, share):
-            longest = _longest(bounded, share)
-            if longest and longest >= _wanted(bounded):
-                return _finished(request, bounded, longest, share)
+    whole = money if alone or request.limit else money / 4
+    if _is_bound(request) and _fits(request, whole):
+        return _ended(request, request, whole)
+    if request.limit:
+        return _plenty(request, money) or _useful(request, money)
+    if alone:
+        return _plenty(request, money / 2) or _plenty(request, money) or _useful(request, money)
+    return (
+        _plenty(request, whole)
+        or _plenty(request, money / 2, sparing=True)
+        or _useful(request, whole)
+        or _useful(request, money, sparing=True)
+    )
+
+
+def _plenty(request: Priced, money: Decimal, *, sparing: bool = False) -> Priced | None:
+    """The request with as much of an answer as is wanted, or with more if the money reaches and isn't to be spared."""
+    for bounded in _bounded(request, money):
+        longest, wanted = _longest(bounded, money), _wanted(bounded)
+        if longest and longest >= wanted:
+            return _finished(request, bounded, wanted if sparing else longest, money)
+    return None
+
+
+def _useful(request: Priced, money: Decimal, *, sparing: bool = False) -> Priced | None:
+    """The request with the longest answer that the money reaches for, or with the shortest that is of use."""
     lengths = [(_longest(bounded, money), bounded) for bounded in _bounded(request, money)]
-    useful = [each for each in lengths if each[0] and each[0] >= _useful(each[1])]
-    if not useful:
+    able = [each for each in lengths if each[0] and each[0] >= _least(each[1])]
+    if not able:
         return None
-    longest, bounded = max(useful, key=lambda each: each[0])
-    return _finished(request, bounded, longest, money)
+    longest, bounded = max(able, key=lambda each: each[0])
+    return _finished(request, bounded, _least(bounded) if sparing else longest, money)
 
 
 def _bounded(request: Priced, money: Decimal) -> Iterator[Priced]:
@@ -78,8 +99,12 @@ def _dearness(terms: Terms) -> tuple[Decimal, Decimal]:
 
 def _longest(request: Priced, money: Decimal) -> int:
     """The most tokens that the answer may have for the money; 0 for none."""
-    full = max((request.cap(each) or each.window or _WINDOW for each in request.offer.terms), default=0)
-    return _most(lambda tokens: _fits(request, money, tokens), full)
+    return _most(lambda tokens: _fits(request, money, tokens), _full(request))
+
+
+def _full(request: Priced) -> int:
+    """The most tokens that the answer can have."""
+    return max((request.cap(each) or each.window or _WINDOW for each in request.offer.terms), default=0)
 
 
 def _most(holds: Callable[[int], bool], most: int) -> int:
@@ -103,7 +128,7 @@ def _wanted(request: Priced) -> int:
     return min(PLENTY_OF_TOKENS + _budget(request.body), *caps) if caps else PLENTY_OF_TOKENS
 
 
-def _useful(request: Priced) -> int:
+def _least(request: Priced) -> int:
     return min(USEFUL_TOKENS + _budget(request.body), _wanted(request))
 
 
@@ -116,7 +141,7 @@ def _budget(body: Body) -> int:
 def _finished(asked: Priced, bounded: Priced, longest: int, money: Decimal) -> Priced:
     """The request with a limit for its answer, if it needs one, and what is left of the money for its server tools."""
     fitted = bounded
-    if not _fits(bounded, money):
+    if longest < _full(bounded) or not _fits(bounded, money):
         # Endpoints that can't write as much as is asked for are left out, so nobody is asked for more than it can.
         caps = [cap for each in bounded.offer.terms if (cap := bounded.cap(each))]
         names = limits_of(asked.body) or ["max_tokens"]

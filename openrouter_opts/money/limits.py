@@ -36,7 +36,10 @@ class SpendLimit:
         amount: USD, exact: a string, a `Decimal` or a whole number; a float is taken as it is written.
         on_limit: What to do with a request whose worst case is too much. `"refuse"` raises `SpendLimitExceeded` and never changes a
             request. `"fit"` lowers `max_tokens`, or excludes dear endpoints by `provider.max_price`, or ends a loop of server tools by
-            `stop_server_tools_when`, until the worst case fits, and refuses only what would be of no use any more.
+            `stop_server_tools_when`, until the worst case fits, and refuses only what would be of no use any more. An answer without
+            `max_tokens` takes half of what is left, and while others are running a quarter: many calls at once want `max_tokens`. Where
+            other limits hold too, those that refuse are asked about the request as it was fitted. Images are never cut: one that may come
+            is reserved for whole.
         unknown_price: What to do with a request whose price nobody knows: `"refuse"` it, `"allow"` it without a reservation for as long as
             anything is left, or reserve a flat amount (USD) for it.
         reconcile: Whether the cost of what is pending is looked up in the background.

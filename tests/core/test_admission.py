@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import json
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from decimal import Decimal
 from typing import Any
 
@@ -491,7 +493,7 @@ def test_a_call_is_fitted_to_what_is_left(openrouter_sandbox: Sandbox):
     client.complete(HI, temperature=1)
     assert [*openrouter_sandbox.last.body] == ["model", "messages", "temperature", "max_tokens"]
     assert 4900 < sent(openrouter_sandbox)["max_tokens"] < 5000
-    client.complete(HI, spend_limit="0.005")
+    client.complete(HI, spend_limit=SpendLimit("0.005", on_limit="fit"))
     assert 2400 < sent(openrouter_sandbox)["max_tokens"] < 2500
     client.complete(HI, max_tokens=100)
     assert sent(openrouter_sandbox) == {"max_tokens": 100}
@@ -571,10 +573,58 @@ def test_server_tools_are_stopped_when_the_money_is_spent(openrouter_sandbox: Sa
 
 
 def test_of_several_limits_the_lowest_is_fitted_to(openrouter_sandbox: Sandbox):
-    client = OpenRouterClient(model="openai/gpt-5-mini", check="off", spend_limit="0.01")
+    lower = SpendLimit("0.01", on_limit="fit")
+    client = OpenRouterClient(model="openai/gpt-5-mini", check="off", spend_limit=lower)
     with track_costs(limit=SpendLimit("1", on_limit="fit")):
         client.complete(HI)
     assert 4900 < sent(openrouter_sandbox)["max_tokens"] < 5000
+
+
+def test_a_limit_that_refuses_changes_no_request_that_is_fitted_to_another(openrouter_sandbox: Sandbox):
+    refusing = SpendLimit("0.01")
+    client = OpenRouterClient(model="openai/gpt-5-mini", check="off", spend_limit=refusing)
+    with track_costs(limit=SpendLimit("1", on_limit="fit")), pytest.raises(SpendLimitExceeded) as caught:
+        client.complete(HI)
+    assert caught.value.limit == refusing.amount
+    assert "on_limit='fit'" in str(caught.value)
+    assert openrouter_sandbox.credits_used == refusing.reserved == 0
+    with track_costs(limit=SpendLimit("0.01", on_limit="fit")) as spend:
+        client.complete(HI)
+    assert 4900 < sent(openrouter_sandbox)["max_tokens"] < 5000
+    assert refusing.spent == spend.total == openrouter_sandbox.credits_used
+
+
+def test_calls_at_once_without_a_limit_of_tokens_share_what_is_left(openrouter_sandbox: Sandbox):
+    """Each stream is held open, so that all of them are reserved for."""
+    limit = SpendLimit("0.02", on_limit="fit")
+    client = OpenRouterClient(model="openai/gpt-5-mini", check="off", spend_limit=limit)
+    with ExitStack() as running:
+        for _ in range(8):
+            next(iter(running.enter_context(client.stream(HI))))
+    asked = [seen.body["max_tokens"] for seen in openrouter_sandbox.requests if seen.method == "POST"]
+    assert 4900 < asked[0] < 5000
+    assert asked == sorted(asked, reverse=True)
+    assert asked[-1] >= 256
+
+
+def test_threads_that_ask_in_the_same_moment_leave_some_money_to_each_other():
+    """What is known of a model is looked up while a request is fitted, so the last begins before the first is done."""
+    pricing = {"prompt": D("1e-6"), "completion": D("2e-6")}
+    model = Model("m/x", "X", endpoints=(Endpoint("Mock", "mock", None, 200_000, 100_000, pricing=pricing),))
+
+    def slowly(_: str) -> Model:
+        time.sleep(0.02)
+        return model
+
+    content = {"model": "m/x", "messages": HI}
+    request = Request("POST", "/chat/completions", {}, encode(content), content=content)
+    limit = SpendLimit("0.02", on_limit="fit")
+    with ThreadPoolExecutor(6) as pool:
+        ways = [pool.submit(account_of(request, slowly, limits=[limit]).admit, request) for _ in range(6)]
+        asked = sorted(way.result().content["max_tokens"] for way in ways)
+    assert 4900 < asked[-1] < 5000
+    assert asked[-2] < 2000
+    assert limit.remaining > 0
 
 
 def test_an_error_of_the_server_is_not_hidden_by_a_limit(openrouter_sandbox: Sandbox):
@@ -583,6 +633,22 @@ def test_an_error_of_the_server_is_not_hidden_by_a_limit(openrouter_sandbox: San
     with pytest.raises(RateLimited):
         client.complete(HI, max_tokens=10)
     assert isinstance(Spend(SpendLimit(1)).limit, SpendLimit)
+
+
+@pytest.mark.parametrize("on_limit", ["refuse", "fit"])
+def test_what_has_no_answer_in_tokens_is_not_advised_to_limit_it(on_limit: Any, openrouter_sandbox: Sandbox):
+    client = OpenRouterClient(spend_limit=SpendLimit("1e-9", on_limit=on_limit))
+    with pytest.raises(SpendLimitExceeded, match="send fewer inputs at once, or shorter ones") as caught:
+        client.embed(["hello"] * 100, model="openai/text-embedding-3-small")
+    assert not {"max_tokens", "answer"} & {*str(caught.value).replace(";", " ").split()}
+
+
+def test_images_are_not_advised_to_be_cut_short(openrouter_sandbox: Sandbox):
+    client = OpenRouterClient(check="off", spend_limit="0.01")
+    drawing: Any = {"model": "google/gemini-2.5-flash-image", "modalities": ["image", "text"]}
+    with pytest.raises(SpendLimitExceeded, match="raise the limit, or ask for text alone"):
+        client.complete(HI, **drawing)
+    assert openrouter_sandbox.credits_used == 0
 
 
 # --- what comes later ---

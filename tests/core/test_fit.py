@@ -98,6 +98,33 @@ def test_an_answer_without_a_limit_gets_one_and_leaves_half_to_others():
     assert PLENTY_OF_TOKENS < little["max_tokens"] < 5_000
 
 
+def at_once(money: str, **options: Any) -> list[int]:
+    """Return the limits that calls get which are all running, until there is no money left for another."""
+    request, left, found = asked(**options), D(money), list[int]()
+    while (one := fit(request, left, alone=not found)) is not None:
+        high = one.high()
+        assert high is not None
+        left -= high
+        found.append(one.body["max_tokens"])
+    assert left >= 0
+    return found
+
+
+def test_calls_at_once_leave_something_to_each_other_down_to_what_is_of_use():
+    found = at_once("0.2")
+    assert len(found) > 12
+    assert found == sorted(found, reverse=True)
+    assert 24_000 < found[0] < 25_000
+    assert PLENTY_OF_TOKENS in found
+    assert found[-1] == USEFUL_TOKENS
+
+
+def test_calls_at_once_get_the_limit_that_they_were_given():
+    *whole, rest = at_once("0.2", max_tokens=10_000)
+    assert whole == [10_000] * 4
+    assert 9_000 < rest < 10_000
+
+
 def test_no_endpoint_is_asked_for_more_than_it_can_write():
     assert fitted("0.2", "a/uneven") == {"max_tokens": 5_000}
 
@@ -253,9 +280,16 @@ def test_tools_that_fit_as_they_are_may_spend_all_that_is_left():
     limit=st.none() | st.integers(1, 200_000),
     bound=st.none() | st.integers(1, 200),
     tools=st.booleans(),
+    alone=st.booleans(),
 )
 def test_what_is_fitted_fits_and_nothing_got_looser(
-    model: str, fallback: str | None, money: Decimal, limit: int | None, bound: int | None, tools: bool
+    model: str,
+    fallback: str | None,
+    money: Decimal,
+    limit: int | None,
+    bound: int | None,
+    tools: bool,
+    alone: bool,
 ):
     options: dict[str, Any] = {} if fallback is None else {"models": [fallback]}
     if limit is not None:
@@ -265,7 +299,7 @@ def test_what_is_fitted_fits_and_nothing_got_looser(
     if tools:
         options["tools"] = [SEARCH]
     request = asked(model, **options)
-    found = fit(request, money)
+    found = fit(request, money, alone=alone)
     if found is None:
         return
     again = Priced.of(found.body, encode(request.body), MODELS.get)
