@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import heapq
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from openrouter_opts.errors import OpenRouterError
 from openrouter_opts.money.entry import Entry
 from openrouter_opts.money.reconcile import taken
 
+_LOG: Final = logging.getLogger("openrouter_opts")
 TRIES: Final = 12
 """Over an hour and ten minutes, each pause twice the one before."""
 _IDLE: Final = 2.0
@@ -106,6 +108,14 @@ class Background:
             wish = taken(entry, found)
         except OpenRouterError as error:
             wish = taken(entry, error)
+        except Exception as error:  # noqa: BLE001 - a lookup or a store of somebody's; others are waiting behind it
+            # Without its text, in which there may be anything.
+            _LOG.warning(
+                "what %s did cost could not be found out: %s",
+                entry.record.generation_id,
+                type(error).__name__,
+            )
+            wish = 0.0
         if wish is not None and due.tries < TRIES:
             at = self._clock() + max(self._first * 2**due.tries, wish)
             heapq.heappush(others, due._replace(at=at, tries=due.tries + 1))

@@ -47,7 +47,7 @@ from tests.scripted_server import ScriptedServer
 
 D = Decimal
 HI = [{"role": "user", "content": "hi"}]
-Answer = Mapping[str, Any] | OpenRouterError
+Answer = Mapping[str, Any] | Exception
 Reconcile = Callable[..., tuple[Record, ...]]
 
 SETTLED = {"total_cost": 0.25, "is_byok": False, "model": "m/served", "provider_name": "Mock"}
@@ -78,7 +78,7 @@ class Server:
         assert not patient
         self.asked.append(generation_id)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if isinstance(answer, OpenRouterError):
+        if isinstance(answer, Exception):
             raise answer
         return answer
 
@@ -345,6 +345,23 @@ def test_pauses_double_and_the_thread_ends_when_there_is_nothing_to_ask():
     assert len(server.asked) == 4
     background.stop(10)
     eventually(lambda: not running())
+
+
+def test_what_breaks_is_logged_and_asked_for_again_and_loses_no_other(caplog: pytest.LogCaptureFixture):
+    background = Background(first=0.001)
+    broken = Server(ValueError("with the key sk-or-1"), SETTLED)
+    entries = [
+        Entry(lost(), broken),
+        *(Entry(lost(f"gen-{number}"), Server(SETTLED)) for number in range(2, 5)),
+    ]
+    for entry in entries:
+        background.watch(entry)
+    eventually(lambda: not any(entry.record.pending for entry in entries))
+    background.stop(10)
+    assert len(broken.asked) == 2
+    assert [(each.name, each.getMessage()) for each in caplog.records] == [
+        ("openrouter_opts", "what gen-1 did cost could not be found out: ValueError")
+    ]
 
 
 def test_what_is_handed_over_as_the_thread_ends_is_not_lost():
