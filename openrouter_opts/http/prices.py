@@ -1,15 +1,17 @@
 """Who serves a model and at what price, asked of OpenRouter before the first request that a spend limit holds for.
 
 What comes with this package is a snapshot, and knows one price of a model, while its endpoints may differ by ten times. A limit that holds
-needs theirs, as they are now. They are kept for all clients of the process.
+needs theirs, as they are now. They are kept for all clients of the process, and calls that begin together ask once: one asks, and the others
+look again and again whether it knows. That is the same in threads and tasks, and nobody waits for one that was cancelled.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import replace
+from itertools import chain, repeat
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from openrouter_opts.catalog import Catalog, Model
 from openrouter_opts.catalog.catalog import ROUTERS
@@ -19,7 +21,7 @@ from openrouter_opts.http.exchange import exchange
 from openrouter_opts.http.reading import read_body
 from openrouter_opts.http.retry import Retry
 from openrouter_opts.http.settings import Timeout
-from openrouter_opts.http.steps import Flow, Head, Patience, Step
+from openrouter_opts.http.steps import Flow, Head, Patience, Sleep, Step
 from openrouter_opts.protocol.request import get_request
 
 _SECONDS_KEPT: Final = 3600.0
@@ -27,7 +29,17 @@ _SECONDS_UNTIL_ASKED_AGAIN: Final = 60.0
 """After an answer that was none."""
 _VECTORS: Final = "embeddings/models"
 """What is remembered of the list of models that make vectors: whether it was asked for."""
-_PATIENCE: Final = Timeout(first_byte=5.0, idle=5.0, total=10.0)
+_LONGEST: Final = 10.0
+_PATIENCE: Final = Timeout(first_byte=5.0, idle=5.0, total=_LONGEST)
+_PAUSES: Final = (0.01, 0.02, 0.03, 0.04)
+"""Seconds between two looks at what another one has found; then the last one again."""
+
+
+class _Asker(NamedTuple):
+    """One who asks; they are told apart by identity."""
+
+    until: float
+    """When it is done at the latest. One that a fork left behind, or an event loop that was stopped, never is."""
 
 
 class LivePrices:
@@ -38,6 +50,7 @@ class LivePrices:
         # No lock: each is put in its place in one step, and one that is asked for twice is the same.
         self._known: dict[tuple[str, str], tuple[float, Model | None]] = {}
         self._failures: dict[tuple[str, str], str] = {}
+        self._askers: dict[tuple[str, str], _Asker] = {}
 
     def get(self, server: str, slug: str) -> Model | None:
         """Return what is known of a model with its endpoints; `None` if it wasn't asked for, or is too old."""
@@ -62,22 +75,14 @@ class LivePrices:
         """Forget everything."""
         self._known.clear()
         self._failures.clear()
+        self._askers.clear()
 
     def asking(
         self, server: str, slugs: Iterable[str], headers: Mapping[str, str]
     ) -> Generator[Step, Any, None]:
         """Ask, with these headers, for those that aren't known. Without an answer they stay unknown: that is for the limit to judge."""
-        for slug in dict.fromkeys(map(_listed, slugs)):
-            until, _ = self._known.get((server, slug), (0.0, None))
-            if self._clock() < until or not _has_endpoints(slug):
-                continue
-            try:
-                # Others may be asking for the same: a limit can't do with less until one of them knows.
-                yield from self._asked(server, slug, headers)
-            except (OpenRouterError, ValueError) as error:
-                # Refused, too late, or no such answer.
-                _raise_if_never_asked(error)
-                self._failed(server, slug, _reason(error))
+        for slug in filter(_has_endpoints, dict.fromkeys(map(_listed, slugs))):
+            yield from self._once((server, slug), lambda slug=slug: self._endpoints(server, slug, headers))
 
     def asking_for_vectors(
         self, server: str, slugs: Iterable[str], headers: Mapping[str, str]
@@ -85,9 +90,34 @@ class LivePrices:
         """Ask for models that make vectors. Where no endpoints are listed for one, its price is taken from the list of such models."""
         slugs = tuple(slugs)
         yield from self.asking(server, slugs, headers)
-        until, _ = self._known.get((server, _VECTORS), (0.0, None))
-        if self._clock() < until or all(self.get(server, slug) for slug in slugs):
-            return
+        if not all(self.get(server, slug) for slug in slugs):
+            yield from self._once((server, _VECTORS), lambda: self._vectors(server, headers))
+
+    def _once(self, wanted: tuple[str, str], ask: Callable[[], Flow]) -> Flow:
+        """Ask for what isn't known, unless somebody does: then wait, and ask only if they leave without an answer."""
+        pauses = chain(_PAUSES, repeat(_PAUSES[-1]))
+        while self._clock() >= self._known.get(wanted, (0.0, None))[0]:
+            me = _Asker(self._clock() + _LONGEST)
+            asker = self._askers.setdefault(wanted, me)
+            if asker is me:
+                try:
+                    yield from ask()
+                finally:
+                    self._askers.pop(wanted, None)
+            elif self._clock() < asker.until:
+                yield Sleep(next(pauses))
+            else:
+                self._askers.pop(wanted, None)
+
+    def _endpoints(self, server: str, slug: str, headers: Mapping[str, str]) -> Flow:
+        try:
+            yield from self._asked(server, slug, headers)
+        except (OpenRouterError, ValueError) as error:
+            # Refused, too late, or no such answer.
+            _raise_if_never_asked(error)
+            self._failed(server, slug, _reason(error))
+
+    def _vectors(self, server: str, headers: Mapping[str, str]) -> Flow:
         try:
             yield from self._list_of_vectors(server, headers)
         except (OpenRouterError, ValueError) as error:
