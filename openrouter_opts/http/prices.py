@@ -82,7 +82,7 @@ class LivePrices:
     ) -> Generator[Step, Any, None]:
         """Ask, with these headers, for those that aren't known. Without an answer they stay unknown: that is for the limit to judge."""
         for slug in filter(_has_endpoints, dict.fromkeys(map(_listed, slugs))):
-            yield from self._once((server, slug), lambda slug=slug: self._endpoints(server, slug, headers))
+            yield from self._once((server, slug), self._endpoints(server, slug, headers))
 
     def asking_for_vectors(
         self, server: str, slugs: Iterable[str], headers: Mapping[str, str]
@@ -91,9 +91,9 @@ class LivePrices:
         slugs = tuple(slugs)
         yield from self.asking(server, slugs, headers)
         if not all(self.get(server, slug) for slug in slugs):
-            yield from self._once((server, _VECTORS), lambda: self._vectors(server, headers))
+            yield from self._once((server, _VECTORS), self._vectors(server, headers))
 
-    def _once(self, wanted: tuple[str, str], ask: Callable[[], Flow]) -> Flow:
+    def _once(self, wanted: tuple[str, str], asking: Flow) -> Flow:
         """Ask for what isn't known, unless somebody does: then wait, and ask only if they leave without an answer."""
         pauses = chain(_PAUSES, repeat(_PAUSES[-1]))
         while self._clock() >= self._known.get(wanted, (0.0, None))[0]:
@@ -101,10 +101,11 @@ class LivePrices:
             asker = self._askers.setdefault(wanted, me)
             if asker is me:
                 try:
-                    yield from ask()
+                    yield from asking
                 finally:
                     self._askers.pop(wanted, None)
-            elif self._clock() < asker.until:
+                return
+            if self._clock() < asker.until:
                 yield Sleep(next(pauses))
             else:
                 self._askers.pop(wanted, None)
