@@ -99,12 +99,8 @@ def _dearness(terms: Terms) -> tuple[Decimal, Decimal]:
 
 def _longest(request: Priced, money: Decimal) -> int:
     """The most tokens that the answer may have for the money; 0 for none."""
-    return _most(lambda tokens: _fits(request, money, tokens), _full(request))
-
-
-def _full(request: Priced) -> int:
-    """The most tokens that the answer can have."""
-    return max((request.cap(each) or each.window or _WINDOW for each in request.offer.terms), default=0)
+    full = max((request.cap(each) or each.window or _WINDOW for each in request.offer.terms), default=0)
+    return _most(lambda tokens: _fits(request, money, tokens), full)
 
 
 def _most(holds: Callable[[int], bool], most: int) -> int:
@@ -141,7 +137,7 @@ def _budget(body: Body) -> int:
 def _finished(asked: Priced, bounded: Priced, longest: int, money: Decimal) -> Priced:
     """The request with a limit for its answer, if it needs one, and what is left of the money for its server tools."""
     fitted = bounded
-    if longest < _full(bounded) or not _fits(bounded, money):
+    if bounded.high(longest) != bounded.high():
         # Endpoints that can't write as much as is asked for are left out, so nobody is asked for more than it can.
         caps = [cap for each in bounded.offer.terms if (cap := bounded.cap(each))]
         names = limits_of(asked.body) or ["max_tokens"]

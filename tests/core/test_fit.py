@@ -119,6 +119,13 @@ def test_calls_at_once_leave_something_to_each_other_down_to_what_is_of_use():
     assert found[-1] == USEFUL_TOKENS
 
 
+def test_what_no_limit_of_tokens_makes_cheaper_gets_none_among_others_either():
+    request = asked("a/draws", provider={"only": ["middle"]})
+    found = fit(request, D("0.5"), alone=False)
+    assert found is not None
+    assert found.body == request.body
+
+
 def test_calls_at_once_get_the_limit_that_they_were_given():
     *whole, rest = at_once("0.2", max_tokens=10_000)
     assert whole == [10_000] * 4
