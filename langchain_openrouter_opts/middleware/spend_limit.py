@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from decimal import Decimal
-from threading import Lock
 from typing import Annotated, Any, Final, Literal, NotRequired, cast, get_args
-from weakref import WeakValueDictionary
 
 from langchain.agents.middleware.types import (
     AgentMiddleware,
@@ -21,7 +19,6 @@ from langchain.agents.middleware.types import (
     hook_config,
 )
 from langchain_core.messages import AIMessage, ToolMessage
-from langchain_core.runnables import ensure_config
 from langgraph.channels.untracked_value import UntrackedValue
 from langgraph.runtime import Runtime
 from langgraph.types import Command
@@ -29,18 +26,19 @@ from typing_extensions import override
 
 from langchain_openrouter_opts.chat_models import ChatOpenRouter
 from langchain_openrouter_opts.composed import models_in
+from langchain_openrouter_opts.middleware.threads import ThreadMoney, Threads, place_now
 from langchain_openrouter_opts.registry import concrete
 from openrouter_opts.errors import ConfigurationError, SpendLimitExceeded
-from openrouter_opts.money.cost import EXACT, amount, dollars
+from openrouter_opts.money.cost import amount, dollars
 from openrouter_opts.money.limits import SpendLimit
 from openrouter_opts.money.tracking import track_costs
 
 ExitBehavior = Literal["end", "error"]
 
-_OPENING: Final = Lock()
 _EXITS: Final = get_args(ExitBehavior)
 _STOPPED: Final = "spend_limit"
 """The finish reason of an answer that no model gave."""
+_THREADS: Final = Threads()
 
 
 class SpendState(AgentState[Any]):
@@ -48,7 +46,9 @@ class SpendState(AgentState[Any]):
 
     thread_spend: NotRequired[Annotated[str, PrivateStateAttr]]
     """What the thread has cost, USD; checkpointed with it."""
-    thread_limit_now: NotRequired[Annotated[SpendLimit, UntrackedValue, PrivateStateAttr]]
+    thread_name: NotRequired[Annotated[str, PrivateStateAttr]]
+    """By which its processes know it again; checkpointed too."""
+    thread_now: NotRequired[Annotated[ThreadMoney, UntrackedValue, PrivateStateAttr]]
     run_limit_now: NotRequired[Annotated[SpendLimit, UntrackedValue, PrivateStateAttr]]
 
 
@@ -67,14 +67,17 @@ class SpendLimitMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
     long as answers can be of use, and loops of server tools get what is left as the `max_cost` of `stop_server_tools_when`, beside the
     conditions that you set.
 
-    The last answer is an `AIMessage` whose `finish_reason` is `spend_limit`. With a `response_format` there is no `structured_response`
-    then. Middleware that may send an answer back to the model goes before this one, which ends the agent before it is asked.
+    The last answer is an `AIMessage` whose `finish_reason` is `spend_limit`. With a `response_format`, `structured_response` is there
+    then, and `None`. Middleware that may send an answer back to the model goes before this one, which ends the agent before it is asked.
 
     Args:
         limit: For all runs of all agents that have this middleware: USD such as `"0.50"`, or a `SpendLimit`, which may be shared.
-        run_limit: For each run by itself: USD. A run that is resumed after an interrupt is a new one.
-        thread_limit: For all runs of a thread together: USD. What a thread has cost is kept in its state, and so needs a checkpointer. What
-            was spent in a step that ended with an error isn't. Runs of one thread at once share what is left, in one process.
+        run_limit: For each run by itself: USD. A run that is resumed after an interrupt is a new one, and so is each tool that is resumed.
+        thread_limit: For all runs of a thread together: USD. What a thread has cost is kept in its state, and so needs a checkpointer. In one
+            process its runs share what is left, at once or one after another, also where an agent is made for each request, as long as the
+            checkpointer is the same object or the thread has been stored before. What a run has cost that failed or was left counts here at
+            once, in full while nobody knows what it was billed; in the state, and so in other processes, from the next run here on. That
+            is remembered of the last 10,000 threads. Agents inside another one have limits of their own, and so have agents of other amounts.
         exit_behavior: `"end"`, or `"error"` to raise `SpendLimitExceeded` after all.
 
     Raises:
@@ -99,8 +102,6 @@ class SpendLimitMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
         self.run_limit: Final = _usd("run_limit", run_limit)
         self.thread_limit: Final = _usd("thread_limit", thread_limit)
         self.exit_behavior: Final = exit_behavior
-        # Of the threads that run now: a run holds its limit in its state.
-        self._threads: WeakValueDictionary[str, SpendLimit] = WeakValueDictionary()
 
     @override
     def before_model(self, state: AgentState[ResponseT], runtime: Runtime[ContextT]) -> dict[str, Any] | None:
@@ -109,8 +110,9 @@ class SpendLimitMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
         opened: dict[str, Any] = {}
         if self.run_limit is not None and "run_limit_now" not in known:
             opened["run_limit_now"] = _fitting("run_limit", self.run_limit)
-        if self.thread_limit is not None and "thread_limit_now" not in known:
-            opened["thread_limit_now"] = self._thread_limit(known.get("thread_spend", "0"))
+        if "thread_now" not in known and (thread := self._thread(known)) is not None:
+            # Noted before it is asked for more: a run may be left at any time.
+            opened |= {"thread_now": thread, "thread_name": thread.name, "thread_spend": _noted(thread)}
         return opened or None
 
     @override
@@ -178,7 +180,7 @@ class SpendLimitMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
         """Note what the thread has cost, and end the agent after its last answer."""
         last = state["messages"][-1] if state["messages"] else None
         stopped = isinstance(last, AIMessage) and last.response_metadata.get("finish_reason") == _STOPPED
-        return {**_noted(state), **({"jump_to": "end"} if stopped else {})} or None
+        return {**(self._note(state) or {}), **({"jump_to": "end"} if stopped else {})} or None
 
     @hook_config(can_jump_to=["end"])
     @override
@@ -191,7 +193,7 @@ class SpendLimitMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
     @override
     def after_agent(self, state: AgentState[ResponseT], runtime: Runtime[ContextT]) -> dict[str, Any] | None:
         """Note what the thread has cost, its last tools included."""
-        return _noted(state) or None
+        return self._note(state)
 
     @override
     async def aafter_agent(
@@ -200,21 +202,34 @@ class SpendLimitMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
         """Note what the thread has cost, its last tools included."""
         return self.after_agent(state, runtime)
 
-    def _thread_limit(self, spent: str) -> SpendLimit | None:
-        """The limit of the thread of this run: the one that other runs of it have now, or a new one."""
-        thread = ensure_config().get("configurable", {}).get("thread_id")
-        fresh = _fitting("thread_limit", self.thread_limit, spent)
-        if thread is None or fresh is None:
-            return fresh
-        with _OPENING:
-            return self._threads.setdefault(str(thread), fresh)
+    def _thread(self, state: Mapping[str, Any]) -> ThreadMoney | None:
+        """The money of the thread of this run: what runs of it have left here, less what its state has been told elsewhere."""
+        amount: Final = self.thread_limit
+        if amount is None or "thread_now" in state:
+            return state.get("thread_now")
+        spent = Decimal(state.get("thread_spend", "0"))
+
+        def fresh() -> ThreadMoney:
+            return ThreadMoney(SpendLimit(amount, on_limit="fit", spent=spent), spent)
+
+        place = place_now(self)
+        thread = fresh() if place is None else _THREADS.find(amount, state.get("thread_name"), place, fresh)
+        thread.heard(spent)
+        return thread
+
+    def _note(self, state: Any) -> dict[str, Any] | None:
+        """What the state is to remember of its thread."""
+        thread = self._thread(state)
+        return None if thread is None else {"thread_spend": _noted(thread)}
 
     @contextmanager
     def _limits(self, state: Any) -> Iterator[None]:
         """Have the limits hold inside."""
-        of_state = (state.get(name) for name in ("run_limit_now", "thread_limit_now"))
+        thread = self._thread(state)
+        # What is resumed after an interrupt may come before the model.
+        run = state.get("run_limit_now") or _fitting("run_limit", self.run_limit)
         with ExitStack() as stack:
-            for limit in (self.limit, *of_state):
+            for limit in (self.limit, run, thread.limit if thread else None):
                 if limit is not None:
                     stack.enter_context(track_costs(limit=limit))
             yield
@@ -233,13 +248,8 @@ class SpendLimitMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
         return ToolMessage(text, tool_call_id=call["id"], name=call["name"], status="error")
 
 
-def _noted(state: AgentState[Any]) -> dict[str, Any]:
-    limit: SpendLimit | None = cast("dict[str, Any]", state).get("thread_limit_now")
-    if limit is None:
-        return {}
-    # What is pending may be billed in full.
-    figures = limit.figures
-    return {"thread_spend": f"{EXACT.subtract(figures.amount, figures.left):f}"}
+def _noted(thread: ThreadMoney) -> str:
+    return f"{thread.note():f}"
 
 
 def _figures(error: SpendLimitExceeded) -> str:
@@ -260,6 +270,6 @@ def _usd(name: str, given: str | float | Decimal | None) -> Decimal | None:
     return money
 
 
-def _fitting(name: str, given: str | float | Decimal | None, spent: str = "0") -> SpendLimit | None:
+def _fitting(name: str, given: str | float | Decimal | None) -> SpendLimit | None:
     money = _usd(name, given)
-    return None if money is None else SpendLimit(money, on_limit="fit", spent=spent)
+    return None if money is None else SpendLimit(money, on_limit="fit")

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
+from uuid import uuid4
 from weakref import WeakValueDictionary
 
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.money.cost import EXACT, Cost, amount, dollars
 from openrouter_opts.money.entry import Entry
 from openrouter_opts.money.record import Record
-from openrouter_opts.money.store import MEMORY, Figures, Money, Store
+from openrouter_opts.money.store import MEMORY, Figures, Money, Store, reserve, settle
 
 OnLimit = Literal["refuse", "fit"]
 UnknownPrice: TypeAlias = Literal["refuse", "allow"] | Decimal
@@ -130,6 +131,12 @@ class SpendLimit:
     def pending_records(self) -> tuple[Record, ...]:
         """The requests that `pending` is for; `reconcile(limit, client)` asks what they cost."""
         return tuple(entry.record for entry in tuple(self._entries.values()))
+
+    def charge(self, usd: str | float | Decimal) -> None:
+        """Count money as spent that no call here has spent, in another process for instance; raises `ConfigurationError` for none."""
+        money, key = _usd(usd, "usd"), uuid4().hex
+        reserve({self.money: Decimal(0)}, key)
+        settle((self.money,), key, money)
 
     def write_off(self, record: Record, charged: str | float | Decimal = 0) -> None:
         """Stop holding money for a pending request, and count it as having cost `charged`, USD, in every scope and limit.

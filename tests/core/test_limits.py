@@ -41,6 +41,17 @@ def book(limits: list[SpendLimit], charged: str | None, key: str = "k") -> None:
 # --- the figures ---
 
 
+def test_what_was_spent_elsewhere_can_be_charged_beyond_the_amount_too():
+    limit = SpendLimit("0.5", spent="0.1")
+    claim([limit], "0.2")
+    limit.charge("0.15")
+    limit.charge(D(1))
+    assert held(limit) == (D("1.25"), D("0.2"), 0)
+    assert limit.remaining == 0
+    with pytest.raises(ConfigurationError, match=r"^usd: needs USD from 0 on"):
+        limit.charge(-1)
+
+
 @pytest.mark.parametrize("amount", ["0.50", D("0.5"), 0.5, "0.5000"])
 def test_a_limit_is_an_exact_amount(amount: Any):
     limit = SpendLimit(amount)

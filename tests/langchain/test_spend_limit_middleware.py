@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -18,9 +19,13 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.types import Command, interrupt
 from pydantic import BaseModel
 
 from langchain_openrouter_opts import ChatOpenRouter, SpendLimitMiddleware
+from langchain_openrouter_opts.middleware import spend_limit
+from langchain_openrouter_opts.middleware.threads import ThreadMoney, Threads
 from openrouter_opts import ConfigurationError, SpendLimit, SpendLimitExceeded, track_costs
 from openrouter_opts.options import WebSearch
 from openrouter_opts.sandbox import Sandbox
@@ -135,7 +140,7 @@ def test_an_agent_with_a_response_format_ends_too(
     )
     state = agent.invoke(QUESTION, {"recursion_limit": 10})
     assert is_last_answer(state["messages"][-1])
-    assert state.get("structured_response") is None
+    assert state["structured_response"] is None
     assert chats(sandbox) == []
 
 
@@ -319,7 +324,7 @@ def test_a_thread_remembers_what_it_has_cost(where: str, make_llm: Make, sandbox
                 assert state.keys() == {"messages"}
                 known = agent.get_state(config).values
                 spent.append(Decimal(known["thread_spend"]))
-                assert "thread_limit_now" not in known
+                assert "thread_now" not in known
         return ended
 
     memory, spent = InMemorySaver(), list[Decimal]()
@@ -329,6 +334,206 @@ def test_a_thread_remembers_what_it_has_cost(where: str, make_llm: Make, sandbox
     assert first[-1] is True
     assert spent[-1] == sandbox.credits_used <= Decimal("0.0004")
     assert answers("second", 1) == [False]
+
+
+# --- threads, and the runs that leave them ---
+
+THREAD: Final[RunnableConfig] = {"configurable": {"thread_id": "1"}}
+AN_ANSWER: Final = Decimal("0.0006")
+"""What `answers` has each of its answers cost."""
+
+
+def answers(sandbox: Sandbox, times: int = 1) -> None:
+    for _ in range(times):
+        sandbox.answer_next("It is sunny.", usage={"cost": float(AN_ANSWER)})
+
+
+def thrifty(make_llm: Make, saver: Any, limit: str = "0.001", **more: Any) -> Any:
+    middleware = SpendLimitMiddleware(thread_limit=limit)
+    return create_agent(make_llm(max_tokens=300), middleware=[middleware], checkpointer=saver, **more)
+
+
+async def _left(agent: Any) -> None:
+    for _ in (steps := agent.stream(QUESTION, THREAD, stream_mode="messages")):
+        break
+    steps.close()
+
+
+async def _cancelled(agent: Any) -> None:
+    begun = asyncio.Event()
+
+    async def read() -> None:
+        async for _ in agent.astream(QUESTION, THREAD, stream_mode="messages"):
+            begun.set()
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(read())
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+every_leaving = pytest.mark.parametrize("leave", [_left, _cancelled], ids=lambda leave: leave.__name__)
+
+
+@every_leaving
+@pytest.mark.parametrize("agents", ["one agent", "an agent for each run"])
+def test_what_runs_that_were_left_may_have_cost_is_gone_from_their_thread(
+    leave: Any, agents: str, make_llm: Make, sandbox: Sandbox
+):
+    saver = InMemorySaver()
+    first = thrifty(make_llm, saver)
+
+    async def use() -> None:
+        for _ in range(8):
+            agent = first if agents == "one agent" else thrifty(make_llm, saver)
+            sandbox.answer_next("word " * 300)
+            await leave(agent)
+
+    asyncio.run(use())
+    sent = len(chats(sandbox))
+    assert 0 < sent < 8
+    assert sandbox.credits_used <= Decimal("0.001")
+    assert is_last_answer(thrifty(make_llm, saver).invoke(QUESTION, THREAD)["messages"][-1])
+    assert len(chats(sandbox)) == sent
+    # The state says it for other processes.
+    assert Decimal(first.get_state(THREAD).values["thread_spend"]) > Decimal("0.0005")
+
+
+def test_a_run_that_was_left_counts_under_whichever_checkpointer_its_thread_is_restored(
+    make_llm: Make, sandbox: Sandbox, tmp_path: Path
+):
+    for _ in range(2):
+        with SqliteSaver.from_conn_string(str(tmp_path / "threads.db")) as saver:
+            sandbox.answer_next("word " * 300)
+            asyncio.run(_left(thrifty(make_llm, saver, "0.0007")))
+    assert len(chats(sandbox)) == 1
+
+
+def test_what_a_left_run_is_found_to_have_cost_is_all_that_it_has_cost(make_llm: Make, sandbox: Sandbox):
+    mine = SpendLimit("1")
+    agent = create_agent(
+        make_llm(max_tokens=300, spend_limit=mine),
+        middleware=[SpendLimitMiddleware(thread_limit="0.00063")],
+        checkpointer=InMemorySaver(),
+    )
+    sandbox.answer_next("word " * 300)
+    sandbox.delay_next(between=0.05)
+    asyncio.run(_cancelled(agent))
+    assert is_last_answer(agent.invoke(QUESTION, THREAD)["messages"][-1])
+    (lost,) = mine.pending_records
+    mine.write_off(lost, "0.00002")
+    answers(sandbox)
+    assert not is_last_answer(agent.invoke(QUESTION, THREAD)["messages"][-1])
+    assert Decimal(agent.get_state(THREAD).values["thread_spend"]) == mine.spent == Decimal("0.00062")
+
+
+def test_agents_made_for_each_request_share_the_limit_of_a_thread(make_llm: Make, sandbox: Sandbox):
+    sandbox.delay_next(first_byte=0.2)
+    answers(sandbox, 8)
+    saver = InMemorySaver()
+
+    def request(_: int) -> bool:
+        return is_last_answer(thrifty(make_llm, saver).invoke(QUESTION, THREAD)["messages"][-1])
+
+    with ThreadPoolExecutor(8) as pool:
+        ended = list(pool.map(request, range(8)))
+    assert ended.count(False) == 1
+    assert sandbox.credits_used == AN_ANSWER
+
+
+def test_threads_of_one_name_are_kept_apart_by_their_checkpointers_and_their_amounts(
+    make_llm: Make, sandbox: Sandbox
+):
+    saver = InMemorySaver()
+    for kept, limit, ends in (
+        (saver, "0.001", False),
+        (saver, "0.001", True),
+        (InMemorySaver(), "0.001", False),
+        (saver, "0.002", False),
+        (saver, "0.001", True),
+    ):
+        answers(sandbox)
+        agent = thrifty(make_llm, kept, limit)
+        assert is_last_answer(agent.invoke(QUESTION, THREAD)["messages"][-1]) is ends
+
+
+def test_what_another_process_has_spent_in_a_thread_comes_on_top(
+    make_llm: Make, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+):
+    agent = thrifty(make_llm, InMemorySaver(), "0.0029")
+    here, elsewhere = Threads(), Threads()
+
+    def spend(process: Threads) -> Decimal:
+        monkeypatch.setattr(spend_limit, "_THREADS", process)
+        answers(sandbox)
+        agent.invoke(QUESTION, THREAD)
+        return Decimal(agent.get_state(THREAD).values["thread_spend"])
+
+    noted = [spend(process) for process in (here, elsewhere, elsewhere, here, elsewhere, here)]
+    assert noted == [AN_ANSWER * count for count in (1, 2, 3, 4, 4, 4)]
+    assert sandbox.credits_used == AN_ANSWER * 4
+
+
+def test_runs_at_once_leave_in_the_state_what_they_have_cost_and_no_more(make_llm: Make, sandbox: Sandbox):
+    agent = thrifty(make_llm, InMemorySaver(), "1")
+    for _ in range(2):
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: agent.invoke(QUESTION, THREAD), range(12)))
+        assert Decimal(agent.get_state(THREAD).values["thread_spend"]) == sandbox.credits_used
+
+
+def test_an_agent_inside_a_graph_has_a_thread_limit_that_is_remembered(make_llm: Make, sandbox: Sandbox):
+    graph: Any = StateGraph(MessagesState)
+    graph.add_node("one", thrifty(make_llm, None))
+    graph.add_node("two", thrifty(make_llm, None))
+    graph.add_edge(START, "one").add_edge("one", "two")
+    whole = graph.compile(checkpointer=InMemorySaver())
+    answers(sandbox, 4)
+    whole.invoke(QUESTION, THREAD)
+    assert len(chats(sandbox)) == 2
+    last = whole.invoke(QUESTION, THREAD)["messages"][-2:]
+    assert list(map(is_last_answer, last)) == [True, True]
+    assert len(chats(sandbox)) == 2
+
+
+@pytest.mark.parametrize("place", ["run_limit", "thread_limit"])
+def test_a_tool_that_is_resumed_is_under_the_limit(place: str, make_llm: Make, sandbox: Sandbox):
+    @tool
+    def ask(question: str) -> str:
+        """Ask a helper, if the user agrees."""
+        interrupt("May I?")
+        return make_llm().invoke("word " * 5000).text
+
+    limits: dict[str, Any] = {place: "0.001"}
+    agent = create_agent(
+        make_llm(max_tokens=100),
+        [ask],
+        middleware=[SpendLimitMiddleware(**limits)],
+        checkpointer=InMemorySaver(),
+    )
+    _asks_helper(sandbox, 1)
+    agent.invoke(QUESTION, THREAD)
+    before = len(chats(sandbox))
+    messages = agent.invoke(Command(resume="yes"), THREAD)["messages"]
+    (said,) = [message for message in messages if isinstance(message, ToolMessage)]
+    assert "This tool was stopped" in said.text
+    assert len(chats(sandbox)) == before + 1
+
+
+def test_only_threads_that_ran_long_ago_are_forgotten():
+    threads = Threads(most=2)
+
+    def find(place: str) -> ThreadMoney:
+        amount = Decimal(1)
+        return threads.find(amount, None, place, lambda: ThreadMoney(SpendLimit(amount), Decimal(0)))
+
+    running = find("running")
+    names = [find(place).name for place in ("a", "b", "c")]
+    assert find("running") is running
+    assert find("c").name == names[-1]
+    assert find("a").name != names[0]
 
 
 # --- what else can be said ---
