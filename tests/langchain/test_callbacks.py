@@ -6,6 +6,7 @@ import asyncio
 import copy
 import pickle
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, closing, suppress
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
@@ -184,6 +185,29 @@ def test_parallel_branches_and_threads_belong_to_their_own_run(make_llm: Make, s
     }
     assert shared.by("number").keys() == {str(number) for number in range(8)}
     assert shared.by("tag").keys() == {None, "b"}
+
+
+@pytest.mark.parametrize("passed_on", [True, False])
+def test_a_pool_of_ones_own_belongs_to_the_run_whose_config_is_passed_on(
+    passed_on: bool, make_llm: Make, sandbox: Sandbox
+):
+    llm, run = make_llm(), uuid4()
+
+    def node(question: str, config: RunnableConfig) -> list[Any]:
+        with ThreadPoolExecutor(4) as pool:
+            given = (config,) if passed_on else ()
+            return [each.result() for each in [pool.submit(llm.invoke, question, *given) for _ in range(8)]]
+
+    handler = OpenRouterCostCallbackHandler()
+    chain = RunnableLambda(lambda question: question) | RunnableLambda(node)
+    with track_costs() as spend:
+        chain.invoke("hi", {"callbacks": [handler], "run_id": run, "metadata": {"user": "42"}})
+    # Scopes go on into threads by themselves.
+    assert spend.total == sandbox.credits_used > 0
+    assert len(handler.records) == (8 if passed_on else 0)
+    if passed_on:
+        assert handler.by("run") == {str(run): sandbox.credits_used}
+        assert handler.by("user") == {"42": sandbox.credits_used}
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["invoke", "stream"])
