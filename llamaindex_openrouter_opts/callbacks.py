@@ -18,12 +18,14 @@ from openrouter_opts.money.tracking import Spend
 class OpenRouterCostHandler(Sums, BaseEventHandler, BaseCallbackHandler):
     """Counts what the calls of models cost that it is a handler of: LLMs and embeddings of this package.
 
-    Give it to a callback manager, `Settings.callback_manager = CallbackManager([handler])` or that of one model, or to the
-    instrumentation, `get_dispatcher().add_event_handler(handler)`; to both is fine too, since each request is counted once. There is a
+    Give it to a callback manager, `Settings.callback_manager = CallbackManager([handler])` or the one that a model is made with, or to the
+    instrumentation, `get_dispatcher().add_event_handler(handler)`; to several is fine too, since each request is counted once. What a
+    model is made with counts its calls wherever it is used, also inside an engine, which gives the model its own callback manager. There is a
     record for each request that left: tries that failed, streams that were cut and calls that were cancelled are here too.
 
     `handler.by("trace")` tells apart what LlamaIndex does (`query`, `chat`, `index_construction`, …), and `by` any key what is said with
-    `instrument_tags({"user": "42"})`. The sums have the names of `track_costs()`; money is in USD, as `Decimal`.
+    `instrument_tags({"user": "42"})`. A query with `streaming=True` asks the model only when it is read, after LlamaIndex has ended its
+    trace: it has none, `None`, and neither has a model that is called by itself. The sums have the names of `track_costs()`; money is in USD, as `Decimal`.
     """
 
     event_starts_to_ignore: tuple[CBEventType, ...] = Field(default=tuple(CBEventType), repr=False)

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from llamaindex_openrouter_opts.construction import dumped_timeout, secret
-from llamaindex_openrouter_opts.runs import counted
+from llamaindex_openrouter_opts.runs import CountedModel
 from openrouter_opts.built import Built
 from openrouter_opts.client import OpenRouterClient
 from openrouter_opts.http.pools import running_loop
@@ -83,7 +83,7 @@ class _Turns:
         return _Turns, ()
 
 
-class OpenRouterEmbedding(VectorMethods, Limited, BaseEmbedding):
+class OpenRouterEmbedding(VectorMethods, Limited, CountedModel, BaseEmbedding):
     """An embedding model served by OpenRouter, for LlamaIndex: indexes, retrievers, ingestion pipelines.
 
     Texts go out unchanged, `embed_batch_size` in one request, and their vectors come back in the same order. The options that embeddings
@@ -190,13 +190,13 @@ class OpenRouterEmbedding(VectorMethods, Limited, BaseEmbedding):
         return self._built
 
     def _embed(self, texts: list[str], input_type: str | None) -> list[Embedding]:
-        with counted(self.callback_manager, dispatcher):
+        with self._counted(dispatcher):
             return list(self.client.embed(texts, **self._how(input_type)).vectors)
 
     async def _aembed(self, texts: list[str], input_type: str | None) -> list[Embedding]:
         # LlamaIndex starts all batches of a call at once.
         async with self._turns.of_loop(self.max_concurrency):
-            with counted(self.callback_manager, dispatcher):
+            with self._counted(dispatcher):
                 return list((await self.client.aembed(texts, **self._how(input_type))).vectors)
 
     def _how(self, input_type: str | None) -> dict[str, Any]:

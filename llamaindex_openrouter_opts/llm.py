@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from copy import deepcopy
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
@@ -45,7 +44,7 @@ from llamaindex_openrouter_opts.events import (
 from llamaindex_openrouter_opts.messages import awire_messages, wire_messages
 from llamaindex_openrouter_opts.prompts import BESIDE_OPTIONS, PromptMethods
 from llamaindex_openrouter_opts.responses import chat_response, completion_response
-from llamaindex_openrouter_opts.runs import counted
+from llamaindex_openrouter_opts.runs import CountedModel
 from llamaindex_openrouter_opts.streams import acompletions_of, aresponses_of, completions_of, responses_of
 from llamaindex_openrouter_opts.structured import ObjectProgram, Way
 from llamaindex_openrouter_opts.structured_llm import ObjectLLM
@@ -74,7 +73,7 @@ DEFAULT_MODEL: Final = "openrouter/auto"
 _OF_A_PROMPT: Final = 4
 
 
-class OpenRouter(ModelOptions, Limited, ToolMethods, PromptMethods):
+class OpenRouter(ModelOptions, Limited, CountedModel, ToolMethods, PromptMethods):
     """A model served by OpenRouter, for LlamaIndex: query engines, chat engines, agents, structured prediction.
 
     Every option of OpenRouter can be set here and in each call, by name or in `provider_options`; what a call says wins. Options
@@ -345,26 +344,23 @@ class OpenRouter(ModelOptions, Limited, ToolMethods, PromptMethods):
         return "tool" if calls_tools else "text"
 
     def _chat(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> ChatResponse:
-        with self._counted(), traced(call.get("model")) as told, told.calling():
+        with self._counted(dispatcher), traced(call.get("model")) as told, told.calling():
             return chat_response(told.answered(self.client.complete(wire_messages(messages), **call)))
 
     async def _achat(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> ChatResponse:
-        with self._counted(), traced(call.get("model")) as told, told.calling():
+        with self._counted(dispatcher), traced(call.get("model")) as told, told.calling():
             wire = await awire_messages(messages)
             return chat_response(told.answered(await self.client.acomplete(wire, **call)))
 
     def _stream(self, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> tuple[Stream, Traced]:
-        with self._counted(), (told := traced(call.get("model"))).calling():
+        with self._counted(dispatcher), (told := traced(call.get("model"))).calling():
             return self.client.stream(wire_messages(messages), **call), told
 
     async def _astream(
         self, messages: Sequence[ChatMessage], call: Mapping[str, Any]
     ) -> tuple[AsyncStream, Traced]:
-        with self._counted(), (told := traced(call.get("model"))).calling():
+        with self._counted(dispatcher), (told := traced(call.get("model"))).calling():
             return self.client.astream(await awire_messages(messages), **call), told
-
-    def _counted(self) -> AbstractContextManager[None]:
-        return counted(self.callback_manager, dispatcher)
 
     def _prompted(self, prompt: str, *, formatted: bool) -> list[ChatMessage]:
         if not formatted and not self.is_chat_model and self.completion_to_prompt:

@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.callbacks.base import global_stack_trace_ids
 from llama_index_instrumentation.dispatcher import Dispatcher, active_instrument_tags
+from pydantic import BaseModel, PrivateAttr
 
 from llamaindex_openrouter_opts.callbacks import OpenRouterCostHandler
 from openrouter_opts.money.tracking import counted_by, scope_now
 
 
-def counted(manager: CallbackManager, dispatcher: Dispatcher) -> AbstractContextManager[None]:
+class CountedModel(BaseModel):
+    """A model whose calls are counted by the handlers that it was made with, and by those that it has when it is called.
+
+    Engines and `Settings` put a callback manager of their own in the place of that of a model that they are given.
+    """
+
+    if TYPE_CHECKING:
+        callback_manager: CallbackManager
+
+    _made_with: CallbackManager = PrivateAttr()
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Remember the callback manager."""
+        super().model_post_init(context)
+        self._made_with = self.callback_manager
+
+    def _counted(self, dispatcher: Dispatcher) -> AbstractContextManager[None]:
+        return _counted((self._made_with, self.callback_manager), dispatcher)
+
+
+def _counted(managers: Iterable[CallbackManager], dispatcher: Dispatcher) -> AbstractContextManager[None]:
     """Have the call that is made inside counted by the handlers of its model, with the tags of the instrumentation as labels.
 
     Args:
-        manager: The callback manager of the model.
+        managers: The callback managers of the model.
         dispatcher: Where its events begin.
     """
-    handlers = (*manager.handlers, *_handlers(dispatcher))
+    handlers = (*(each for manager in managers for each in manager.handlers), *_handlers(dispatcher))
     spends = [handler.spend for handler in handlers if isinstance(handler, OpenRouterCostHandler)]
     if not spends and not scope_now().spends:
         return nullcontext()

@@ -90,7 +90,7 @@ class Sums(ABC):
                 counts with each of its tags.
 
         Raises:
-            ValueError: No record has such a label.
+            ValueError: No record has such a label, and it is none that a framework gives where it knows it (`"run"`, `"trace"`).
         """
         records = self.records
         groups = grouped(records, key)
@@ -137,11 +137,15 @@ KEYS: Final[Mapping[str, Callable[[Record], tuple[str | None, ...]]]] = {
 }
 
 
+_OF_FRAMEWORKS: Final = ("run", "trace")
+
+
 def grouped(records: Iterable[Record], key: str) -> dict[str | None, list[Record]]:
     """Return records by the value of a key, as `Spend.by` explains it."""
     records = tuple(records)
     names = KEYS.get(key) or (lambda record: (record.labels.get(key),))
-    if records and key not in KEYS and not any(key in record.labels for record in records):
+    known = key in KEYS or key in _OF_FRAMEWORKS or any(key in record.labels for record in records)
+    if records and not known:
         labels = dict.fromkeys(label for record in records for label in record.labels)
         raise ValueError(f"key: there is no {key!r}; there are {', '.join((*KEYS, *labels))}")
     groups: dict[str | None, list[Record]] = {}

@@ -11,9 +11,10 @@ from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 import pytest
-from llama_index.core import Document, Settings, VectorStoreIndex
+from llama_index.core import Document, Settings, SummaryIndex, VectorStoreIndex
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.callbacks import CallbackManager
+from llama_index.core.chat_engine import SimpleChatEngine
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.base import BaseEvent
@@ -95,6 +96,60 @@ def test_an_index_and_its_queries_are_told_apart(
     assert [
         record.kind for record in handler.records if record.labels.get("trace") == "index_construction"
     ] == ["embedding"]
+
+
+DOCUMENTS: Final = [Document(text="The lighthouse of Aster was built in 1872.")]
+
+
+@pytest.mark.usefixtures("loop_of_llama_index")
+@pytest.mark.parametrize("also", ["nowhere else", "settings"])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda index, llm: index.as_query_engine(llm=llm).query("When?"),
+        lambda index, llm: index.as_chat_engine(
+            llm=llm, chat_mode="condense_plus_context", memory=ChatMemoryBuffer.from_defaults(llm=llm)
+        ).chat("When?"),
+        lambda index, llm: SimpleChatEngine.from_defaults(
+            llm=llm, memory=ChatMemoryBuffer.from_defaults(llm=llm)
+        ).chat("When?"),
+    ],
+    ids=["query engine", "chat engine", "simple chat engine"],
+)
+def test_the_handler_of_a_model_counts_it_inside_an_engine_that_has_another_callback_manager(
+    ask: Any, also: str, make_llm: Make, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+):
+    handler, of_settings = OpenRouterCostHandler(), OpenRouterCostHandler()
+    given = CallbackManager([handler])
+    both = [of_settings, handler] if also == "settings" else [of_settings]
+    monkeypatch.setattr(Settings, "_callback_manager", CallbackManager(both))
+    embedding = OpenRouterEmbedding(
+        "openai/text-embedding-3-small",
+        api_base=sandbox.base_url,
+        api_key=sandbox.api_key,
+        callback_manager=given,
+    )
+    index = VectorStoreIndex.from_documents(DOCUMENTS, embed_model=embedding)
+    ask(index, make_llm(callback_manager=given))
+    sent = sum(request.method == "POST" for request in sandbox.requests)
+    assert len(handler.records) == sent > 1
+    assert handler.by("kind").keys() == {"chat", "embedding"}
+    assert handler.total == sandbox.credits_used
+
+
+@pytest.mark.usefixtures("loop_of_llama_index")
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_query_that_streams_has_no_trace_and_is_told_apart_all_the_same(
+    streaming: bool, make_llm: Make, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+):
+    handler = OpenRouterCostHandler()
+    monkeypatch.setattr(Settings, "_callback_manager", CallbackManager([handler]))
+    engine = SummaryIndex.from_documents(DOCUMENTS).as_query_engine(llm=make_llm(), streaming=streaming)
+    assert str(engine.query("When was the lighthouse built?"))
+    assert handler.by("trace") == {None if streaming else "query": sandbox.credits_used}
+    assert ("query" in handler.table("trace")) is not streaming
+    with pytest.raises(ValueError, match="there is no 'trice'"):
+        handler.by("trice")
 
 
 async def test_async_embeddings_are_counted_too(sandbox: Sandbox):
