@@ -313,6 +313,22 @@ def test_a_stream_that_is_left_arrives_once_and_without_a_cost_since_nobody_said
     assert it.costs == []
 
 
+@pytest.mark.parametrize(
+    ("name", "way"), [each for each in IN_STREAMS if str(each.values[0]).startswith("ours")]
+)
+def test_our_span_of_a_stream_that_is_left_says_which_generation_it_was_and_who_was_answering(
+    name: str, way: str, traced: Callable[[str], Traced]
+) -> None:
+    it = traced(name)
+    with track_costs() as spend:
+        LEFT[it.seen.model, way](it.llm, it.config)
+    (record,), (span,) = spend.records, it.spans
+    assert record.generation_id
+    said = ("gen_ai.response.id", "gen_ai.response.model", "openrouter.provider.name")
+    assert [span.attributes[each] for each in said] == [record.generation_id, record.model, record.provider]
+    assert "gen_ai.response.finish_reasons" not in span.attributes
+
+
 @pytest.mark.parametrize("name", SEEN)
 def test_a_call_that_is_cancelled_arrives_once_at_most_and_without_a_cost(
     name: str, traced: Callable[[str], Traced]

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from openrouter_opts.money.cost import Cost
 from openrouter_opts.protocol.completion import Completion, Usage
+from openrouter_opts.protocol.decode import text_of
 from openrouter_opts.protocol.embeddings import Embeddings
 from openrouter_opts.protocol.request import Request
 from openrouter_opts.tracing import COST_ATTRIBUTE
@@ -79,6 +80,17 @@ def of_answer(answer: Answer) -> Attributes:
             "gen_ai.response.finish_reasons": tuple(reason for reason in reasons if reason) or None,
             # Conventions have no name for who serves a model.
             "openrouter.provider.name": answer.provider,
+        }
+    )
+
+
+def of_chunk(chunk: Mapping[str, Any]) -> Attributes:
+    """Return who was answering when a stream ended before its end, by the last chunk that came."""
+    return _known(
+        {
+            "gen_ai.response.id": text_of(chunk.get("id")),
+            "gen_ai.response.model": text_of(chunk.get("model")),
+            "openrouter.provider.name": text_of(chunk.get("provider")),
         }
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,6 +26,7 @@ from openrouter_opts.telemetry.attributes import (
     Attributes,
     of_answer,
     of_call,
+    of_chunk,
     of_cost,
     of_request,
     of_usage,
@@ -99,6 +101,7 @@ class SpanWatch:
     _span: Span = INVALID_SPAN
     _began: float = 0.0
     _first: float | None = None
+    _chunk: Mapping[str, Any] = field(default_factory=dict)
     _answer: Answer | None = None
 
     def __enter__(self) -> Self:
@@ -125,8 +128,9 @@ class SpanWatch:
         return trace.use_span(self._span, record_exception=False, set_status_on_exception=False)
 
     def saw(self, item: Item) -> None:
-        """Note when the first chunk came, and the answer."""
+        """Note when the first chunk came, the last one, and the answer."""
         if isinstance(item, Delta):
+            self._chunk = item.chunk
             if self._first is None:
                 self._first = perf_counter() - self._began
         else:
@@ -159,13 +163,16 @@ class SpanWatch:
                 self._span.set_attribute("error.type", wrong)
                 self._span.set_status(StatusCode.ERROR, str(error) if self._with.content else None)
         self._span.end(now)
-        known = {"gen_ai.response.model": answer.model} if answer and answer.model else {}
+        model = answer.model if answer else of_chunk(self._chunk).get("gen_ai.response.model")
+        known = {"gen_ai.response.model": model} if model else {}
         self._record(usage, duration, self._call | known | ({"error.type": wrong} if wrong else {}))
 
     def _outcome(self, answer: Answer | None, usage: Usage | None) -> Attributes:
         outcome = {} if self._first is None else {"gen_ai.response.time_to_first_chunk": self._first}
         if answer:
             outcome |= of_answer(answer) | (content.of_answer(answer) if self._with.content else {})
+        else:
+            outcome |= of_chunk(self._chunk)
         if usage:
             outcome |= of_usage(usage) | of_cost(usage.cost, draft=self._with.draft_cost)
         return outcome
