@@ -60,6 +60,7 @@ LAYERS = (
         "openrouter_opts.http.proxies",
         "openrouter_opts.http.network",
         "openrouter_opts.http.pools",
+        "openrouter_opts.http.reuse",
     },
     # connections, as they are made
     {"openrouter_opts.http.over_aiohttp"},

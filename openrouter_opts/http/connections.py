@@ -17,8 +17,9 @@ import httpx
 
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.http.cancellation import to_its_end, undisturbed
-from openrouter_opts.http.network import AsyncNetwork, Network, spare
+from openrouter_opts.http.network import AsyncNetwork, Network
 from openrouter_opts.http.proxies import Proxy
+from openrouter_opts.http.reuse import careful
 
 # httpx loses pool slots for cancelled requests, so slots are not what bounds us; and few kept-alive connections keep its pool fast.
 _LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=5.0)
@@ -64,7 +65,7 @@ class _Connections(httpx.HTTPTransport):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._pool._network_backend = Network()  # noqa: SLF001
-        spare(self._pool)
+        careful(self._pool)
 
 
 class _AsyncConnections(httpx.AsyncHTTPTransport):
@@ -73,6 +74,7 @@ class _AsyncConnections(httpx.AsyncHTTPTransport):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._pool._network_backend = AsyncNetwork()  # noqa: SLF001
+        careful(self._pool)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         response = await self.cancelled_once(super().handle_async_request(request), httpx.Response.aclose)

@@ -13,8 +13,7 @@ import threading
 from collections.abc import Awaitable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
-from ssl import SSLContext
+from ssl import SSLContext, SSLError, SSLObject, SSLWantReadError
 from time import monotonic
 from typing import Any, Final, TypeVar, cast
 
@@ -151,6 +150,9 @@ class _AsyncConnection(httpcore.AsyncNetworkStream):
         await self._stream.aclose()
 
     def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable" and (encryption := self._stream.get_extra_info("ssl_object")):
+            # What has come is not in the socket any more, where httpcore looks for it.
+            return _holds_more(encryption) or self._stream.get_extra_info(info)
         return self._stream.get_extra_info(info)
 
     async def start_tls(
@@ -160,32 +162,20 @@ class _AsyncConnection(httpcore.AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> httpcore.AsyncNetworkStream:
         try:
-            return await connecting(self._stream.start_tls(ssl_context, server_hostname, timeout))
+            encrypted = self._stream.start_tls(ssl_context, server_hostname, timeout)
+            return _AsyncConnection(await connecting(encrypted))
         except BaseException:
             # httpcore closes after errors, but not when the task is cancelled.
             await self._stream.aclose()
             raise
 
 
-class _Sparing(httpcore.ConnectionPool):
-    """A pool that closes no connection that it has just given to a request.
-
-    httpcore takes one that isn't asked yet for idle, and closes it as one too many, or as too old, while another thread begins to use it:
-    `[Errno 9] Bad file descriptor`, and nobody knows what was delivered.
-    """
-
-    def _assign_requests_to_connections(self) -> list[httpcore.ConnectionInterface]:
-        closing = super()._assign_requests_to_connections()
-        given = {id(each.connection) for each in self._requests}
-        self._connections += [each for each in closing if id(each) in given]
-        return [each for each in closing if id(each) not in given]
-
-
-def spare(pool: httpcore.ConnectionPool) -> None:
-    """Make it one that spares connections; httpx has made it, of a class for each kind of proxy."""
-    pool.__class__ = _sparing(type(pool))  # type: ignore[arg-type]  # a class can be hashed
-
-
-@cache
-def _sparing(pool: type[httpcore.ConnectionPool]) -> type[httpcore.ConnectionPool]:
-    return type(pool.__name__, (_Sparing, pool), {})
+def _holds_more(encryption: SSLObject) -> bool:
+    """Tell whether something has come, if only a farewell, on a connection that waits for nothing; what it was is lost, as it shall be."""
+    try:
+        encryption.read(1)
+    except SSLWantReadError:
+        return False
+    except SSLError:
+        return True
+    return True

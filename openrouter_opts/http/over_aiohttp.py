@@ -77,6 +77,15 @@ class Connector(aiohttp.TCPConnector):
         """Return a connection; one that doesn't come about in time is known as such."""
         return await connecting(super().connect(req, traces, timeout))
 
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
+        """Return a kept connection; none on which something came when nobody had asked: it would be taken for the next answer."""
+        while (connection := await super()._get(key, traces)) is not None:
+            # A protocol is a queue too, and false when it is empty.
+            if connection.protocol is not None and not connection.protocol.should_close:
+                break
+            connection.close()
+        return connection
+
     def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
         given_up = should_close or protocol.should_close
         if given_up:

@@ -21,11 +21,9 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-import httpcore
 import httpx
 import pytest
 import trio
-from httpcore._sync.connection_pool import PoolRequest
 from llama_index.core.llms import ChatMessage
 
 from langchain_openrouter_opts import ChatOpenRouter, OpenRouterEmbeddings
@@ -33,7 +31,6 @@ from llamaindex_openrouter_opts import OpenRouter, OpenRouterEmbedding
 from openrouter_opts import OpenRouterClient, track_costs
 from openrouter_opts.errors import ConfigurationError, OpenRouterError, RateLimited
 from openrouter_opts.http import pools
-from openrouter_opts.http.network import spare
 from openrouter_opts.http.retry import MAX_WAIT, Retry
 from openrouter_opts.protocol.failure import from_status
 from tests.both import Side
@@ -91,29 +88,6 @@ def test_two_hundred_threads_share_a_client(scripted: Servers):
 
     with ThreadPoolExecutor(200) as threads:
         assert [wrong for each in threads.map(work, range(200)) for wrong in each] == []
-
-
-class Idle(httpcore.ConnectionInterface):
-    """A connection that has nothing to do, as one that was given to a request is until that begins."""
-
-    def is_idle(self) -> bool:
-        return True
-
-    def is_closed(self) -> bool:
-        return False
-
-    has_expired = is_closed
-
-
-def test_a_connection_is_not_closed_as_one_too_many_while_a_thread_begins_to_use_it():
-    pool = httpcore.ConnectionPool(max_keepalive_connections=1)
-    spare(pool)
-    given, *others = pool._connections = [Idle(), Idle(), Idle()]
-    request = PoolRequest(httpcore.Request("POST", "http://localhost"))
-    request.assign_to_connection(given)
-    pool._requests = [request]
-    assert pool._assign_requests_to_connections() == others[:1]
-    assert given in pool._connections
 
 
 @over_both
