@@ -52,7 +52,7 @@ def translate(
         return CertificateError(
             f"the server's certificate is not trusted: {_words(chain[-1])}; for a private authority set `SSL_CERT_FILE`"
         )
-    kind = "late to connect" if connecting else _kind(_telling(chain), sent=sent)
+    kind = "late to connect" if connecting else _kind(chain, sent=sent)
     return _of_kind(kind, chain, sent=sent, host=host)
 
 
@@ -115,15 +115,19 @@ def _telling(chain: list[BaseException]) -> BaseException:
     return next((link for link in chain if type(link).__module__.startswith("aiohttp")), chain[0])
 
 
-def _kind(problem: BaseException, *, sent: bool) -> str:
-    unwritten = type(problem).__name__ == "ClientConnectionResetError" and "Cannot write" in str(problem)
-    if unwritten and not sent:
-        # A kept connection that the server had closed: a part of the request was never written.
+def _kind(chain: list[BaseException], *, sent: bool) -> str:
+    if not sent and any(map(_is_unwritten, chain)):
         return "unconnected"
+    problem = _telling(chain)
     if isinstance(problem, UnicodeError) and not sent:
         # A host that no name can be, such as `a..b`.
         return "wrong"
     return next(_KIND_OF[cls.__name__] for cls in type(problem).__mro__ if cls.__name__ in _KIND_OF)
+
+
+def _is_unwritten(problem: BaseException) -> bool:
+    """Tell whether a part of the request was never written: on a kept connection that the server had closed. aiohttp wraps it."""
+    return type(problem).__name__ == "ClientConnectionResetError" and "Cannot write" in str(problem)
 
 
 def _chain(problem: BaseException) -> list[BaseException]:

@@ -18,6 +18,7 @@ from time import monotonic
 from typing import Any, Final, TypeVar, cast
 
 import httpcore
+from httpcore._utils import is_socket_readable
 
 _PIECE: Final = 64 * 1024
 T = TypeVar("T")
@@ -115,6 +116,11 @@ class _Connection(httpcore.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
+
+
+def is_readable(socket: Any) -> bool:
+    """Tell whether something has come on a socket, if only its end; what is closed counts too."""
+    return is_socket_readable(socket)
 
 
 class AsyncNetwork(httpcore.AsyncNetworkBackend):

@@ -15,7 +15,7 @@ from aiohttp.client_reqrep import ClientRequest, ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
-from openrouter_opts.http.network import connecting
+from openrouter_opts.http.network import connecting, is_readable
 
 
 class Response(aiohttp.ClientResponse):
@@ -78,11 +78,8 @@ class Connector(aiohttp.TCPConnector):
         return await connecting(super().connect(req, traces, timeout))
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
-        """Return a kept connection; none on which something came when nobody had asked: it would be taken for the next answer."""
-        while (connection := await super()._get(key, traces)) is not None:
-            # A protocol is a queue too, and false when it is empty.
-            if connection.protocol is not None and not connection.protocol.should_close:
-                break
+        """Return a kept connection that can be used again."""
+        while (connection := await super()._get(key, traces)) is not None and _has_ended(connection):
             connection.close()
         return connection
 
@@ -91,6 +88,18 @@ class Connector(aiohttp.TCPConnector):
         if given_up:
             protocol.abort()
         super()._release(key, protocol, should_close=given_up)
+
+
+def _has_ended(connection: Connection) -> bool:
+    """Tell whether something has come, if only the end, on a connection on which nobody had asked; it would be taken for the next answer.
+
+    What came may not have been noticed yet, if the loop was busy.
+    """
+    protocol, transport = connection.protocol, connection.transport
+    # A protocol is a queue too, and false when it is empty.
+    if protocol is None or transport is None or protocol.should_close:
+        return True
+    return is_readable(transport.get_extra_info("socket"))
 
 
 def session(context: ssl.SSLContext, keepalive: float | None) -> aiohttp.ClientSession:

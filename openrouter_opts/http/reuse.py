@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from functools import cache
 from typing import Any
 
@@ -36,10 +35,9 @@ def _holds_more(connection: Any) -> bool:
 
 def careful(pool: Any) -> None:
     """Make it a pool that is careful; httpx has made it, of a class for each kind of proxy."""
-    pool.__class__ = _careful(type(pool))
+    pool.__class__ = _careful(type(pool))  # type: ignore[arg-type]  # a class can be hashed
 
 
 @cache
-def _careful(pool: Hashable) -> type:
-    assert isinstance(pool, type)
+def _careful(pool: type) -> type:
     return type(pool.__name__, (_Careful, pool), {})

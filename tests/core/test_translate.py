@@ -85,7 +85,9 @@ BEFORE_THE_HEAD: list[tuple[BaseException, type[OpenRouterError], str]] = [
     (caused(httpx.ReadTimeout("x"), aiohttp.SocketTimeoutError()), TimedOut, "maybe"),
     (
         caused(
-            httpx.ConnectTimeout("x"), aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+            httpx.ConnectTimeout("x"),
+            aiohttp.ClientOSError(None, "Can not write request body for http://host/"),
+            aiohttp.ClientConnectionResetError("Cannot write to closing transport"),
         ),
         ConnectionFailed,
         "no",

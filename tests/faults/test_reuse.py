@@ -1,9 +1,11 @@
-"""I1, I6: a connection is used again only when nothing is left in it; what stays in it would be the next call's answer."""
+"""B9, I1, I6: a connection is used again only when nothing is left in it; what stays in it would be the next call's answer."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,10 +13,12 @@ import httpcore
 import pytest
 from httpcore._sync.connection_pool import PoolRequest
 
-from openrouter_opts.errors import ConnectionLost, Malformed, OpenRouterError
+from openrouter_opts import OpenRouterClient
+from openrouter_opts.errors import ConnectionFailed, ConnectionLost, Malformed, OpenRouterError
 from openrouter_opts.http.reuse import careful
 from tests.both import Caller, Side
-from tests.faults.calls import Callers, Servers
+from tests.faults.aftermath import HI
+from tests.faults.calls import Callers, Servers, client_of
 from tests.scripted_server import Delivery, Script
 from tests.wire_bytes import COMPLETION, answer
 
@@ -127,3 +131,40 @@ def test_a_connection_is_not_closed_as_one_too_many_while_a_thread_begins_to_use
     pool._requests = [request]
     assert pool._assign_requests_to_connections() == others[:1]
     assert given in pool._connections
+
+
+# --- B9: a kept connection that the server has closed ---
+
+
+def asked_after(busy: float, client: OpenRouterClient) -> list[str | None]:
+    """Ask, keep the event loop busy, so that it notices nothing, and ask again."""
+
+    async def twice() -> list[str | None]:
+        first = await client.acomplete(HI)
+        time.sleep(busy)  # noqa: ASYNC251 - as an application's own work does
+        return [first.text, (await client.acomplete(HI)).text]
+
+    return asyncio.run(twice())
+
+
+@pytest.mark.parametrize("end", ["FIN", "RST"])
+def test_a_connection_that_the_server_closed_while_the_loop_was_busy_is_not_used(
+    end: str, scripted: Servers, over_both: str
+):
+    server = scripted([said("Hello"), end])
+    # Nothing is tried again: nothing has to be.
+    assert asked_after(0.05, client_of(server, max_retries=0)) == ["Hello", "Hello"]
+    assert len(server.deliveries) == 2
+
+
+def test_what_was_not_written_to_a_closed_connection_is_sent_on_another(
+    scripted: Servers, monkeypatch: pytest.MonkeyPatch
+):
+    """Between the look at the connection and the first byte the loop may run, and notice that the server has closed."""
+    monkeypatch.setattr("openrouter_opts.http.over_aiohttp.is_readable", lambda _: False)
+    server = scripted([said("Hello"), "FIN"])
+    assert asked_after(0.05, client_of(server)) == ["Hello", "Hello"]
+    assert len(server.deliveries) == 2
+    with pytest.raises(ConnectionFailed) as caught:
+        asked_after(0.05, client_of(server, max_retries=0))
+    assert caught.value.delivered == "no"
