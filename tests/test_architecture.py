@@ -55,6 +55,8 @@ LAYERS = (
     {"openrouter_opts.money.store"},
     # what is cancelled and tidies up all the same
     {"openrouter_opts.http.cancellation"},
+    # where a host is
+    {"openrouter_opts.http.addresses"},
     # what the user sets: key, address, timeouts; options
     {
         "openrouter_opts.http.proxies",

@@ -20,6 +20,8 @@ from typing import Any, Final, TypeVar, cast
 import httpcore
 from httpcore._utils import is_socket_readable
 
+from openrouter_opts.http.addresses import addresses_of
+
 _PIECE: Final = 64 * 1024
 T = TypeVar("T")
 
@@ -36,11 +38,13 @@ def end_within(seconds: float | None) -> None:
     _deadline.at = math.inf if seconds is None else monotonic() + seconds
 
 
-def _bounded(timeout: float | None) -> float | None:
+def _bounded(timeout: float | None, late: type[httpcore.TimeoutException]) -> float | None:
+    """Return the seconds that a wait may take; raises `late` when the thread has none left, so that nothing more is sent."""
     if _deadline.at == math.inf:
         return timeout
-    # A socket takes zero for "do not wait", and says then that nothing is there, not that it is late.
-    left = max(_deadline.at - monotonic(), 0.001)
+    left = _deadline.at - monotonic()
+    if left <= 0:
+        raise late("there is no time left")
     return left if timeout is None else min(timeout, left)
 
 
@@ -48,7 +52,8 @@ def _bounded(timeout: float | None) -> float | None:
 class Opening:
     """How far an attempt of the async side has come, of which its own timeout says nothing."""
 
-    is_connecting: bool = False
+    is_connecting: bool = True
+    """Whether nothing can have been sent yet."""
 
 
 _opening: ContextVar[Opening | None] = ContextVar("openrouter_opts_opening", default=None)
@@ -84,9 +89,32 @@ class Network(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        """Connect; raises httpcore's errors."""
-        connection = self._network.connect_tcp(host, port, _bounded(timeout), local_address, socket_options)
-        return _Connection(connection)
+        """Connect to the first of the host's addresses that answers; they share the time. Raises httpcore's errors."""
+        seconds = _bounded(timeout, httpcore.ConnectTimeout)
+        until = math.inf if seconds is None else monotonic() + seconds
+        problem: Exception = httpcore.ConnectError(f"{host} has no address")
+        addresses = _addresses(host, port, seconds)
+        while addresses:
+            share = None if seconds is None else (until - monotonic()) / len(addresses)
+            if share is not None and share <= 0:
+                raise httpcore.ConnectTimeout(f"the other addresses of {host} took all of the time")
+            address, *addresses = addresses
+            try:
+                return _Connection(
+                    self._network.connect_tcp(address, port, share, local_address, socket_options)
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as failure:
+                problem = failure
+        raise problem
+
+
+def _addresses(host: str, port: int, seconds: float | None) -> list[str]:
+    try:
+        return addresses_of(host, port, seconds)
+    except TimeoutError:
+        raise httpcore.ConnectTimeout(f"{host} was not found in time") from None
+    except OSError as problem:
+        raise httpcore.ConnectError(str(problem)) from problem
 
 
 class _Connection(httpcore.NetworkStream):
@@ -94,12 +122,12 @@ class _Connection(httpcore.NetworkStream):
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _bounded(timeout))
+        return self._stream.read(max_bytes, _bounded(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         # Each piece that the other side takes starts a wait of its own.
         for start in range(0, len(buffer), _PIECE):
-            self._stream.write(buffer[start : start + _PIECE], _bounded(timeout))
+            self._stream.write(buffer[start : start + _PIECE], _bounded(timeout, httpcore.WriteTimeout))
 
     def close(self) -> None:
         self._stream.close()
@@ -108,7 +136,8 @@ class _Connection(httpcore.NetworkStream):
         self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         try:
-            return _Connection(self._stream.start_tls(ssl_context, server_hostname, _bounded(timeout)))
+            seconds = _bounded(timeout, httpcore.ConnectTimeout)
+            return _Connection(self._stream.start_tls(ssl_context, server_hostname, seconds))
         except BaseException:
             # httpcore closes after errors, but not after Ctrl-C.
             self._stream.close()

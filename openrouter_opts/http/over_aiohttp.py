@@ -74,8 +74,12 @@ class Connector(aiohttp.TCPConnector):
         traces: list[Trace],
         timeout: ClientTimeout,  # noqa: ASYNC109
     ) -> Connection:
-        """Return a connection; one that doesn't come about in time is known as such."""
-        return await connecting(super().connect(req, traces, timeout))
+        """Return a connection; one that doesn't come about in time is known as such.
+
+        aiohttp would give the time to each address of a host, and to finding them as long as that takes.
+        """
+        async with asyncio.timeout(timeout.sock_connect):
+            return await connecting(super().connect(req, traces, timeout))
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
         """Return a kept connection that can be used again."""

@@ -249,10 +249,11 @@ class AsyncWire:
         await self.close()
         followed = opening()
         try:
-            written = await self._write(step)
-            request = self._transport.build(written, _pieces(written.body))
-            pool = await self._transport.pools.of_loop()
             async with asyncio.timeout(step.seconds):
+                written = await self._write(step)
+                request = self._transport.build(written, _pieces(written.body))
+                pool = await self._transport.pools.of_loop()
+                followed.is_connecting = False
                 self._response = response = await pool.handle_async_request(request)
         except Exception as problem:  # noqa: BLE001 - every kind is translated
             late = isinstance(problem, TimeoutError) and followed.is_connecting

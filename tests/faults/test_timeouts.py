@@ -126,6 +126,7 @@ class Interrupted:
 
 def test_ctrl_c_while_a_connection_is_encrypted_leaves_none_open(trusting: ssl.SSLContext):
     stream: Any = Interrupted()
+    end_within(None)
     with pytest.raises(KeyboardInterrupt):
         _Connection(stream).start_tls(trusting)
     assert stream.closed
