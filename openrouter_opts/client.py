@@ -136,13 +136,13 @@ class OpenRouterClient:
         Arguments as for `complete`.
         """
         chat = self._chat(messages, call, stream=True)
-        so_far = SoFar()
+        so_far = SoFar(chat.request.choices)
         return Stream(chat.drive(so_far.read), so_far)
 
     def astream(self, messages: Messages, **call: Any) -> AsyncStream:
         """Return an `AsyncStream` of deltas; the request leaves when it is first read. See `stream`."""
         chat = self._chat(messages, call, stream=True)
-        so_far = SoFar()
+        so_far = SoFar(chat.request.choices)
         return AsyncStream(chat.adrive(so_far.read), so_far)
 
     def embed(

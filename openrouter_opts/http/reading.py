@@ -125,6 +125,8 @@ def _checked(completion: Completion) -> Completion:
 class SoFar:
     """What has come of a stream, to be looked at whenever it is left."""
 
+    asked: int = 1
+    """How many choices were asked for."""
     assembler: Assembler = field(default_factory=Assembler)
     head: Head = field(default_factory=lambda: Head(0))
     attempt: int = 0
@@ -146,7 +148,7 @@ def read_stream(head: Head, attempt: int, patience: Patience, so_far: SoFar | No
         yield from _read_unstreamed(head, attempt, patience, begun)
         return
     so_far = so_far or SoFar()
-    so_far.assembler, so_far.head, so_far.attempt = Assembler(), head, attempt
+    so_far.assembler, so_far.head, so_far.attempt = Assembler(so_far.asked), head, attempt
     try:
         ended = yield from _read_chunks(so_far.assembler, patience, begun)
         yield from so_far.assembler.rest()
@@ -251,13 +253,17 @@ def _chunk_of(event: Event, *, at_end: bool) -> Mapping[str, Any] | None:
 
 
 def _error_of(chunk: Mapping[str, Any], event: Event, assembler: Assembler) -> OpenRouterError | None:
-    said = decode.error_in(chunk)
+    broken = [raw for raw in decode.mappings(chunk.get("choices")) if decode.error_of_choice(raw)]
+    # What comes for a choice that has ended takes nothing from it.
+    cut = [raw for raw in broken if not assembler.has_ended(raw)]
+    of_all = decode.error_of(chunk)
+    said = of_all or next(map(decode.error_of_choice, cut or broken), None)
     if said is None and event.name == "error":
-        said = {**chunk, "message": chunk.get("message") or "the stream reports an error"}
+        said = of_all = {**chunk, "message": chunk.get("message") or "the stream reports an error"}
     if said is None:
         return None
     error = failure.from_error(said)
-    if assembler.has_finish_reason:
+    if not cut and (assembler.has_finish_reason or not of_all):
         # Recorded: `finish_reason: "length"`, then `Token limit reached`. The answer is whole and paid for.
         text = f"OpenRouter reported an error after the answer had ended: {error}"
         warn(text)

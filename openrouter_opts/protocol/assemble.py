@@ -31,17 +31,28 @@ _COMMON: Final = frozenset({"role", "content", "reasoning", "refusal", "tool_cal
 
 
 class Assembler:
-    """Takes chunks, gives deltas, and in the end the body."""
+    """Takes chunks, gives deltas, and in the end the body.
 
-    def __init__(self) -> None:
+    Args:
+        asked: How many choices were asked for (`n`).
+    """
+
+    def __init__(self, asked: int = 1) -> None:
+        self._asked = asked
         self._top: dict[str, Any] = {}
         self._choices: dict[int, _ChoicePieces] = {}
         self._usage: dict[str, Any] | None = None
 
     @property
     def has_finish_reason(self) -> bool:
-        """Whether every choice has its finish reason: then the answer is whole, even if `[DONE]` never comes."""
-        return bool(self._choices) and all(pieces.finish_reason for pieces in self._choices.values())
+        """Whether every choice that was asked for has its finish reason: then the answer is whole, even if `[DONE]` never comes."""
+        begun = self._choices.values()
+        return len(begun) >= max(1, self._asked) and all(pieces.finish_reason for pieces in begun)
+
+    def has_ended(self, raw: Mapping[str, Any]) -> bool:
+        """Whether the choice of a chunk had its finish reason before that chunk."""
+        pieces = self._choices.get(_index_of(raw))
+        return pieces is not None and bool(pieces.finish_reason)
 
     def feed(self, chunk: Mapping[str, Any]) -> list[Delta]:
         """Take a chunk; return what it adds to each choice, which may be nothing."""
@@ -77,12 +88,16 @@ class Assembler:
         return body
 
     def _pieces(self, raw: Mapping[str, Any]) -> _ChoicePieces:
-        index = raw.get("index")
-        index = index if isinstance(index, int) else 0
+        index = _index_of(raw)
         pieces = self._choices.get(index)
         if pieces is None:
             pieces = self._choices[index] = _ChoicePieces(index)
         return pieces
+
+
+def _index_of(raw: Mapping[str, Any]) -> int:
+    index = raw.get("index")
+    return index if isinstance(index, int) else 0
 
 
 def at_once(answer: Completion) -> list[Delta]:

@@ -44,17 +44,23 @@ def error_in(body: Mapping[str, Any]) -> Mapping[str, Any] | str | None:
 
     Source: https://openrouter.ai/docs/api_reference/errors-and-debugging ("Always check `error` on 200").
     """
-    said = body.get("error")
-    if said:
-        return said if isinstance(said, Mapping | str) else str(said)
-    for raw in sequence(body.get("choices")):
-        if isinstance(raw, dict):
-            said = raw.get("error")
-            if said:
-                return said if isinstance(said, Mapping | str) else str(said)
-            if raw.get("finish_reason") == "error":
-                return {"code": 502, "message": "the provider broke off and gave no reason"}
-    return None
+    own = (error_of_choice(raw) for raw in mappings(body.get("choices")))
+    return error_of(body) or next(filter(None, own), None)
+
+
+def error_of(said: Mapping[str, Any]) -> Mapping[str, Any] | str | None:
+    """Return the `error` of a body, a chunk or a choice, without looking further."""
+    error = said.get("error")
+    if not error:
+        return None
+    return error if isinstance(error, Mapping | str) else str(error)
+
+
+def error_of_choice(raw: Mapping[str, Any]) -> Mapping[str, Any] | str | None:
+    """Return the error of a choice, which may be told by its finish reason alone."""
+    if raw.get("finish_reason") == "error":
+        return error_of(raw) or {"code": 502, "message": "the provider broke off and gave no reason"}
+    return error_of(raw)
 
 
 def unnest(body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -28,6 +28,12 @@ class Request:
     """What the body was written from."""
 
     @property
+    def choices(self) -> int:
+        """How many choices it asks for."""
+        asked = self.content.get("n")
+        return asked if isinstance(asked, int) else 1
+
+    @property
     def is_unwritten(self) -> bool:
         """Whether its body is large, and still to be written, which takes long."""
         return self.body is None and bool(self.content)

@@ -161,6 +161,83 @@ def test_an_error_after_the_finish_reason_is_a_warning(scripted: Servers, caller
     assert (said, completion.finish_reason, completion.cost.total) == ("Hello", "stop", Decimal("0.0003"))
 
 
+# --- several choices: each of them is an answer, and half of one is half an answer ---
+
+
+def of(choice: int, text: str = "", finish_reason: str | None = None, **more: Any) -> bytes:
+    """Return the event of a chunk of one choice among several."""
+    raw = {"index": choice, "delta": {"content": text}, "finish_reason": finish_reason, **more}
+    return event({"id": "gen-1", "provider": "Mock", "model": "m/x", "choices": [raw]})
+
+
+FIRST = [of(0, "Hello"), of(0, finish_reason="stop")]
+DOWN = {"code": 502, "message": "down"}
+ALL_DOWN = {"error": DOWN, "choices": []}
+HALF: dict[str, tuple[list[Any], type[OpenRouterError]]] = {
+    "not begun, reset": ([0.05, "RST"], ConnectionLost),
+    "not begun, closed": ([chunked(b"")], Interrupted),
+    "not begun, an error for all": ([chunked(event(ALL_DOWN) + DONE), chunked(b"")], ProviderFailed),
+    "begun, closed": ([chunked(of(1, "Goo")), chunked(b"")], Interrupted),
+    "begun, an error for all": (
+        [chunked(of(1, "Goo") + event(ALL_DOWN) + DONE), chunked(b"")],
+        ProviderFailed,
+    ),
+    "its own error": (
+        [chunked(of(1, finish_reason="error", error=DOWN) + DONE), chunked(b"")],
+        ProviderFailed,
+    ),
+    "its own error, without a reason": ([chunked(of(1, error=DOWN) + DONE), chunked(b"")], ProviderFailed),
+    "a reason that is an error": (
+        [chunked(of(1, finish_reason="error") + DONE), chunked(b"")],
+        ProviderFailed,
+    ),
+}
+
+
+@pytest.mark.parametrize(("rest", "cls"), HALF.values(), ids=HALF)
+def test_one_of_two_choices_is_half_an_answer(
+    rest: list[Any], cls: type[OpenRouterError], scripted: Servers, caller: Callers
+):
+    server = scripted([*streamed(*FIRST, end=0.0), *rest])
+    error = failure(caller(server), cls, stream=True, n=2)
+    assert (error.partial.text, error.generation_id, len(server.deliveries)) == ("Hello", "gen-1", 1)
+
+
+def test_an_error_of_the_one_choice_that_had_not_ended_is_not_hidden_by_that_of_another(
+    scripted: Servers, caller: Callers
+):
+    """Nobody asked for two choices, but two came."""
+    both = [{"index": index, "delta": {}, "finish_reason": "error", "error": DOWN} for index in (0, 1)]
+    both[0]["error"] = {"code": 429, "message": "slow"}
+    server = scripted(streamed(*FIRST, event({"id": "gen-1", "choices": both}), DONE))
+    assert failure(caller(server), ProviderFailed, stream=True).partial.text == "Hello"
+
+
+def test_an_error_of_a_choice_that_had_ended_is_a_warning_and_the_other_goes_on(
+    scripted: Servers, caller: Callers
+):
+    late = of(0, finish_reason="error", error={"code": 502, "message": "Token limit reached"})
+    client = caller(scripted(streamed(of(1, "Good"), *FIRST, late, of(1, "bye", "stop"))))
+    with pytest.warns(UserWarning, match="Token limit reached"):
+        _, completion = spoken(client, n=2)
+    assert [(each.text, each.finish_reason) for each in completion.choices] == [
+        ("Hello", "stop"),
+        ("Goodbye", "stop"),
+    ]
+
+
+def test_two_choices_that_have_ended_are_whole_without_done(scripted: Servers, caller: Callers):
+    client = caller(scripted(streamed(*FIRST, of(1, "Goodbye", "length"))))
+    _, completion = spoken(client, n=2)
+    assert [each.text for each in completion.choices] == ["Hello", "Goodbye"]
+
+
+def test_a_provider_that_knows_no_n_has_ended_once_it_says_done(scripted: Servers, caller: Callers):
+    """It sends one choice however many were asked for, and only `[DONE]` tells that from a cut."""
+    _, completion = spoken(caller(scripted(streamed(*FIRST, DONE))), n=2)
+    assert [each.text for each in completion.choices] == ["Hello"]
+
+
 # --- G9-G17: odd chunks ---
 
 
