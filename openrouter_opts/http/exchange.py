@@ -88,9 +88,9 @@ def _read_beginning(patience: Patience, limit: int) -> Generator[Step, Any, byte
     """Read as much of an error's body as comes: its status says enough, even if the body breaks off."""
     body = b""
     try:
-        while len(body) < limit and (piece := (yield from patience.read())):
+        # It comes whole, so it has as long as an answer has to begin, however it trickles.
+        while len(body) < limit and (piece := (yield from patience.begin())):
             body += piece
-            patience.progressed()
     except OpenRouterError:
         return body
     return body

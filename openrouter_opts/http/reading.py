@@ -26,22 +26,46 @@ from openrouter_opts.protocol.sse import Event, EventDecoder, EventTooLarge
 
 MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024
 _DONE: Final = b"[DONE]"
+_BLANKS: Final = b" \t\r\n"
 # What no stream of events has: an answer that comes whole, or a portal's login page.
 _WHOLE: Final = ("application/json", "text/html")
 Reader: TypeAlias = Callable[[Head, int, Patience], Flow]
 
 
-def _read_all(patience: Patience, limit: int, begun: bytes = b"") -> Generator[Step, Any, bytes]:
+def _beginning(wait: Callable[[], Generator[Step, bytes, bytes]]) -> Generator[Step, Any, bytes]:
+    """Read until there is more than blanks, which OpenRouter and some servers send while they wait; return it without them."""
+    size = 0
+    while piece := (yield from wait()):
+        if begun := piece.lstrip(_BLANKS):
+            return begun
+        size += len(piece)
+        _check(size)
+    return b""
+
+
+def _read_all(patience: Patience) -> Generator[Step, Any, bytes]:
+    begun = yield from _beginning(patience.begin)
+    return (yield from _read_rest(patience, begun))
+
+
+def _read_rest(patience: Patience, begun: bytes) -> Generator[Step, Any, bytes]:
     pieces = [begun]
     size = len(begun)
-    while piece := (yield from patience.read()):
+    while begun:
+        _check(size)
+        patience.progressed()
+        piece = yield from patience.read()
+        if not piece:
+            break
         pieces.append(piece)
         size += len(piece)
-        # Blanks that keep the connection alive are no progress, but there is no telling them from an answer here.
-        patience.progressed()
-        if size > limit:
-            raise failure.with_advice(Malformed, f"the answer is larger than {limit} bytes", delivered="yes")
     return b"".join(pieces)
+
+
+def _check(size: int) -> None:
+    if size > MAX_ANSWER_BYTES:
+        what = f"the answer is larger than {MAX_ANSWER_BYTES} bytes"
+        raise failure.with_advice(Malformed, what, delivered="yes")
 
 
 def read_json(head: Head, attempt: int, patience: Patience) -> Flow:
@@ -51,7 +75,7 @@ def read_json(head: Head, attempt: int, patience: Patience) -> Flow:
 
 def read_body(head: Head, patience: Patience) -> Generator[Step, Any, Any]:
     """Read JSON with status 200, and return it; raises the error it holds."""
-    body = decode.parse((yield from _read_all(patience, MAX_ANSWER_BYTES)))
+    body = decode.parse((yield from _read_all(patience)))
     if isinstance(body, dict) and (said := decode.error_in(body)):
         raise failure.from_error(said, headers=head.headers)
     return body
@@ -62,7 +86,7 @@ def read_embeddings(count: int) -> Reader:
 
     def read(head: Head, attempt: int, patience: Patience) -> Flow:
         try:
-            yield _vectors((yield from _read_all(patience, MAX_ANSWER_BYTES)), head, attempt, count)
+            yield _vectors((yield from _read_all(patience)), head, attempt, count)
         except OpenRouterError as error:
             raise with_facts(error, head) from None
 
@@ -83,7 +107,7 @@ def _vectors(data: bytes, head: Head, attempt: int, count: int) -> embeddings.Em
 def read_completion(head: Head, attempt: int, patience: Patience) -> Flow:
     """Read a chat answer that comes whole."""
     try:
-        data = yield from _read_all(patience, MAX_ANSWER_BYTES)
+        data = yield from _read_all(patience)
         yield whole(data, head, attempt)
     except OpenRouterError as error:
         raise with_facts(error, head) from None
@@ -102,7 +126,7 @@ def whole(data: bytes, head: Head, attempt: int) -> Completion:
 
 
 def _object(data: bytes, head: Head) -> dict[str, Any]:
-    if not data.strip():
+    if not data:
         raise failure.with_advice(Empty, "the answer has an empty body", status=head.status, delivered="yes")
     body = decode.parse(data)
     if not isinstance(body, dict):
@@ -143,8 +167,13 @@ class SoFar:
 
 def read_stream(head: Head, attempt: int, patience: Patience, so_far: SoFar | None = None) -> Flow:
     """Read a chat answer that comes in chunks; yields deltas, then the completion. Keeps `so_far` up to date."""
-    begun = yield from _beginning(head, patience)
-    if _is_whole(head, begun):
+    comes_whole = head.headers.get("content-type", "").lower().startswith(_WHOLE)
+    try:
+        begun = yield from _beginning(patience.begin if comes_whole else patience.read)
+    except OpenRouterError as error:
+        raise with_facts(error, head) from None
+    # A body that is no stream is told by its look too: JSON, or a portal's login page.
+    if comes_whole or begun[:1] in (b"{", b"<"):
         yield from _read_unstreamed(head, attempt, patience, begun)
         return
     so_far = so_far or SoFar()
@@ -157,23 +186,6 @@ def read_stream(head: Head, attempt: int, patience: Patience, so_far: SoFar | No
         raise with_facts(_failed_midway(error, so_far.completion()), head) from None
     if ended:
         yield Rest(0.1)
-
-
-def _beginning(head: Head, patience: Patience) -> Generator[Step, Any, bytes]:
-    """Read until there is more than blanks, which some servers send while they wait."""
-    begun = b""
-    try:
-        while not begun.strip() and (piece := (yield from patience.read())):
-            begun += piece
-    except OpenRouterError as error:
-        raise with_facts(error, head) from None
-    return begun
-
-
-def _is_whole(head: Head, begun: bytes) -> bool:
-    """Tell whether a streaming request is answered by a body that is no stream: JSON, or a portal's login page."""
-    kind = head.headers.get("content-type", "").lower()
-    return kind.startswith(_WHOLE) or begun.lstrip()[:1] in (b"{", b"<")
 
 
 def _read_chunks(assembler: Assembler, patience: Patience, begun: bytes) -> Generator[Step, Any, bool]:
@@ -279,7 +291,7 @@ def _without_error_reason(chunk: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _read_unstreamed(head: Head, attempt: int, patience: Patience, begun: bytes) -> Flow:
     """Read the whole answer that some servers give to a streaming request."""
     try:
-        data = yield from _read_all(patience, MAX_ANSWER_BYTES, begun)
+        data = yield from _read_rest(patience, begun)
         completion = whole(data, head, attempt)
     except OpenRouterError as error:
         raise with_facts(error, head) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from openrouter_opts.errors import ConnectTimedOut, OpenRouterError, Phase, TimedOut
 from openrouter_opts.http.settings import Timeout
@@ -13,9 +13,6 @@ from openrouter_opts.protocol.completion import Completion, Delta, Usage
 from openrouter_opts.protocol.decode import text_of, usage_of
 from openrouter_opts.protocol.embeddings import Embeddings
 from openrouter_opts.protocol.request import Request
-
-_IDLE: Final[Phase] = "idle"
-_PROGRESS: Final[Phase] = "progress"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +104,10 @@ class Patience:
         self._timeout = timeout
         self._clock = clock
         self._started = clock()
-        # Time spent waiting since the last event. What the consumer does in between is not the server's fault.
-        self._waited = 0.0
+        # Time spent waiting: since the request left, and since the last event. What the consumer does in between is not the
+        # server's fault.
+        self._since_open = 0.0
+        self._since_event = 0.0
 
     def left(self) -> float | None:
         """Return the seconds left of the total timeout."""
@@ -117,22 +116,30 @@ class Patience:
 
     def open(self, request: Request) -> Generator[Step, Head, Head]:
         """Send the request."""
-        self._waited = 0.0
+        self._since_open = 0.0
         limit = self._timeout.first_byte
-        return self._wait(lambda seconds: Open(request, seconds), limit, "first_byte")
+        head = yield from self._wait(lambda seconds: Open(request, seconds), limit, "first_byte")
+        self._since_event = 0.0
+        return head
+
+    def begin(self) -> Generator[Step, bytes, bytes]:
+        """Read what may be blanks, with which OpenRouter keeps the connection alive until there is an answer that comes whole."""
+        return self._read(self._timeout.first_byte, self._since_open, "first_byte")
 
     def read(self) -> Generator[Step, bytes, bytes]:
         """Read on."""
-        limit, phase = self._timeout.idle, _IDLE
-        progress = self._timeout.progress
-        left = None if progress is None else progress - self._waited
-        if left is not None and (limit is None or left < limit):
-            limit, phase = left, _PROGRESS
-        return self._wait(Read, limit, phase)
+        return self._read(self._timeout.progress, self._since_event, "progress")
+
+    def _read(self, limit: float | None, waited: float, phase: Phase) -> Generator[Step, bytes, bytes]:
+        idle = self._timeout.idle
+        left = None if limit is None else limit - waited
+        if idle is not None and (left is None or idle <= left):
+            left, phase = idle, "idle"
+        return self._wait(Read, left, phase)
 
     def progressed(self) -> None:
         """Note that an event has come."""
-        self._waited = 0.0
+        self._since_event = 0.0
 
     def _wait(
         self, step: Callable[[float | None], Step], limit: float | None, phase: Phase
@@ -150,7 +157,9 @@ class Patience:
             if isinstance(error, ConnectTimedOut) and (limit is None or (connect and connect <= limit)):
                 raise
             raise _timed_out(phase, self._timeout) from None
-        self._waited += self._clock() - began
+        waited = self._clock() - began
+        self._since_open += waited
+        self._since_event += waited
         return reply
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+import tracemalloc
 from decimal import Decimal
 from typing import Any
 
@@ -271,6 +273,22 @@ def test_an_answer_larger_than_the_limit_is_refused(monkeypatch: pytest.MonkeyPa
     assert len(outcome.wire.steps) == 4
 
 
+@pytest.mark.parametrize("head", [SSE, JSON], ids=["stream", "whole"])
+def test_blanks_before_an_answer_take_little_time_and_no_memory(head: Head, monkeypatch: pytest.MonkeyPatch):
+    flood = [b"\n" * 65536] * (32 * 16)
+    tracemalloc.start()
+    began = time.process_time()
+    outcome = call([head, *flood, STREAM if head is SSE else ANSWER])
+    seconds, (_, peak) = time.process_time() - began, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert outcome.completion.text == "Hello"
+    assert (seconds < 2, peak < 4 * 1024 * 1024) == (True, True), (seconds, peak)
+    monkeypatch.setattr("openrouter_opts.http.reading.MAX_ANSWER_BYTES", 1024 * 1024)
+    outcome = call([head, *flood])
+    assert "larger than 1048576 bytes" in str(outcome.failed(Malformed))
+    assert len(outcome.wire.steps) == 18
+
+
 # --- F, G: streams ---
 
 
@@ -501,6 +519,27 @@ def test_comments_are_signs_of_life_but_no_progress():
     assert call([SSE, *[4.0, COMMENT] * 4, STREAM], timeout=PATIENT).completion.text == "Hello"
     error = missed(SSE, delta("Hel"), *[4.0, COMMENT] * 10)
     assert (error.phase, error.partial and error.partial.text) == ("progress", "Hel")
+
+
+@pytest.mark.parametrize("read", [whole_call, call])
+def test_an_answer_may_take_as_long_as_its_first_byte_may(read: Any):
+    """A default call may think for ten minutes, twice as long as there may be between two events."""
+    outcome = read([550.0, JSON if read is whole_call else SSE, ANSWER if read is whole_call else STREAM])
+    assert outcome.completion.text == "Hello"
+
+
+@pytest.mark.parametrize("read", [whole_call, call])
+def test_blanks_are_signs_of_life_but_not_yet_an_answer(read: Any):
+    assert read([3.0, JSON, *[3.0, b" "] * 2, ANSWER], timeout=PATIENT).completion.text == "Hello"
+    outcome = read([3.0, JSON, *[3.0, b" "] * 3, ANSWER], timeout=PATIENT)
+    assert (outcome.failed(TimedOut).phase, outcome.wire.now) == ("first_byte", PATIENT.first_byte)
+    silent = read([3.0, JSON, 6.0], timeout=PATIENT)
+    assert silent.failed(TimedOut).phase == "idle"
+
+
+def test_an_answer_that_has_begun_may_take_its_time():
+    pieces = [each for byte in ANSWER for each in (4.0, bytes([byte]))]
+    assert whole_call([JSON, *pieces], timeout=PATIENT).completion.text == "Hello"
 
 
 def test_every_event_is_progress():

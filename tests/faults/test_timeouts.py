@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from openrouter_opts import Timeout
-from openrouter_opts.errors import TimedOut
+from openrouter_opts.errors import NoProvider, TimedOut
 from openrouter_opts.http.network import _Connection, end_within
 from tests.both import Caller
 from tests.faults.aftermath import HI, SOON, failure
 from tests.faults.calls import Callers, Servers
 from tests.scripted_server import Script
-from tests.wire_bytes import COMPLETION, answer, chunked, delta, streamed
+from tests.wire_bytes import COMPLETION, STREAM_HEAD, answer, chunked, delta, streamed
 
 LATE = 0.3
 """What a loaded machine may take beside."""
@@ -31,6 +31,10 @@ BEGUN = streamed(delta("Hel"), end=0.0)
 COMMENTS: Script = [*BEGUN, *endless(chunked(b": OPENROUTER PROCESSING\n\n"))]
 DELTAS: Script = [*BEGUN, *endless(chunked(delta("x")))]
 BYTES: Script = [*BEGUN, *endless(chunked(b"d"))]
+BLANKS: Script = [
+    STREAM_HEAD.replace(b"text/event-stream", b"application/json"),
+    *endless(chunked(b" ")),
+]
 # Each of these starts a read shortly before the time is over.
 LONGER = 2 * SOON
 SLOW_COMMENTS: Script = [*BEGUN, *endless(chunked(b": OPENROUTER PROCESSING\n\n"), 0.9 * LONGER)]
@@ -45,6 +49,9 @@ CASES: dict[str, tuple[dict[str, float], Script, bool, str]] = {
     "bytes of one event": ({"progress": SOON}, BYTES, True, "progress"),
     "deltas without end": ({"total": SOON}, DELTAS, True, "total"),
     "slow comments, in all": ({"total": LONGER, "idle": 5, "progress": 5}, SLOW_COMMENTS, True, "total"),
+    "blanks before a whole answer": ({"first_byte": SOON}, BLANKS, False, "first_byte"),
+    "blanks, though a stream was asked for": ({"first_byte": SOON}, BLANKS, True, "first_byte"),
+    "blanks before a stream": ({"progress": SOON}, [STREAM_HEAD, *endless(chunked(b"\n"))], True, "progress"),
     "a whole answer in drops": ({"total": LONGER, "idle": 5}, SLOW_BLANKS, False, "total"),
     "no head, in all": ({"total": SOON}, ["HANG"], False, "total"),
 }
@@ -69,6 +76,14 @@ def test_a_timeout_ends_when_it_says(
     assert seconds <= time.monotonic() - began < seconds + LATE
     assert (error.phase, error.attempts, len(server.deliveries)) == (phase, 1, 1)
     assert f"`{phase}` timeout of {seconds:g} s" in str(error)
+
+
+def test_a_refusal_that_trickles_is_one_before_all_of_it_has_come(scripted: Servers, caller: Callers):
+    begun = b"HTTP/1.1 503 No\r\nContent-Length: 100000\r\n\r\nbusy"
+    client = caller(scripted([begun, *endless(b"x")]), timeout={"first_byte": SOON}, max_retries=0)
+    began = time.monotonic()
+    assert "busyxxx" in str(failure(client, NoProvider))
+    assert SOON <= time.monotonic() - began < SOON + LATE
 
 
 @pytest.mark.parametrize("given", [SOON, {"first_byte": SOON}, Timeout(first_byte=SOON), (5, SOON)], ids=str)
