@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from openrouter_opts.http.drive import adrive, drive
 from openrouter_opts.http.exchange import exchange
+from openrouter_opts.http.prices import Left
 from openrouter_opts.http.reading import Reader
 from openrouter_opts.http.retry import Retry
 from openrouter_opts.http.settings import Settings
@@ -16,6 +18,9 @@ from openrouter_opts.lint.body import models_of
 from openrouter_opts.money.account import UNCOUNTED, Account
 from openrouter_opts.protocol.request import Request
 from openrouter_opts.telemetry.watching import awatched, watch_of, watched
+
+Ask: TypeAlias = Callable[[str, Iterable[str], Left], Flow]
+"""Asks a server for the prices of models, in the time that is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,7 @@ class Call:
     retry: Retry
     account: Account = UNCOUNTED
     """Lookups cost nothing."""
-    ask_for_prices: Callable[[str, Iterable[str]], Flow] | None = None
+    ask_for_prices: Ask | None = None
 
     def drive(self, read: Reader) -> Generator[Item, None, None]:
         """Return what makes the call while it is read, and yields what comes."""
@@ -43,9 +48,9 @@ class Call:
         return awatched(items, watch) if watch else items
 
     def _flow(self, read: Reader) -> Flow:
-        flow = exchange(self.request, read, self.retry, Patience(self.settings.timeout))
-        return self._asking_first(self.ask_for_prices, flow) if self.ask_for_prices else flow
-
-    def _asking_first(self, ask: Callable[[str, Iterable[str]], Flow], flow: Flow) -> Flow:
-        yield from ask(self.settings.base_url, models_of(self.request.content))
-        yield from flow
+        # Time runs from the first read on: a stream may lie about before that.
+        patience = Patience(self.settings.timeout)
+        if self.ask_for_prices:
+            models = models_of(self.request.content)
+            yield from self.ask_for_prices(self.settings.base_url, models, patience.left)
+        yield from exchange(self.request, read, self.retry, patience)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
 
-from openrouter_opts.call import Call
+from openrouter_opts.call import Ask, Call
 from openrouter_opts.catalog import Catalog, Model
 from openrouter_opts.errors import ConfigurationError, Malformed
 from openrouter_opts.http.prices import LIVE
@@ -278,9 +278,7 @@ class OpenRouterClient:
         request = replace(request, headers=self._own_headers)
         return Call(request, transport, settings, retry or _retry(settings))
 
-    def _asking(
-        self, ask: Callable[..., Flow], account: Account
-    ) -> Callable[[str, Iterable[str]], Flow] | None:
+    def _asking(self, ask: Callable[..., Flow], account: Account) -> Ask | None:
         """Return what asks for prices before a call, if it needs them."""
         needs = account.has_limits and self._catalog is None
         return partial(ask, headers=self._own_headers) if needs else None

@@ -133,7 +133,7 @@ class OpenRouterError(Exception):
         self.generation_id = generation_id
         self.request_id = request_id
         self.attempts = attempts
-        """How many requests were sent."""
+        """How many requests were sent, or couldn't be for want of a connection; 0 where it didn't come to one."""
         self.delivered: Delivered = delivered
         """Whether the last request reached OpenRouter, `"no"`, `"maybe"` or `"yes"`: what was delivered may have been billed."""
         self.retry_after = retry_after
@@ -186,6 +186,9 @@ def _texts(value: object) -> tuple[str, ...]:
 class ConfigurationError(OpenRouterError, ValueError):
     """Wrong before anything was sent: the message names what, where (a path), and the remedy."""
 
+    def __init__(self, message: str, *, attempts: int = 0, **facts: Any) -> None:
+        super().__init__(message, attempts=attempts, **facts)
+
 
 class SpendLimitExceeded(OpenRouterError):
     """The request might cost more than a spend limit leaves, so it wasn't sent. All amounts are in USD.
@@ -209,7 +212,7 @@ class SpendLimitExceeded(OpenRouterError):
         worst_case: Decimal | None = None,
         **facts: Any,
     ) -> None:
-        super().__init__(message, retryable=False, **facts)
+        super().__init__(message, retryable=False, attempts=0, **facts)
         self.limit = limit
         self.spent = spent
         self.reserved = reserved

@@ -15,6 +15,7 @@ from openrouter_opts.errors import (
     Empty,
     OpenRouterError,
     SpendLimitExceeded,
+    TimedOut,
 )
 from openrouter_opts.http.reading import Reader, usage_in, with_facts
 from openrouter_opts.http.retry import Retry
@@ -29,7 +30,7 @@ def exchange(request: Request, read: Reader, retry: Retry, patience: Patience) -
     """Send a request until it is answered or not worth another attempt.
 
     Yields steps to perform, and items for the caller: deltas, then the completion. Raises `OpenRouterError`; where there is no money
-    left for another attempt, the error of the one before.
+    or time left for another attempt, the error of the one before.
     """
     attempt = 0
     before: OpenRouterError | None = None
@@ -42,10 +43,12 @@ def exchange(request: Request, read: Reader, retry: Retry, patience: Patience) -
             if head.status != 200:
                 raise (yield from _refusal(head, patience, request, before))
             yield from read(head, attempt, patience)
-        except SpendLimitExceeded as refused:
-            raise _not_again(before, refused) from None
         except OpenRouterError as error:
-            before, error.attempts = error, attempt
+            if before is not None and not error.attempts and isinstance(error, SpendLimitExceeded | TimedOut):
+                before.add_note(f"It was not tried again: {error}")
+                error, before = before, None
+                raise error from None
+            before, error.attempts = error, attempt if error.attempts else attempt - 1
             delay = retry.delay(error, attempt, patience.left())
             if delay is None:
                 # Kept here, it would be kept by its own traceback, until the collector comes.
@@ -57,21 +60,13 @@ def exchange(request: Request, read: Reader, retry: Retry, patience: Patience) -
             return
 
 
-def _not_again(before: OpenRouterError | None, refused: SpendLimitExceeded) -> OpenRouterError:
-    if before is None:
-        refused.attempts = 0
-        return refused
-    before.add_note(f"It was not tried again: {refused}")
-    return before
-
-
 def _refusal(
     head: Head, patience: Patience, request: Request, before: OpenRouterError | None
 ) -> Generator[Step, Any, OpenRouterError]:
     if 300 <= head.status < 400:
         target = head.headers.get("location", "nowhere")
         message = f"base_url: the server answers {head.status} and points to {target!r}; use that address if you trust it"
-        return with_facts(ConfigurationError(message, status=head.status), head)
+        return with_facts(ConfigurationError(message, status=head.status, attempts=1), head)
     body = yield from _read_beginning(patience, MAX_ERROR_BYTES)
     if head.status < 300:
         message = f"the server answered {head.status}, which holds no answer"

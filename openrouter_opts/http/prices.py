@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import replace
 from itertools import chain, repeat
 from time import monotonic
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from openrouter_opts.catalog import Catalog, Model
 from openrouter_opts.catalog.catalog import ROUTERS
@@ -33,6 +33,8 @@ _LONGEST: Final = 10.0
 _PATIENCE: Final = Timeout(first_byte=5.0, idle=5.0, total=_LONGEST)
 _PAUSES: Final = (0.01, 0.02, 0.03, 0.04)
 """Seconds between two looks at what another one has found; then the last one again."""
+Left: TypeAlias = Callable[[], float | None]
+"""Says how many seconds a call has left; `None` if it may take as long as it likes."""
 
 
 class _Asker(NamedTuple):
@@ -78,25 +80,28 @@ class LivePrices:
         self._askers.clear()
 
     def asking(
-        self, server: str, slugs: Iterable[str], headers: Mapping[str, str]
+        self, server: str, slugs: Iterable[str], left: Left, headers: Mapping[str, str]
     ) -> Generator[Step, Any, None]:
-        """Ask, with these headers, for those that aren't known. Without an answer they stay unknown: that is for the limit to judge."""
+        """Ask, with these headers, for those that aren't known, in the time that is left of the call.
+
+        Without an answer they stay unknown: that is for the limit to judge.
+        """
         for slug in filter(_has_endpoints, dict.fromkeys(map(_listed, slugs))):
-            yield from self._once((server, slug), self._endpoints(server, slug, headers))
+            yield from self._once((server, slug), left, self._endpoints(server, slug, left, headers))
 
     def asking_for_vectors(
-        self, server: str, slugs: Iterable[str], headers: Mapping[str, str]
+        self, server: str, slugs: Iterable[str], left: Left, headers: Mapping[str, str]
     ) -> Generator[Step, Any, None]:
         """Ask for models that make vectors. Where no endpoints are listed for one, its price is taken from the list of such models."""
         slugs = tuple(slugs)
-        yield from self.asking(server, slugs, headers)
+        yield from self.asking(server, slugs, left, headers)
         if not all(self.get(server, slug) for slug in slugs):
-            yield from self._once((server, _VECTORS), self._vectors(server, headers))
+            yield from self._once((server, _VECTORS), left, self._vectors(server, left, headers))
 
-    def _once(self, wanted: tuple[str, str], asking: Flow) -> Flow:
+    def _once(self, wanted: tuple[str, str], left: Left, asking: Flow) -> Flow:
         """Ask for what isn't known, unless somebody does: then wait, and ask only if they leave without an answer."""
         pauses = chain(_PAUSES, repeat(_PAUSES[-1]))
-        while self._clock() >= self._known.get(wanted, (0.0, None))[0]:
+        while self._clock() >= self._known.get(wanted, (0.0, None))[0] and not _is_over(left):
             me = _Asker(self._clock() + _LONGEST)
             asker = self._askers.setdefault(wanted, me)
             if asker is me:
@@ -110,23 +115,26 @@ class LivePrices:
             else:
                 self._askers.pop(wanted, None)
 
-    def _endpoints(self, server: str, slug: str, headers: Mapping[str, str]) -> Flow:
+    def _endpoints(self, server: str, slug: str, left: Left, headers: Mapping[str, str]) -> Flow:
         try:
-            yield from self._asked(server, slug, headers)
+            yield from self._asked(server, slug, left, headers)
         except (OpenRouterError, ValueError) as error:
-            # Refused, too late, or no such answer.
             _raise_if_never_asked(error)
-            self._failed(server, slug, _reason(error))
+            # Refused, or no such answer; or too late, which says nothing to others where it was the call that had too little time.
+            if not _is_over(left):
+                self._failed(server, slug, _reason(error))
 
-    def _vectors(self, server: str, headers: Mapping[str, str]) -> Flow:
+    def _vectors(self, server: str, left: Left, headers: Mapping[str, str]) -> Flow:
         try:
-            yield from self._list_of_vectors(server, headers)
+            yield from self._list_of_vectors(server, left, headers)
         except (OpenRouterError, ValueError) as error:
             # That they stay unknown is for the limit to judge.
             _raise_if_never_asked(error)
+            if _is_over(left):
+                return
         self._known[server, _VECTORS] = (self._clock() + _SECONDS_UNTIL_ASKED_AGAIN, None)
 
-    def _list_of_vectors(self, server: str, headers: Mapping[str, str]) -> Flow:
+    def _list_of_vectors(self, server: str, left: Left, headers: Mapping[str, str]) -> Flow:
         def read(head: Head, attempt: int, patience: Patience) -> Flow:  # noqa: ARG001 - a reader's signature
             answer = yield from read_body(head, patience)
             rows = answer.get("data") if isinstance(answer, dict) else None
@@ -137,9 +145,9 @@ class LivePrices:
                     self._known[server, model.id] = until, model
 
         request = replace(get_request("embeddings", "models"), headers=headers)
-        return exchange(request, read, Retry(0), Patience(_PATIENCE))
+        return exchange(request, read, Retry(0), _patience(left))
 
-    def _asked(self, server: str, slug: str, headers: Mapping[str, str]) -> Flow:
+    def _asked(self, server: str, slug: str, left: Left, headers: Mapping[str, str]) -> Flow:
         def read(head: Head, attempt: int, patience: Patience) -> Flow:  # noqa: ARG001 - a reader's signature
             answer = yield from read_body(head, patience)
             model = Catalog.bundled().certain(slug) or Model(slug, slug)
@@ -150,7 +158,7 @@ class LivePrices:
                 self._failed(server, slug, "none is listed")
 
         request = replace(get_request("models", slug, "endpoints"), headers=headers)
-        return exchange(request, read, Retry(0), Patience(_PATIENCE))
+        return exchange(request, read, Retry(0), _patience(left))
 
     def _failed(self, server: str, slug: str, why: str) -> None:
         self._failures[server, slug] = why
@@ -158,6 +166,16 @@ class LivePrices:
 
 
 LIVE: Final = LivePrices()
+
+
+def _patience(left: Left) -> Patience:
+    seconds = left()
+    return Patience(_PATIENCE if seconds is None else replace(_PATIENCE, total=min(seconds, _LONGEST)))
+
+
+def _is_over(left: Left) -> bool:
+    seconds = left()
+    return seconds is not None and seconds <= 0
 
 
 def _listed(slug: str) -> str:

@@ -17,7 +17,7 @@ from openrouter_opts.errors import (
     OpenRouterError,
     TimedOut,
 )
-from openrouter_opts.http.steps import Data, Flow, Head, Patience, Rest, Step
+from openrouter_opts.http.steps import Data, Flow, Head, Patience, Step
 from openrouter_opts.options.caller import warn
 from openrouter_opts.protocol import decode, embeddings, failure
 from openrouter_opts.protocol.assemble import Assembler, at_once
@@ -180,12 +180,12 @@ def read_stream(head: Head, attempt: int, patience: Patience, so_far: SoFar | No
     so_far.assembler, so_far.head, so_far.attempt = Assembler(so_far.asked), head, attempt
     try:
         ended = yield from _read_chunks(so_far.assembler, patience, begun)
-        yield from so_far.assembler.rest()
+        yield from patience.handing(so_far.assembler.rest())
         yield _checked(so_far.completion(ended=True))
     except OpenRouterError as error:
         raise with_facts(_failed_midway(error, so_far.completion()), head) from None
     if ended:
-        yield Rest(0.1)
+        yield from patience.rest(0.1)
 
 
 def _read_chunks(assembler: Assembler, patience: Patience, begun: bytes) -> Generator[Step, Any, bool]:
@@ -216,11 +216,11 @@ def _relay(assembler: Assembler, patience: Patience, data: bytes) -> Generator[S
             patience.progressed()
             if error := _error_of(chunk, event, assembler):
                 # What the call cost comes after its error.
-                rest = yield Rest(1.0)
+                rest = yield from patience.rest(1.0)
                 late = chain(_events(decoder, rest), _events(decoder, b""))
                 _take_usage(assembler, chain(events, late))
                 raise error
-            yield from assembler.feed(chunk)
+            yield from patience.handing(assembler.feed(chunk))
         if not data:
             return False
         data = yield from patience.read()
@@ -295,7 +295,7 @@ def _read_unstreamed(head: Head, attempt: int, patience: Patience, begun: bytes)
         completion = whole(data, head, attempt)
     except OpenRouterError as error:
         raise with_facts(error, head) from None
-    yield from at_once(completion)
+    yield from patience.handing(at_once(completion))
     yield completion
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, NamedTuple, TypeAlias
@@ -114,11 +114,24 @@ class Patience:
         total = self._timeout.total
         return None if total is None else total - (self._clock() - self._started)
 
+    def handing(self, deltas: Iterable[Delta]) -> Flow:
+        """Hand deltas over. What is done with them takes no time of the call."""
+        began = self._clock()
+        yield from deltas
+        self._started += self._clock() - began
+
+    def rest(self, seconds: float) -> Generator[Step, bytes, bytes]:
+        """Read what is left of the body and comes in so many seconds."""
+        left = self.left()
+        return (yield Rest(seconds if left is None else max(0.0, min(seconds, left))))
+
     def open(self, request: Request) -> Generator[Step, Head, Head]:
         """Send the request."""
         self._since_open = 0.0
-        limit = self._timeout.first_byte
-        head = yield from self._wait(lambda seconds: Open(request, seconds), limit, "first_byte")
+        limit, left = self._timeout.first_byte, self.left()
+        if left is not None and left <= 0:
+            raise _timed_out("total", self._timeout, is_sent=False)
+        head: Head = yield from self._wait(lambda seconds: Open(request, seconds), limit, "first_byte")
         self._since_event = 0.0
         return head
 
@@ -163,9 +176,10 @@ class Patience:
         return reply
 
 
-def _timed_out(phase: Phase, timeout: Timeout) -> TimedOut:
+def _timed_out(phase: Phase, timeout: Timeout, *, is_sent: bool = True) -> TimedOut:
     message = (
-        f"waited longer than the `{phase}` timeout of {getattr(timeout, phase):g} s; what was asked may still be billed, "
+        f"waited longer than the `{phase}` timeout of {getattr(timeout, phase):g} s; "
+        f"{'what was asked may still be billed' if is_sent else 'nothing was sent'}, "
         f"and `timeout={{{phase!r}: …}}` allows more"
     )
-    return TimedOut(message, phase=phase, delivered="maybe")
+    return TimedOut(message, phase=phase, delivered="maybe" if is_sent else "no", attempts=int(is_sent))

@@ -44,8 +44,8 @@ def error_in(body: Mapping[str, Any]) -> Mapping[str, Any] | str | None:
 
     Source: https://openrouter.ai/docs/api_reference/errors-and-debugging ("Always check `error` on 200").
     """
-    own = (error_of_choice(raw) for raw in mappings(body.get("choices")))
-    return error_of(body) or next(filter(None, own), None)
+    each = map(error_of_choice, mappings(body.get("choices")))
+    return error_of(body) or next((said for said in each if said), None)
 
 
 def error_of(said: Mapping[str, Any]) -> Mapping[str, Any] | str | None:

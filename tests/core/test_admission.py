@@ -439,7 +439,7 @@ def test_prices_are_asked_for_until_they_are_known_and_again_when_they_are_old()
 
     def asks(reply: Any = None) -> list[str]:
         """Play a server for the questions; return them."""
-        flow, asked, answer = live.asking("s", ["m/x:nitro", "m/x"], {}), list[str](), None
+        flow, asked, answer = live.asking("s", ["m/x:nitro", "m/x"], lambda: None, {}), list[str](), None
         try:
             while True:
                 step = flow.send(answer)

@@ -581,6 +581,40 @@ def test_without_timeouts_every_wait_is_endless():
     assert all(step.seconds is None for step in outcome.wire.steps if not isinstance(step, Rest))
 
 
+def test_what_is_late_before_it_is_sent_was_not_delivered():
+    wire = FakeWire([[SSE, STREAM]])
+    patience = Patience(Timeout(total=30), wire.clock)
+    wire.now += 31
+    with pytest.raises(TimedOut, match="nothing was sent") as caught:
+        list(drive(exchange(Request("POST", "/"), read_stream, Retry(), patience), wire, UNCOUNTED))
+    assert (caught.value.phase, caught.value.delivered, caught.value.attempts) == ("total", "no", 0)
+    assert wire.opened == 0
+
+
+def test_what_the_key_or_the_options_stop_before_it_is_sent_is_no_attempt():
+    assert whole_call([ConfigurationError("no key")]).failed(ConfigurationError).attempts == 0
+    assert whole_call(refusal(301)).failed(ConfigurationError).attempts == 1
+    again = whole_call(refusal(503), [ConfigurationError("no key")])
+    assert (again.failed(ConfigurationError).attempts, again.wire.opened) == (1, 2)
+
+
+def test_the_time_a_consumer_takes_is_not_of_the_total():
+    wire = FakeWire([[SSE, *[1.0, delta("x")] * 5, STOP, DONE]])
+    patience = Patience(Timeout(total=6), wire.clock)
+    seen = 0
+    for _ in drive(exchange(Request("POST", "/"), read_stream, Retry(), patience), wire, UNCOUNTED):
+        wire.now += 1000
+        seen += 1
+    assert seen == 6
+
+
+@pytest.mark.parametrize(("total", "seconds"), [(None, 1.0), (30, 1.0), (5, 0.5)])
+def test_what_follows_an_error_is_waited_for_no_longer_than_the_total(total: float | None, seconds: float):
+    outcome = call([SSE, 4.5, error_chunk(400)], timeout=Timeout(total=total))
+    outcome.failed(BadRequest)
+    assert [step.seconds for step in outcome.wire.steps if isinstance(step, Rest)] == [seconds]
+
+
 # --- the driver ---
 
 
@@ -648,9 +682,10 @@ def test_a_request_that_there_is_no_time_left_for_is_not_in_the_books():
     settled: list[Any] = []
     patience = Patience(Timeout(total=30), wire.clock)
     flow = exchange(Request("POST", "/"), read_stream, Retry(), patience)
-    with pytest.raises(TimedOut):
+    with pytest.raises(NoProvider) as caught:
         list(drive(flow, wire, FakeAccount(settled)))
-    assert (wire.opened, [type(each) for each in settled]) == (1, [NoProvider])
+    assert (wire.opened, caught.value.attempts, settled) == (1, 1, [caught.value])
+    assert "`total` timeout of 30 s; nothing was sent" in caught.value.__notes__[0]
 
 
 def test_what_is_no_error_of_ours_passes_through_and_closes_the_wire():

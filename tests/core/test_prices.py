@@ -36,8 +36,8 @@ ENDPOINTS = {"data": {"id": "m/x", "endpoints": [ENDPOINT]}}
 def test_one_asks_and_the_others_wait_until_it_knows_or_leaves_or_is_never_done():
     now = 0.0
     live = LivePrices(lambda: now)
-    first, second, third, fourth = (live.asking("s", ["m/x"], {}) for _ in range(4))
-    assert isinstance(next(live.asking("another", ["m/x"], {})), Open)
+    first, second, third, fourth = (live.asking("s", ["m/x"], lambda: None, {}) for _ in range(4))
+    assert isinstance(next(live.asking("another", ["m/x"], lambda: None, {})), Open)
     assert isinstance(next(first), Open)
     assert isinstance(next(second), Sleep)
     assert isinstance(next(second), Sleep)

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from openrouter_opts import Timeout
-from openrouter_opts.errors import NoProvider, TimedOut
+from openrouter_opts.errors import NoProvider, ProviderFailed, TimedOut
 from openrouter_opts.http.network import _Connection, end_within
 from tests.both import Caller
 from tests.faults.aftermath import HI, SOON, failure
 from tests.faults.calls import Callers, Servers
-from tests.scripted_server import Script
-from tests.wire_bytes import COMPLETION, STREAM_HEAD, answer, chunked, delta, streamed
+from tests.scripted_server import Delivery, Script
+from tests.wire_bytes import COMPLETION, STREAM_HEAD, answer, chunked, delta, event, streamed
 
 LATE = 0.3
 """What a loaded machine may take beside."""
@@ -39,6 +39,9 @@ BLANKS: Script = [
 LONGER = 2 * SOON
 SLOW_COMMENTS: Script = [*BEGUN, *endless(chunked(b": OPENROUTER PROCESSING\n\n"), 0.9 * LONGER)]
 SLOW_BLANKS: Script = [answer(COMPLETION)[:-30], *endless(b" ", 0.9 * LONGER)]
+
+PRICES = {"prompt": "0.000001", "completion": "0.000002"}
+ENDPOINTS = {"id": "m/x", "endpoints": [{"tag": "mock", "context_length": 8000, "pricing": PRICES}]}
 
 CASES: dict[str, tuple[dict[str, float], Script, bool, str]] = {
     "no head": ({"first_byte": SOON}, ["HANG"], False, "first_byte"),
@@ -106,10 +109,47 @@ def test_the_total_covers_attempts_and_the_waits_between_them(scripted: Servers,
     assert (error.phase, error.attempts, len(server.deliveries)) == ("total", 3, 3)
 
 
-def test_the_time_that_a_consumer_takes_is_not_the_servers(scripted: Servers, caller: Callers):
+def test_the_total_covers_the_prices_that_are_asked_for_before(scripted: Servers, caller: Callers):
+    silent = [True]
+
+    def script(delivery: Delivery) -> Script:
+        asked = answer({"data": ENDPOINTS}) if delivery.method == "GET" else answer(COMPLETION)
+        return ["HANG"] if silent[0] and delivery.method == "GET" else [asked]
+
+    server = scripted([], choose=script)
+    client = caller(server, spend_limit="5")
+    began = time.monotonic()
+    error = failure(client, TimedOut, timeout={"total": SOON})
+    assert SOON <= time.monotonic() - began < SOON + LATE
+    assert (error.phase, error.delivered, error.attempts) == ("total", "no", 0)
+    assert "nothing was sent" in str(error)
+    assert [sent.method for sent in server.deliveries] == ["GET"]
+    silent[0] = False
+    assert client.complete(HI).text == "Hello", "that one call had no time says nothing of the prices"
+
+
+def test_an_error_in_a_stream_is_raised_within_the_total(scripted: Servers, caller: Callers):
+    down = event({"error": {"code": 502, "message": "down"}})
+    client = caller(scripted(streamed(delta("Hel"), down, end="HANG")), timeout={"total": SOON})
+    began = time.monotonic()
+    assert failure(client, ProviderFailed, stream=True).partial.text == "Hel"
+    assert time.monotonic() - began < SOON + LATE
+
+
+def test_the_total_of_a_stream_begins_when_it_is_first_read(scripted: Servers, caller: Callers):
+    client = caller(scripted(streamed(delta("Hello", finish_reason="stop"))), timeout={"total": LONGER})
+    stream = client.stream(HI)
+    client.pause(1.1 * LONGER)
+    assert "".join(step.text for step in stream) == "Hello"
+
+
+@pytest.mark.parametrize("timeout", [{"idle": SOON, "progress": SOON}, {"total": SOON}], ids=str)
+def test_the_time_that_a_consumer_takes_is_not_the_servers(
+    timeout: dict[str, float], scripted: Servers, caller: Callers
+):
     client: Caller = caller(
         scripted(streamed(delta("a"), delta("b"), delta("", finish_reason="stop"), end="HANG")),
-        timeout={"idle": SOON, "progress": SOON},
+        timeout=timeout,
     )
     stream = client.stream(HI)
     assert next(stream).text == "a"
