@@ -14,6 +14,7 @@ from openrouter_opts.protocol.completion import Completion, Delta
 class _Answer:
     _completion: Completion | None = None
     _so_far: SoFar
+    _is_closed = False
 
     @property
     def partial(self) -> Completion:
@@ -30,9 +31,17 @@ class _Answer:
             raise RuntimeError("the answer is not whole yet: read the stream to its end first")
         return self._completion
 
+    def _check_end(self) -> None:
+        """Raise `Interrupted` where there is no more and yet no whole answer, unless whoever reads it has closed it."""
+        if self._completion is None and not self._is_closed:
+            raise self._so_far.cut()
+
 
 class Stream(_Answer, Iterator[Delta]):
-    """Iterate it for deltas. Use it in `with`, or close it, to end early: that closes the connection at once."""
+    """Iterate it for deltas. Use it in `with`, or close it, to end early: that closes the connection at once.
+
+    Read on after it has failed, or after Ctrl-C, it raises `Interrupted`: only a whole answer ends.
+    """
 
     def __init__(self, items: Generator[Item, None, None], so_far: SoFar) -> None:
         self._items = items
@@ -47,11 +56,13 @@ class Stream(_Answer, Iterator[Delta]):
                 return item
             assert isinstance(item, Completion)
             self._completion = item
+        self._check_end()
         raise StopIteration
 
     def close(self) -> None:
         """Close the connection. At providers that support it, generation and billing stop."""
         self._items.close()
+        self._is_closed = True
 
     def __enter__(self) -> Self:
         return self
@@ -63,7 +74,10 @@ class Stream(_Answer, Iterator[Delta]):
 
 
 class AsyncStream(_Answer, AsyncIterator[Delta]):
-    """Iterate it for deltas. Use it in `async with`, or close it, to end early: that closes the connection at once."""
+    """Iterate it for deltas. Use it in `async with`, or close it, to end early: that closes the connection at once.
+
+    Read on after it has failed, or after a read was cancelled, it raises `Interrupted`: only a whole answer ends.
+    """
 
     def __init__(self, items: AsyncGenerator[Item, None], so_far: SoFar) -> None:
         self._items = items
@@ -78,11 +92,13 @@ class AsyncStream(_Answer, AsyncIterator[Delta]):
                 return item
             assert isinstance(item, Completion)
             self._completion = item
+        self._check_end()
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
         """Close the connection. At providers that support it, generation and billing stop."""
         await self._items.aclose()
+        self._is_closed = True
 
     async def __aenter__(self) -> Self:
         return self

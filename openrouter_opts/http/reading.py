@@ -164,6 +164,13 @@ class SoFar:
         body, headers = self.assembler.body(), self.head.headers
         return decode.completion(body, headers=headers, attempts=self.attempt, ended=ended)
 
+    def cut(self) -> OpenRouterError:
+        """Return the error of a stream that is read on after it was cut here: cancelled, interrupted, or failed before."""
+        what = "the stream was cut before its end, when its reader was cancelled or it had failed"
+        error = failure.with_advice(Interrupted, what, attempts=self.attempt, delivered="maybe")
+        error = _failed_midway(error, self.completion())
+        return with_facts(error, self.head) if self.head.status else error
+
 
 def read_stream(head: Head, attempt: int, patience: Patience, so_far: SoFar | None = None) -> Flow:
     """Read a chat answer that comes in chunks; yields deltas, then the completion. Keeps `so_far` up to date."""

@@ -6,12 +6,13 @@ import asyncio
 import gc
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
 import pytest
 
 from openrouter_opts import AsyncStream, OpenRouterClient, Stream
-from openrouter_opts.errors import OpenRouterError
-from tests.scripted_server import ScriptedServer
+from openrouter_opts.errors import Interrupted, OpenRouterError
+from tests.scripted_server import ScriptedServer, Step
 from tests.wire_bytes import STREAM, delta, streamed
 
 HI = [{"role": "user", "content": "hi"}]
@@ -81,11 +82,32 @@ def test_a_stream_ends_once_and_then_stays_ended(scripted: Servers):
     assert stream.completion.text == "Hello"
 
 
+def test_a_stream_does_not_end_as_if_well_after_ctrl_c(
+    endless: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+):
+    stream = client_of(endless).stream(HI)
+    assert [next(stream).text, next(stream).text] == ["a", "b"]
+
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("openrouter_opts.http.transport.SyncWire.perform", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        next(stream)
+    with pytest.raises(Interrupted) as caught:
+        next(stream)
+    assert (caught.value.partial.text, caught.value.generation_id) == ("ab", "gen-1")
+
+
 def test_a_stream_that_failed_has_no_completion(scripted: Servers):
     stream = client_of(scripted(streamed(delta("a"), end="FIN"))).stream(HI)
     assert next(stream).text == "a"
     with pytest.raises(OpenRouterError):
         next(stream)
+    with pytest.raises(Interrupted, match="cut before its end") as caught:
+        list(stream)
+    assert (caught.value.partial.text, caught.value.delivered, caught.value.attempts) == ("a", "yes", 1)
+    stream.close()
     assert list(stream) == []
     with pytest.raises(RuntimeError, match="not whole yet"):
         _ = stream.completion
@@ -149,6 +171,29 @@ async def test_cancelling_a_task_closes_the_connection(endless: ScriptedServer, 
     with pytest.raises(asyncio.CancelledError):
         await task
     assert await closes_soon(endless)
+
+
+@both_transports
+@pytest.mark.parametrize(
+    "script", [streamed(delta("a"), delta("b"), end="HANG"), ["HANG"]], ids=["begun", "not"]
+)
+async def test_a_stream_does_not_end_as_if_well_after_a_cancelled_read(scripted: Servers, script: list[Step]):
+    stream, said = client_of(scripted(script)).astream(HI), ""
+
+    async def read() -> None:
+        nonlocal said
+        async for step in stream:
+            said += step.text
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(read(), 0.2)
+    with pytest.raises(Interrupted, match="cut before its end") as caught:
+        await read()
+    error = caught.value
+    assert said == (error.partial.text if error.partial else "")
+    assert (error.generation_id, error.delivered) == (("gen-1", "yes") if said else (None, "maybe"))
+    await stream.aclose()
+    await read()
 
 
 @both_transports
