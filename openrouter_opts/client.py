@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
+from openrouter_opts.answers import completion_of, data_of, embeddings_of, list_of, models_of, object_of
 from openrouter_opts.call import Ask, Call
 from openrouter_opts.catalog import Catalog, Model
-from openrouter_opts.errors import ConfigurationError, Malformed
+from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.http.prices import LIVE
 from openrouter_opts.http.reading import SoFar, read_completion, read_embeddings, read_json
 from openrouter_opts.http.retry import Retry
 from openrouter_opts.http.secret import KeySource, Secret
 from openrouter_opts.http.settings import Settings, Timeout, TimeoutLike, doubts_about
-from openrouter_opts.http.steps import Data, Flow, Item
+from openrouter_opts.http.steps import Data, Flow
 from openrouter_opts.http.transport import Transport
 from openrouter_opts.money.account import Account, account_of
 from openrouter_opts.money.estimate import Estimate, estimate
@@ -34,13 +35,11 @@ from openrouter_opts.protocol.embeddings import (
     count_of_inputs,
     embedding_request,
 )
-from openrouter_opts.protocol.failure import with_advice
 from openrouter_opts.protocol.request import Request, chat_body, chat_request, get_request
 from openrouter_opts.protocol.wire import Messages
 from openrouter_opts.stream import AsyncStream, Stream
 
 OptionsLike: TypeAlias = ProviderOptions | Mapping[str, Any] | None
-_Kind = TypeVar("_Kind")
 # A generation's record is written a moment after the answer: 404 until then.
 _UNTIL_WRITTEN: Final = frozenset({404})
 _ONCE: Final = Retry(0)
@@ -122,13 +121,13 @@ class OpenRouterClient:
                 client's), and any option by name.
         """
         chat = self._chat(messages, call, stream=False)
-        return _completion(list(chat.drive(read_completion)))
+        return completion_of(list(chat.drive(read_completion)))
 
     async def acomplete(self, messages: Messages, **call: Any) -> Completion:
         """Return the whole answer to a conversation. See `complete`."""
         chat = self._chat(messages, call, stream=False)
         driven = chat.adrive(read_completion)
-        return _completion([item async for item in driven])
+        return completion_of([item async for item in driven])
 
     def stream(self, messages: Messages, **call: Any) -> Stream:
         """Return a `Stream` of deltas; the request leaves when it is first read.
@@ -172,7 +171,7 @@ class OpenRouterClient:
         how = {"dimensions": dimensions, "encoding_format": encoding_format, "input_type": input_type}
         asked = self._embedding(inputs, how, call)
         read = read_embeddings(count_of_inputs(inputs))
-        return _embeddings(list(asked.drive(read)))
+        return embeddings_of(list(asked.drive(read)))
 
     async def aembed(
         self,
@@ -188,63 +187,63 @@ class OpenRouterClient:
         asked = self._embedding(inputs, how, call)
         read = read_embeddings(count_of_inputs(inputs))
         driven = asked.adrive(read)
-        return _embeddings([item async for item in driven])
+        return embeddings_of([item async for item in driven])
 
     def embedding_models(self) -> tuple[Model, ...]:
         """Return every model that makes vectors (`GET /embeddings/models`); `models` doesn't list them."""
-        return _models(self._fetch(get_request("embeddings", "models")))
+        return models_of(self._fetch(get_request("embeddings", "models")))
 
     async def aembedding_models(self) -> tuple[Model, ...]:
         """Return every model that makes vectors (`GET /embeddings/models`); `models` doesn't list them."""
-        return _models(await self._afetch(get_request("embeddings", "models")))
+        return models_of(await self._afetch(get_request("embeddings", "models")))
 
     def models(self) -> tuple[Model, ...]:
         """Return every model that OpenRouter lists for text (`GET /models`)."""
-        return _models(self._fetch(get_request("models")))
+        return models_of(self._fetch(get_request("models")))
 
     async def amodels(self) -> tuple[Model, ...]:
         """Return every model that OpenRouter lists for text (`GET /models`)."""
-        return _models(await self._afetch(get_request("models")))
+        return models_of(await self._afetch(get_request("models")))
 
     def endpoints(self, model: str) -> dict[str, Any]:
         """Return a model and its `endpoints`: providers, prices, quantizations, uptime (`GET /models/…/endpoints`)."""
-        return _object(self._fetch(get_request("models", model, "endpoints")))
+        return object_of(self._fetch(get_request("models", model, "endpoints")))
 
     async def aendpoints(self, model: str) -> dict[str, Any]:
         """Return a model and its `endpoints`: providers, prices, quantizations, uptime (`GET /models/…/endpoints`)."""
-        return _object(await self._afetch(get_request("models", model, "endpoints")))
+        return object_of(await self._afetch(get_request("models", model, "endpoints")))
 
     def zdr_endpoints(self) -> list[dict[str, Any]]:
         """Return every endpoint that keeps no data, with `model_id` and `tag` (`GET /endpoints/zdr`); see `Catalog.with_zdr`."""
-        return _list(self._fetch(get_request("endpoints", "zdr")))
+        return list_of(self._fetch(get_request("endpoints", "zdr")))
 
     async def azdr_endpoints(self) -> list[dict[str, Any]]:
         """Return every endpoint that keeps no data, with `model_id` and `tag` (`GET /endpoints/zdr`); see `Catalog.with_zdr`."""
-        return _list(await self._afetch(get_request("endpoints", "zdr")))
+        return list_of(await self._afetch(get_request("endpoints", "zdr")))
 
     def providers(self) -> list[dict[str, Any]]:
         """Return the providers, with `name` and `slug` (`GET /providers`)."""
-        return _list(self._fetch(get_request("providers")))
+        return list_of(self._fetch(get_request("providers")))
 
     async def aproviders(self) -> list[dict[str, Any]]:
         """Return the providers, with `name` and `slug` (`GET /providers`)."""
-        return _list(await self._afetch(get_request("providers")))
+        return list_of(await self._afetch(get_request("providers")))
 
     def key(self) -> dict[str, Any]:
         """Return what is known of the key: `label`, `limit`, `limit_remaining`, `usage`, in USD (`GET /key`)."""
-        return _object(self._fetch(get_request("key")))
+        return object_of(self._fetch(get_request("key")))
 
     async def akey(self) -> dict[str, Any]:
         """Return what is known of the key: `label`, `limit`, `limit_remaining`, `usage`, in USD (`GET /key`)."""
-        return _object(await self._afetch(get_request("key")))
+        return object_of(await self._afetch(get_request("key")))
 
     def credits(self) -> dict[str, Any]:
         """Return `total_credits` and `total_usage`, in USD (`GET /credits`). Needs a management key."""
-        return _object(self._fetch(get_request("credits")))
+        return object_of(self._fetch(get_request("credits")))
 
     async def acredits(self) -> dict[str, Any]:
         """Return `total_credits` and `total_usage`, in USD (`GET /credits`). Needs a management key."""
-        return _object(await self._afetch(get_request("credits")))
+        return object_of(await self._afetch(get_request("credits")))
 
     def generation(
         self, generation_id: str, *, patient: bool = True, within: float | None = None
@@ -255,21 +254,23 @@ class OpenRouterClient:
         has to succeed `within` so many seconds.
         """
         retry = _retry(self._settings, _UNTIL_WRITTEN) if patient else _ONCE
-        return _object(self._fetch(get_request("generation", id=generation_id), retry, within))
+        return object_of(self._fetch(get_request("generation", id=generation_id), retry, within))
 
     async def ageneration(
         self, generation_id: str, *, patient: bool = True, within: float | None = None
     ) -> dict[str, Any]:
         """Return the record of a call: `total_cost`, tokens, provider. See `generation`."""
         retry = _retry(self._settings, _UNTIL_WRITTEN) if patient else _ONCE
-        return _object(await self._afetch(get_request("generation", id=generation_id), retry, within))
+        return object_of(await self._afetch(get_request("generation", id=generation_id), retry, within))
 
-    def _fetch(self, request: Request, retry: Retry | None = None, within: float | None = None) -> Any:
-        return _body(list(self._lookup(request, retry, within).drive(read_json)))
+    def _fetch(self, request: Request, retry: Retry | None = None, within: float | None = None) -> Data:
+        return data_of(list(self._lookup(request, retry, within).drive(read_json)))
 
-    async def _afetch(self, request: Request, retry: Retry | None = None, within: float | None = None) -> Any:
+    async def _afetch(
+        self, request: Request, retry: Retry | None = None, within: float | None = None
+    ) -> Data:
         driven = self._lookup(request, retry, within).adrive(read_json)
-        return _body([item async for item in driven])
+        return data_of([item async for item in driven])
 
     def _lookup(self, request: Request, retry: Retry | None, within: float | None) -> Call:
         total = min((each for each in (self._settings.timeout.total, within) if each), default=None)
@@ -354,44 +355,3 @@ def _checked_model(model: object) -> str:
 
 def _retry(settings: Settings, also: frozenset[int] = frozenset()) -> Retry:
     return Retry(settings.max_retries, settings.retry_uncertain, also)
-
-
-def _completion(items: list[Item]) -> Completion:
-    (item,) = items
-    assert isinstance(item, Completion)
-    return item
-
-
-def _embeddings(items: list[Item]) -> Embeddings:
-    (item,) = items
-    assert isinstance(item, Embeddings)
-    return item
-
-
-def _body(items: list[Item]) -> Any:
-    (item,) = items
-    assert isinstance(item, Data)
-    return item.body
-
-
-def _data(body: Any, kind: type[_Kind], word: str) -> _Kind:
-    data = body.get("data") if isinstance(body, dict) else None
-    if isinstance(data, kind):
-        return data
-    raise with_advice(Malformed, f"the answer holds no {word} under `data`", delivered="yes")
-
-
-def _object(body: Any) -> dict[str, Any]:
-    return _data(body, dict, "object")
-
-
-def _list(body: Any) -> list[dict[str, Any]]:
-    return _data(body, list, "list")
-
-
-def _models(body: Any) -> tuple[Model, ...]:
-    try:
-        return tuple(Model.from_wire(row) for row in _list(body) if isinstance(row, dict))
-    except ValueError as problem:
-        what = f"the list of models cannot be read: {problem}"
-        raise with_advice(Malformed, what, delivered="yes") from None

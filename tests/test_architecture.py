@@ -108,7 +108,7 @@ LAYERS = (
     # a call, watched from outside
     {"openrouter_opts.telemetry"},
     # a call, ready to be made
-    {"openrouter_opts.call"},
+    {"openrouter_opts.call", "openrouter_opts.answers"},
     # a stream in the hand
     {"openrouter_opts.stream"},
     # all of it under one name

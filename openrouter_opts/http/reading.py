@@ -75,9 +75,13 @@ def read_json(head: Head, attempt: int, patience: Patience) -> Flow:
 
 def read_body(head: Head, patience: Patience) -> Generator[Step, Any, Any]:
     """Read JSON with status 200, and return it; raises the error it holds."""
-    body = decode.parse((yield from _read_all(patience)))
-    if isinstance(body, dict) and (said := decode.error_in(body)):
-        raise failure.from_error(said, headers=head.headers)
+    try:
+        data = yield from _read_all(patience)
+        body = decode.parse(data)
+        if isinstance(body, dict) and (said := decode.error_in(body)):
+            raise failure.from_error(said, headers=head.headers, body=data)
+    except OpenRouterError as error:
+        raise with_facts(error, head) from None
     return body
 
 
