@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import os
 import re
+import socket
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from ipaddress import ip_address
 from typing import Any, TypeAlias
@@ -167,11 +169,15 @@ def _is_openrouter(parts: SplitResult) -> bool:
 
 
 def _is_link_local(host: str | None) -> bool:
-    """Tell whether a host is an address at which machines in a cloud read their own credentials."""
-    try:
-        return ip_address(host or "").is_link_local
-    except ValueError:
-        return False
+    """Tell whether a host is an address at which machines in a cloud read their own credentials, however it is written."""
+    host = (host or "").rstrip(".")
+    with suppress(OSError, ValueError):
+        # As one number, in hexadecimal, with parts left out: what resolves a name takes all of these.
+        return ip_address(socket.inet_aton(host)).is_link_local
+    with suppress(ValueError):
+        address = ip_address(host)
+        return (getattr(address, "ipv4_mapped", None) or address).is_link_local
+    return False
 
 
 def _problem(url: str, parts: SplitResult) -> str | None:

@@ -43,7 +43,7 @@ def wrong(
 ) -> ConfigurationError:
     """Return the error in which a call ends that sends nothing."""
     error = failure(caller(server, api_key=KEY, **(settings or {})), ConfigurationError, **call)
-    assert (error.delivered, server.connections) == ("no", 0)
+    assert (error.delivered, error.attempts, server.connections) == ("no", 0, 0)
     return error
 
 
@@ -61,7 +61,7 @@ def test_a_key_that_cannot_be_one_sends_nothing(
     error = failure(caller(server, api_key=key), ConfigurationError, stream=stream)
     assert "OPENROUTER_API_KEY" in str(error)
     assert key is None or not key.strip() or key not in str(error)
-    assert (server.connections, error.delivered) == (0, "no")
+    assert (server.connections, error.delivered, error.attempts) == (0, "no", 0)
 
 
 @pytest.mark.parametrize("key", [f"{KEY}\n", f" {KEY} \r\n"])
@@ -126,6 +126,17 @@ def test_a_key_that_was_replaced_on_the_way_is_tried_once(stream: bool, scripted
         f"Bearer {KEY}",
         "Bearer sk-or-v1-new",
     ]
+
+
+def test_a_key_that_was_replaced_is_not_tried_where_one_request_is_all_that_was_allowed(
+    scripted: Servers, caller: Callers
+):
+    """`max_retries=0` means what it says; the next call has the new key anyway."""
+    keys = itertools.chain([KEY], itertools.repeat("sk-or-v1-new"))
+    server = scripted(choose=keyed("sk-or-v1-new"))
+    client = caller(server, api_key=lambda: next(keys), max_retries=0)
+    assert failure(client, AuthenticationError).attempts == len(server.deliveries) == 1
+    assert client.complete(HI).text == "Hello"
 
 
 @pytest.mark.parametrize(
@@ -219,7 +230,19 @@ def test_a_header_that_is_not_the_users_to_set_is_refused(name: str, scripted: S
         ("https://eu.openrouter.ai/", "there is no `/api/v1`"),
         # No knob lets these through: no gateway lives there, and one that does can be called by a name.
         ("http://169.254.169.254/latest", "there is a link-local address"),
-        ("http://[fe80::1]/api/v1", "there is a link-local address"),
+        *(
+            (f"http://{same}/api/v1", "there is a link-local address")
+            for same in (
+                "[fe80::1]",
+                "[::ffff:169.254.169.254]",
+                "[::ffff:a9fe:a9fe]",
+                "2852039166",
+                "0xa9fea9fe",
+                "0251.0376.0251.0376",
+                "169.254.43518",
+                "169.254.169.254.",
+            )
+        ),
     ],
 )
 def test_a_base_url_that_leads_nowhere_says_what_is_wrong(url: str, problem: str):
