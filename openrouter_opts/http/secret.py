@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from openrouter_opts.errors import ConfigurationError
@@ -41,7 +43,15 @@ def strike_out(text: str) -> str:
         # A shorter one is no key but a placeholder, and stands in many words.
         if len(key) >= 8:
             text = text.replace(key, "…")
+            if "\\" in text:
+                text = _as_json_may_write(key).sub("…", text)
     return text
+
+
+@lru_cache(1000)
+def _as_json_may_write(key: str) -> re.Pattern[str]:
+    """Return a pattern for a key in JSON text, in which any character may be escaped: by a backslash, or as a number."""
+    return re.compile("".join(rf"(?:\\?{re.escape(each)}|\\u(?i:{ord(each):04x}))" for each in key))
 
 
 def _problem(key: object) -> str | None:

@@ -34,6 +34,7 @@ from openrouter_opts.errors import (
     OpenRouterError,
 )
 from openrouter_opts.http.secret import Secret, in_use, strike_out
+from openrouter_opts.protocol.failure import from_error
 from tests.faults.aftermath import HI, KEY, SOON, both_kinds, ending, failure, shows_no_key
 from tests.faults.calls import Callers, Servers, client_of
 from tests.scripted_server import Delivery, Script, ScriptedServer
@@ -240,6 +241,35 @@ def test_a_failure_while_another_is_handled_is_judged_by_itself(scripted: Server
     except CertificateError:
         error = failure(made, ConnectionLost)
     assert "earlier" not in str(error)
+
+
+ODD = 'my/key"with\\all+of<it>='
+WRITTEN: dict[str, Callable[[str], str]] = {
+    "as it is": json.dumps,
+    "with slashes escaped": lambda key: json.dumps(key).replace("/", "\\/"),
+    "as .NET writes it": lambda key: json.dumps(key).replace("+", "\\u002B").replace("<", "\\u003C"),
+    "as Go writes it": lambda key: json.dumps(key).replace("<", "\\u003c").replace(">", "\\u003e"),
+    "as numbers": lambda key: '"' + "".join(f"\\u{ord(each):04x}" for each in key) + '"',
+}
+
+
+@pytest.mark.parametrize("written", WRITTEN.values(), ids=WRITTEN)
+@pytest.mark.parametrize("status", [200, 401])
+def test_a_key_is_struck_out_however_json_writes_it(
+    written: Callable[[str], str], status: int, scripted: Servers, caller: Callers
+):
+    body = f'{{"error": {{"code": 401, "message": "no", "metadata": {{"raw": {written(ODD)}}}}}}}'.encode()
+    assert json.loads(body)["error"]["metadata"]["raw"] == ODD
+    error = failure(caller(scripted([answer(body, status)]), api_key=ODD), AuthenticationError)
+    assert error.response.json()["error"]["metadata"] == error.metadata == {"raw": "…"}
+    shows_no_key(error, ODD)
+
+
+def test_what_a_server_quotes_of_a_prompt_stays():
+    """It often is what says what is wrong, and no word tells it from the server's own. It stays with who asked: no log has it."""
+    said = {"code": 400, "message": "Unknown role in 'tell me'", "metadata": {"flagged_input": "tell...me"}}
+    assert str(from_error(said)).startswith("Unknown role in 'tell me';")
+    assert "tell...me" not in str(from_error({**said, "message": "flagged"}))
 
 
 def test_keys_that_rotate_are_struck_out_and_not_kept_for_ever():
