@@ -39,60 +39,23 @@ Source of the codes: https://openrouter.ai/docs/api_reference/errors-and-debuggi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 from typing import Any, Literal
 
 from openrouter_opts.money.cost import EXACT
 from openrouter_opts.protocol.completion import Completion, Usage
+from openrouter_opts.response import ResponseView
 
 Delivered = Literal["no", "maybe", "yes"]
 Phase = Literal["connect", "first_byte", "idle", "progress", "total", "server"]
 
 _NOTHING = Decimal(0)
 
-USEFUL_HEADERS = frozenset(
-    {
-        "cf-ray",
-        "content-type",
-        "date",
-        "request-id",
-        "retry-after",
-        "x-generation-id",
-        "x-openrouter-cache-age",
-        "x-openrouter-cache-source-id",
-        "x-openrouter-cache-status",
-        "x-openrouter-cache-ttl",
-        "x-provider-name",
-        "x-ratelimit-limit",
-        "x-ratelimit-remaining",
-        "x-ratelimit-reset",
-        "x-request-id",
-    }
-)
-
 
 class InsecureTransportWarning(UserWarning):
     """The key and the messages go over a connection that is not encrypted."""
-
-
-@dataclass(frozen=True, slots=True)
-class ResponseView:
-    """What an error keeps of the response: the status, the useful headers, and the body with any key struck out.
-
-    It has the names of an HTTP response, since langchain-core copies `error.response` into traces.
-    """
-
-    status_code: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-    text: str = ""
-
-    def json(self) -> Any:
-        """Parse the body; raises `ValueError` when it is no JSON."""
-        return json.loads(self.text)
 
 
 class OpenRouterError(Exception):
@@ -117,6 +80,7 @@ class OpenRouterError(Exception):
         partial: Completion | None = None,
         usage: Usage | None = None,
         response: ResponseView | None = None,
+        openrouter_metadata: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -144,6 +108,8 @@ class OpenRouterError(Exception):
         """What had been received of the answer."""
         self.usage = usage
         self.response = response
+        self.openrouter_metadata = openrouter_metadata or {}
+        """What OpenRouter says of its routing and its guardrails, beside the error: `openrouter_metadata`, as it came."""
 
     @property
     def status_code(self) -> int | None:
@@ -210,9 +176,10 @@ class SpendLimitExceeded(OpenRouterError):
         reserved: Decimal = _NOTHING,
         pending: Decimal = _NOTHING,
         worst_case: Decimal | None = None,
+        attempts: int = 0,
         **facts: Any,
     ) -> None:
-        super().__init__(message, retryable=False, attempts=0, **facts)
+        super().__init__(message, retryable=False, attempts=attempts, **facts)
         self.limit = limit
         self.spent = spent
         self.reserved = reserved
@@ -309,6 +276,11 @@ class Moderated(Refused):
     def flagged_input(self) -> str | None:
         """The beginning and the end of what was flagged."""
         return self.metadata.get("flagged_input")
+
+    @property
+    def model(self) -> str | None:
+        """For which model it was flagged."""
+        return self.metadata.get("model_slug")
 
 
 class GuardrailBlocked(Forbidden):

@@ -40,6 +40,8 @@ LAYERS = (
     },
     # what would go wrong with a request, by the facts
     {"openrouter_opts.lint"},
+    # what is kept of a response
+    {"openrouter_opts.response"},
     # what a request may cost: its prompt and what is paid beside it, who serves it at what price, all of it, and made to fit
     {"openrouter_opts.money.prompt", "openrouter_opts.money.fees"},
     {"openrouter_opts.money.terms"},

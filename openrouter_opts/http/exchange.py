@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
 
 from openrouter_opts.errors import (
     AuthenticationError,
@@ -34,6 +35,7 @@ def exchange(request: Request, read: Reader, retry: Retry, patience: Patience) -
     """
     attempt = 0
     before: OpenRouterError | None = None
+    was_empty = False
     if request.is_unwritten:
         request = yield Write(request)
     while True:
@@ -49,7 +51,8 @@ def exchange(request: Request, read: Reader, retry: Retry, patience: Patience) -
                 error, before = before, None
                 raise error from None
             before, error.attempts = error, attempt if error.attempts else attempt - 1
-            delay = retry.delay(error, attempt, patience.left())
+            delay = retry.delay(error, attempt, patience.left(), was_empty=was_empty)
+            was_empty = was_empty or isinstance(error, Empty)
             if delay is None:
                 # Kept here, it would be kept by its own traceback, until the collector comes.
                 before = None
@@ -64,9 +67,12 @@ def _refusal(
     head: Head, patience: Patience, request: Request, before: OpenRouterError | None
 ) -> Generator[Step, Any, OpenRouterError]:
     if 300 <= head.status < 400:
-        target = head.headers.get("location", "nowhere")
+        target = _address(head.headers.get("location", ""))
         message = f"base_url: the server answers {head.status} and points to {target!r}; use that address if you trust it"
-        return with_facts(ConfigurationError(message, status=head.status, attempts=1), head)
+        error = with_facts(ConfigurationError(message, status=head.status, attempts=1), head)
+        # Whoever points elsewhere is not OpenRouter, and has done nothing.
+        error.delivered = "no"
+        return error
     body = yield from _read_beginning(patience, MAX_ERROR_BYTES)
     if head.status < 300:
         message = f"the server answered {head.status}, which holds no answer"
@@ -77,6 +83,15 @@ def _refusal(
         # Keys that rotate: between the request and its refusal there came another one. Once, lest it go round and round.
         error.retryable = True
     return error
+
+
+def _address(location: str) -> str:
+    """Return where a redirect leads, without what may be secret: user, password, query."""
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return "nowhere"
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")) or "nowhere"
 
 
 def _read_beginning(patience: Patience, limit: int) -> Generator[Step, Any, bytes]:

@@ -79,7 +79,7 @@ def read_body(head: Head, patience: Patience) -> Generator[Step, Any, Any]:
         data = yield from _read_all(patience)
         body = decode.parse(data)
         if isinstance(body, dict) and (said := decode.error_in(body)):
-            raise failure.from_error(said, headers=head.headers, body=data)
+            raise failure.from_error(said, headers=head.headers, body=data, beside=body)
     except OpenRouterError as error:
         raise with_facts(error, head) from None
     return body
@@ -102,7 +102,7 @@ def _vectors(data: bytes, head: Head, attempt: int, count: int) -> embeddings.Em
     facts = embeddings.facts(body, headers=head.headers, attempts=attempt)
     try:
         if said := decode.error_in(body):
-            raise failure.from_error(said, headers=head.headers, body=data)
+            raise failure.from_error(said, headers=head.headers, body=data, beside=body)
         return replace(facts, vectors=embeddings.vectors(body, count))
     except OpenRouterError as error:
         raise _that_cost(error, facts) from None
@@ -122,7 +122,9 @@ def whole(data: bytes, head: Head, attempt: int) -> Completion:
     body = decode.unnest(_object(data, head))
     completion = decode.completion(body, headers=head.headers, attempts=attempt)
     if said := decode.error_in(body):
-        raise _failed_midway(failure.from_error(said, headers=head.headers, body=data), completion)
+        raise _failed_midway(
+            failure.from_error(said, headers=head.headers, body=data, beside=body), completion
+        )
     try:
         return _checked(completion)
     except Empty as error:
@@ -285,7 +287,7 @@ def _error_of(chunk: Mapping[str, Any], event: Event, assembler: Assembler) -> O
         said = of_all = {**chunk, "message": chunk.get("message") or "the stream reports an error"}
     if said is None:
         return None
-    error = failure.from_error(said)
+    error = failure.from_error(said, beside=chunk)
     if not cut and (assembler.has_finish_reason or not of_all):
         # Recorded: `finish_reason: "length"`, then `Token limit reached`. The answer is whole and paid for.
         text = f"OpenRouter reported an error after the answer had ended: {error}"

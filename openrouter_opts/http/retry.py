@@ -12,6 +12,7 @@ from openrouter_opts.errors import (
     ConnectionLost,
     EdgeTimeout,
     Empty,
+    Interrupted,
     OpenRouterError,
     TimedOut,
 )
@@ -19,7 +20,7 @@ from openrouter_opts.protocol.failure import status_of_type
 
 # What the server itself says has failed, and may go well the next time.
 _FAILED_THERE = frozenset({408, 429, 500, 502, 503, 529})
-_UNCERTAIN = (ConnectionLost, EdgeTimeout, TimedOut)
+_UNCERTAIN = (ConnectionLost, EdgeTimeout, Interrupted, TimedOut)
 MAX_WAIT = 60.0
 ALSO_RETRIES = 4
 """Further attempts for a status that is worth one by itself: about seven seconds."""
@@ -43,16 +44,19 @@ class Retry:
     """Further statuses worth another try: a generation's record answers 404 until it is written."""
     jitter: Callable[[], float] = field(default=_jitter, repr=False)
 
-    def delay(self, error: OpenRouterError, attempt: int, left: float | None = None) -> float | None:
+    def delay(
+        self, error: OpenRouterError, attempt: int, left: float | None = None, *, was_empty: bool = False
+    ) -> float | None:
         """Return the seconds to wait before the next attempt, or `None` to give up.
 
         Args:
             error: What went wrong.
             attempt: How many attempts were made, this one included.
             left: Seconds left of the total timeout.
+            was_empty: Whether an attempt before has come to an empty answer.
         """
         tries = max(self.max_retries, ALSO_RETRIES) if error.status in self.also else self.max_retries
-        if attempt > tries or _has_cost(error) or not self._worth(error, attempt):
+        if attempt > tries or _has_cost(error) or not self._worth(error, was_empty):
             return None
         wish = error.retry_after
         delay = wish if wish is not None else 0.5 * 2 ** min(attempt - 1, 4) * self.jitter()
@@ -60,7 +64,7 @@ class Retry:
             return None
         return delay
 
-    def _worth(self, error: OpenRouterError, attempt: int) -> bool:
+    def _worth(self, error: OpenRouterError, was_empty: bool) -> bool:
         said = _server_says(error)
         if said is not None:
             return said
@@ -76,7 +80,7 @@ class Retry:
             # An answer that says it is empty was not billed: zero-completion insurance, or a cold start. A body with nothing
             # in it, which has a status instead, says nothing about the bill.
             free = error.usage is None or error.usage.cost.total == 0
-            return attempt == 1 and free and error.status is None
+            return free and error.status is None and not was_empty
         return self.uncertain and isinstance(error, _UNCERTAIN)
 
 

@@ -152,7 +152,7 @@ class Completion:
     service_tier: str | None = None
     system_fingerprint: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The response headers worth keeping (see `openrouter_opts.errors.USEFUL_HEADERS`)."""
+    """The response headers worth keeping (see `openrouter_opts.response.USEFUL_HEADERS`)."""
     attempts: int = 1
     """How many requests were sent to get this answer."""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)

@@ -14,11 +14,12 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
-from openrouter_opts.errors import USEFUL_HEADERS, Malformed
+from openrouter_opts.errors import Malformed
 from openrouter_opts.money.cost import CACHED, Cost
 from openrouter_opts.protocol.completion import Choice, Completion, ToolCall, Usage
 from openrouter_opts.protocol.failure import scrub, with_advice
 from openrouter_opts.protocol.surrogates import mended
+from openrouter_opts.response import USEFUL_HEADERS
 
 _NOTHING: Final[Mapping[str, Any]] = {}
 

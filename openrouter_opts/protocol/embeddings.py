@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias, get_args
 
-from openrouter_opts.errors import USEFUL_HEADERS, ConfigurationError, Malformed
+from openrouter_opts.errors import ConfigurationError, Malformed
 from openrouter_opts.money.cost import UNKNOWN_COST, Cost
 from openrouter_opts.options import ProviderOptions
 from openrouter_opts.protocol import decode, failure
 from openrouter_opts.protocol.completion import Usage
 from openrouter_opts.protocol.request import Request
+from openrouter_opts.response import USEFUL_HEADERS
 
 EncodingFormat: TypeAlias = Literal["float", "base64"]
 EmbeddingInput: TypeAlias = (
@@ -39,7 +40,7 @@ class Embeddings:
     provider: str | None = None
     usage: Usage | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The response headers worth keeping (see `openrouter_opts.errors.USEFUL_HEADERS`)."""
+    """The response headers worth keeping (see `openrouter_opts.response.USEFUL_HEADERS`)."""
     attempts: int = 1
     """How many requests were sent to get this answer."""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)

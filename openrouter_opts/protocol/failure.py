@@ -10,7 +10,6 @@ from typing import Any, Final
 from pydantic_core import from_json
 
 from openrouter_opts.errors import (
-    USEFUL_HEADERS,
     APIError,
     AuthenticationError,
     BadRequest,
@@ -33,13 +32,13 @@ from openrouter_opts.errors import (
     ProviderFailed,
     RateLimited,
     Refused,
-    ResponseView,
     ServerError,
     TimedOut,
 )
 from openrouter_opts.http.secret import strike_out
-from openrouter_opts.protocol.retry_after import availability, retry_after, retryable
+from openrouter_opts.protocol.retry_after import availability, headers_in, retry_after, retryable
 from openrouter_opts.protocol.surrogates import mended
+from openrouter_opts.response import USEFUL_HEADERS, ResponseView
 
 MAX_TEXT: Final = 2_000
 
@@ -183,10 +182,11 @@ def from_status(
         body: As much of the body as was read; JSON, HTML or nothing.
         sent: The size of the request's body.
     """
-    said = _error_object(body)
-    if said is None:
+    parsed = _object_in(body)
+    said = parsed.get("error")
+    if not isinstance(said, Mapping | str):
         said = {"message": _plain_text(status, body)}
-    return from_error(said, status=status, headers=headers, body=body, sent=sent)
+    return from_error(said, status=status, headers=headers, body=body, beside=parsed, sent=sent)
 
 
 def from_error(
@@ -195,6 +195,7 @@ def from_error(
     status: int | None = None,
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
+    beside: Mapping[str, Any] | None = None,
     sent: int | None = None,
 ) -> OpenRouterError:
     """Build the error for an `error` object, wherever it stood: a body, a chunk of a stream, a choice.
@@ -204,12 +205,12 @@ def from_error(
         status: The HTTP status, if it is not 200.
         headers: The response headers, lower case.
         body: The body, for `error.response`.
+        beside: The object that holds the `error`.
         sent: The size of the request's body.
     """
     said = {"message": said} if isinstance(said, str) else _without_keys(said)
-    headers = headers or {}
-    metadata = said.get("metadata")
-    metadata = metadata if isinstance(metadata, Mapping) else {}
+    metadata = _mapping(said.get("metadata"))
+    headers = {**headers_in(metadata), **(headers or {})}
     code = said.get("code", said.get("http_status"))
     known = _status(code) or status
     error_type = _text(metadata.get("error_type") or said.get("error_type")) or _type_by_word(said, known)
@@ -229,6 +230,7 @@ def from_error(
         "retry_after": retry_after(said, headers),
         "retryable": retryable(said, headers),
         "response": view(known or 200, headers, body),
+        "openrouter_metadata": _without_keys(_mapping((beside or {}).get("openrouter_metadata"))),
     }
     if cls is TimedOut:
         facts["phase"] = "server"
@@ -292,13 +294,15 @@ def status_of_type(error_type: str | None) -> int | None:
     return _STATUS_OF_TYPE.get(error_type or "")
 
 
-def _error_object(body: bytes) -> Mapping[str, Any] | str | None:
+def _object_in(body: bytes) -> Mapping[str, Any]:
     try:
-        parsed = from_json(body)
+        return _mapping(from_json(body))
     except ValueError:
-        return None
-    said = parsed.get("error") if isinstance(parsed, dict) else None
-    return said if isinstance(said, Mapping | str) else None
+        return {}
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _plain_text(status: int, body: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from time import time
 from typing import Any
 
 
@@ -50,8 +51,8 @@ def _seconds_until_reset(headers: Mapping[str, str]) -> float | None:
 
 
 def _seconds_until(moment: float | None, headers: Mapping[str, str]) -> float | None:
-    """Return how far a time is by the server's own clock: ours may be wrong."""
-    now = _moment(headers.get("date"))
+    """Return how far a time is by the server's own clock, if it tells it: ours may be wrong."""
+    now = _moment(headers["date"]) if "date" in headers else time()
     return None if moment is None or now is None else max(0.0, moment - now)
 
 
@@ -62,6 +63,18 @@ def _moment(date: str | None) -> float | None:
         return moment.timestamp() if moment.tzinfo else None
     except (ValueError, TypeError, OverflowError):
         return None
+
+
+def headers_in(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers of a limit that an error holds: OpenRouter tells them there too, or only there.
+
+    Seen with `free-models-per-day`: https://github.com/Gitlawb/openclaude/issues/936
+    """
+    given = metadata.get("headers")
+    told = given if isinstance(given, Mapping) else {}
+    return {
+        name.lower(): str(value) for name, value in told.items() if name.lower().startswith("x-ratelimit-")
+    }
 
 
 def availability(said: Mapping[str, Any]) -> Mapping[str, Any]:

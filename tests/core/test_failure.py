@@ -291,7 +291,10 @@ RESET = {"x-ratelimit-reset": f"{datetime(2026, 11, 24, 10, 0, 30, tzinfo=UTC).t
         ),
         ({"retry-after": "Tue, 24 Nov 2026 09:00:00 GMT", "date": "Tue, 24 Nov 2026 10:00:00 GMT"}, 0.0),
         ({"retry-after": "Tue, 24 Nov 2026 10:00:30 -0000", "date": "Tue, 24 Nov 2026 10:00:00 GMT"}, None),
-        ({"retry-after": "Tue, 24 Nov 2026 10:00:30 GMT"}, None),
+        # A server without a clock leaves ours, which says 10:00:12 here.
+        ({"retry-after": "Tue, 24 Nov 2026 10:00:30 GMT"}, 18.0),
+        ({"retry-after": "Tue, 24 Nov 2026 10:00:30 GMT", "date": "today"}, None),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1795514430000"}, 18.0),
         ({"retry-after": "-5"}, None),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "inf"}, None),
@@ -313,7 +316,10 @@ RESET = {"x-ratelimit-reset": f"{datetime(2026, 11, 24, 10, 0, 30, tzinfo=UTC).t
         ({}, None),
     ],
 )
-def test_how_long_to_wait_is_read_in_every_form(headers: dict[str, str], seconds: float | None):
+def test_how_long_to_wait_is_read_in_every_form(
+    headers: dict[str, str], seconds: float | None, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("openrouter_opts.protocol.retry_after.time", lambda: 1795514412.0)
     assert from_status(429, headers, b"").retry_after == seconds
 
 

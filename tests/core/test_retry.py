@@ -50,7 +50,7 @@ GIVEN_UP = [
     *(from_status(status, {}, b"") for status in (400, 401, 402, 403, 404, 409, 413, 422, 525)),
     from_status(503, {}, b'{"error": {"message": "poor", "metadata": {"error_type": "payment_required"}}}'),
     Malformed("HTML", delivered="yes"),
-    Interrupted("cut", delivered="yes"),
+    Interrupted("cut", delivered="yes", partial=Completion()),
     Empty("nothing", delivered="yes", usage=Usage()),
     Empty("no body at all", delivered="yes", status=200),
     ServerError("stop", status=503, delivered="yes", retryable=False),
@@ -60,6 +60,7 @@ GIVEN_UP = [
 MAYBE_PAID = [
     ConnectionLost("reset", delivered="maybe"),
     TimedOut("late", phase="first_byte", delivered="maybe"),
+    Interrupted("ended before anything came", delivered="yes"),
     *(from_status(status, {}, b"") for status in (504, 520, 524)),
 ]
 
@@ -86,7 +87,9 @@ def test_what_may_have_been_paid_for_is_tried_again_only_on_request(error: OpenR
 
 
 def test_an_empty_answer_is_tried_again_once():
-    assert Retry(max_retries=5).delay(Empty("nothing", delivered="yes"), 2) is None
+    nothing = Empty("nothing", delivered="yes")
+    assert Retry(max_retries=5).delay(nothing, 2) is not None, "after another failure"
+    assert Retry(max_retries=5).delay(nothing, 2, was_empty=True) is None
 
 
 def test_attempts_are_counted():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -85,6 +86,8 @@ STATUSES: list[tuple[int, type[OpenRouterError], bool, str]] = [
     (503, NoProvider, True, "yes"),
     (504, EdgeTimeout, False, "maybe"),
     *((status, EdgeTimeout, False, "maybe") for status in range(520, 525)),
+    # Cloudflare's "SSL handshake failed" and "invalid SSL certificate": the edge has the request, but no encrypted connection to
+    # OpenRouter to pass it on by, so nothing was generated.
     (525, ServerError, False, "yes"),
     (526, ServerError, False, "yes"),
     (529, Overloaded, True, "yes"),
@@ -185,12 +188,14 @@ PREVIOUS = [{"provider": "One", "code": "busy", "status": 502}, {"provider": "Tw
         pytest.param(
             no(403, "flagged", metadata={"reasons": ["violence", "hate"], "flagged_input": "how...do",
                                          "provider_name": "OpenAI", "model_slug": "openai/x"}),
-            403, Moderated, {"reasons": ("violence", "hate"), "flagged_input": "how...do", "provider": "OpenAI"},
+            403, Moderated, {"reasons": ("violence", "hate"), "flagged_input": "how...do", "provider": "OpenAI",
+                             "model": "openai/x"},
             ["violence, hate", "provider OpenAI"], id="moderation",
         ),
         pytest.param(
             {**no(403, "blocked", metadata={"patterns": ["ssn"]}), "openrouter_metadata": {"a": 1}},
-            403, GuardrailBlocked, {"patterns": ("ssn",)}, ["patterns: ssn"], id="guardrail",
+            403, GuardrailBlocked, {"patterns": ("ssn",), "openrouter_metadata": {"a": 1}}, ["patterns: ssn"],
+            id="guardrail",
         ),
         pytest.param(
             no(403, "over budget", metadata={"limit_source": "openrouter_workspace_budget", "resets_at": "soon"}),
@@ -316,6 +321,20 @@ DAILY = {
 }
 
 
+WITHOUT_DATE = {name: value for name, value in DAILY.items() if name != "Date"}
+IN_THE_BODY = no(
+    429,
+    "Rate limit exceeded: free-models-per-day",
+    metadata={
+        "headers": {
+            "X-RateLimit-Limit": "50",
+            "X-RateLimit-Remaining": "0",
+            "X-RateLimit-Reset": DAILY["X_RateLimit_Reset"],
+        }
+    },
+)
+
+
 @pytest.mark.parametrize(
     ("headers", "body", "seconds"),
     [
@@ -323,13 +342,23 @@ DAILY = {
         ({"Retry_After": date(3600), "Date": date(0)}, no(429), 3600),
         ({}, no(429, availability={"retry_after": 61}), 61),
         (DAILY, no(429, "Rate limit exceeded: free-models-per-day"), 14 * 3600),
+        (WITHOUT_DATE, no(429, "Rate limit exceeded: free-models-per-day"), 14 * 3600),
+        ({"Date": date(0)}, IN_THE_BODY, 14 * 3600),
+        ({}, IN_THE_BODY, 14 * 3600),
     ],
-    ids=["seconds", "date", "body", "daily limit"],
+    ids=["seconds", "date", "body", "daily limit", "by our clock", "told in the body", "there, by our clock"],
 )
 @both_kinds
 def test_a_long_wait_is_the_callers_to_decide(
-    headers: dict[str, str], body: Any, seconds: float, stream: bool, scripted: Servers, caller: Callers
+    headers: dict[str, str],
+    body: Any,
+    seconds: float,
+    stream: bool,
+    scripted: Servers,
+    caller: Callers,
+    monkeypatch: pytest.MonkeyPatch,
 ):
+    monkeypatch.setattr("openrouter_opts.protocol.retry_after.time", NOW.timestamp)
     error = failure(caller(scripted([answer(body, 429, **headers)])), RateLimited, stream=stream)
     assert (error.retry_after, error.attempts) == (seconds, 1)
     assert f"asks to wait {seconds:g} s" in str(error)
@@ -337,6 +366,8 @@ def test_a_long_wait_is_the_callers_to_decide(
 
 def test_a_limit_of_openrouter_says_how_far_it_reaches(scripted: Servers, caller: Callers):
     error = failure(caller(scripted([answer(no(429), 429, **DAILY)])), RateLimited)
+    assert (error.limit, error.remaining, error.reset_at) == (50, 0, MIDNIGHT)
+    error = failure(caller(scripted([answer(IN_THE_BODY, 429)]), max_retries=0), RateLimited)
     assert (error.limit, error.remaining, error.reset_at) == (50, 0, MIDNIGHT)
     odd = {"X_RateLimit_Limit": "many", "X_RateLimit_Reset": "9" * 19}
     error = failure(caller(scripted([answer(no(429), 429, **odd)]), max_retries=0), RateLimited)
@@ -432,7 +463,28 @@ def test_a_redirect_is_not_followed(status: int, stream: bool, scripted: Servers
     error = failure(caller(scripted([moved])), ConfigurationError, stream=stream)
     assert elsewhere.base_url in str(error)
     assert (error.status, error.attempts, error.generation_id) == (status, 1, "gen-1")
+    assert error.delivered == "no", "a server that points elsewhere has done nothing"
     assert elsewhere.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        (
+            "https://me:hunter2@elsewhere.example:8443/v1?token=t0ken#me",
+            "'https://elsewhere.example:8443/v1'",
+        ),
+        ("/login?next=t0ken", "'/login'"),
+        ("https://[elsewhere?t0ken", "'nowhere'"),
+        ("", "'nowhere'"),
+    ],
+)
+def test_what_may_be_secret_in_the_target_of_a_redirect_is_not_shown(
+    location: str, shown: str, scripted: Servers, caller: Callers
+):
+    error = failure(caller(scripted([answer(b"", 307, Location=location)])), ConfigurationError)
+    assert f"points to {shown};" in str(error)
+    assert not {"hunter2", "t0ken"} & set(re.findall(r"\w+", f"{error} {vars(error)}"))
 
 
 @pytest.mark.parametrize("status", [201, 202, 206, 299])

@@ -37,7 +37,7 @@ from openrouter_opts.protocol.completion import Completion
 from openrouter_opts.protocol.failure import from_status
 from tests.both import Caller
 from tests.fake_wire import JSON, whole_call
-from tests.faults.aftermath import HI, KEY, SOON, both_kinds, failure
+from tests.faults.aftermath import HI, KEY, SOON, both_kinds, ending, failure
 from tests.scripted_server import ScriptedServer
 from tests.wire_bytes import COMPLETION, STREAM_HEAD, USAGE, answer, chunked
 
@@ -105,6 +105,30 @@ def test_an_answer_that_broke_off_keeps_what_there_is(
     error = failure(caller(server), ProviderFailed, stream=stream)
     assert (error.partial.text, error.usage.cost.total) == ("Hel", Decimal("0.0003"))
     assert (error.generation_id, error.provider, error.attempts) == ("gen-1", "Mock", 1)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"finish_reason": "error", "message": content(None)},
+        {"finish_reason": "error", "message": content(""), "error": {"code": 502, "message": "down"}},
+    ],
+    ids=["reason", "reason and error"],
+)
+@pytest.mark.parametrize("usage", [None, {**USAGE, "cost": 0}], ids=["no usage", "no cost"])
+@both_kinds
+def test_an_answer_that_broke_off_before_it_had_begun_is_tried_again_as_its_code(
+    choice: Any, usage: Any, stream: bool, scripted: Servers, caller: Callers
+):
+    """Nothing came and nothing was billed: an error as a finish reason is insured, as an error with status 200 is.
+
+    https://openrouter.ai/docs/guides/features/zero-completion-insurance
+    """
+    server = scripted([answer({**COMPLETION, "choices": [choice], "usage": usage})])
+    error = failure(caller(server), ProviderFailed, stream=stream)
+    assert (error.partial, error.attempts, len(server.deliveries)) == (None, 3, 3)
+    billed = scripted([answer({**COMPLETION, "choices": [choice]})])
+    assert failure(caller(billed), ProviderFailed, stream=stream).attempts == len(billed.deliveries) == 1
 
 
 # --- E3, E4: no JSON at all ---
@@ -341,6 +365,18 @@ def test_an_answer_without_choices_is_tried_again_once_if_nobody_was_billed(
     error = failure(caller(free), Empty, stream=stream)
     assert (error.attempts, len(free.deliveries), error.usage) == (2, 2, None)
     assert error.generation_id == "gen-1"
+
+
+@both_kinds
+def test_an_answer_without_choices_is_tried_again_once_whatever_was_before(
+    stream: bool, scripted: Servers, caller: Callers
+):
+    busy = answer({"error": {"code": 503, "message": "busy"}}, 503, Retry_After="0")
+    empty = answer({"id": "gen-1", "choices": []})
+    answered = scripted([busy], [empty], [answer(COMPLETION)])
+    assert ending(caller(answered, max_retries=5), stream=stream) is None
+    again = scripted([empty], [busy], [empty])
+    assert failure(caller(again, max_retries=5), Empty, stream=stream).attempts == 3
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def call(arguments: str | None = None, **more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("end", ["RST", "FIN", chunked(b""), b"no chunk\r\n", b"5\r\ndata:"], ids=repr)
 def test_a_finish_reason_makes_a_stream_whole(end: Any, scripted: Servers, caller: Callers):
+    """Whether `[DONE]` came too is told nowhere: the answer is the same, and what may be missing, its usage, is `None`."""
     # The pause lets the client read what came before a reset, which takes unread bytes with it.
     client = caller(scripted([*streamed(delta("Hello"), STOP, end=0.05), end, "FIN"]))
     said, completion = spoken(client)
@@ -75,6 +76,20 @@ def test_a_stream_that_is_cut_keeps_all_that_had_come(
     assert (error.generation_id, error.provider, error.delivered) == ("gen-1", "Mock", "yes")
     assert error.usage.cost.total == Decimal("0.0003")
     assert len(server.deliveries) == 1
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_stream_of_comments_that_just_ends_may_have_been_paid_for(
+    again: bool, scripted: Servers, caller: Callers
+):
+    waiting = [b": OPENROUTER PROCESSING\n\n"] * 3
+    server = scripted(streamed(*waiting), streamed(*waiting, STREAM))
+    client = caller(server, retry_uncertain=again)
+    if again:
+        assert spoken(client)[0] == "Hello"
+    else:
+        assert failure(client, Interrupted, stream=True).partial is None
+    assert len(server.deliveries) == 1 + again
 
 
 def test_what_came_before_an_error_was_given_to_the_caller(scripted: Servers, caller: Callers):
