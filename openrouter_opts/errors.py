@@ -176,10 +176,9 @@ class SpendLimitExceeded(OpenRouterError):
         reserved: Decimal = _NOTHING,
         pending: Decimal = _NOTHING,
         worst_case: Decimal | None = None,
-        attempts: int = 0,
         **facts: Any,
     ) -> None:
-        super().__init__(message, retryable=False, attempts=attempts, **facts)
+        super().__init__(message, retryable=False, **{"attempts": 0, **facts})
         self.limit = limit
         self.spent = spent
         self.reserved = reserved

@@ -35,7 +35,11 @@ from openrouter_opts.errors import (
     ServerError,
     TimedOut,
 )
+from openrouter_opts.http.exchange import MAX_ERROR_BYTES
+from openrouter_opts.http.retry import Retry
+from openrouter_opts.http.steps import Head
 from tests.both import Caller
+from tests.fake_wire import Outcome, call, whole_call
 from tests.faults.aftermath import HI, KEY, SOON, both_kinds, ending, failure
 from tests.scripted_server import ScriptedServer
 from tests.wire_bytes import COMPLETION, STREAM, answer, streamed
@@ -144,6 +148,26 @@ def test_a_refusal_may_have_any_body(
     assert len(error.response.text) < 2_100
     assert (error.status, error.generation_id, error.request_id) == (status, "gen-1", "ray-1")
     assert error.response.headers["cf-ray"] == "ray-1"
+
+
+@pytest.mark.parametrize("kind", BODIES)
+@pytest.mark.parametrize(("status", "cls", "delivered"), [(each[0], each[1], each[3]) for each in STATUSES])
+@pytest.mark.parametrize("read", [whole_call, call], ids=["whole", "stream"])
+def test_a_status_has_its_class_whatever_its_body(
+    read: Callable[..., Outcome], status: int, cls: type[OpenRouterError], delivered: str, kind: str
+):
+    """The same as above for every status, without sockets, in pieces that break words and characters."""
+    body, words = BODIES[kind]
+    head = Head(status, {"x-generation-id": "gen-1", "cf-ray": "ray-1"})
+    pieces = [body[start : start + 4093] for start in range(0, min(len(body), 10 * MAX_ERROR_BYTES), 4093)]
+    outcome = read([head, *pieces], retry=Retry(0))
+    error = outcome.failed(cls)
+    assert (error.status, error.generation_id, error.request_id) == (status, "gen-1", "ray-1")
+    assert (error.delivered, error.attempts) == (delivered, 1)
+    assert words in str(error)
+    assert len(str(error)) < 2_200
+    assert len(error.response.text) < 2_100
+    assert len(outcome.wire.steps) < 2 + MAX_ERROR_BYTES / 4000, "no more is read than is shown"
 
 
 @both_kinds
