@@ -190,6 +190,10 @@ class SyncWire:
             self._response = response = self._transport.pools.of_threads().handle_request(request)
         except Exception as problem:  # noqa: BLE001 - every kind is translated
             raise translate(problem, sent=False, host=self._transport.peer) from None
+        except BaseException as interrupted:
+            # Error trackers show locals, and those of the libraries beneath hold the request's headers, and so the key.
+            interrupted.__traceback__ = None
+            raise
         self._body = response.iter_bytes()
         return self._transport.head(request, response)
 
@@ -258,6 +262,10 @@ class AsyncWire:
         except Exception as problem:  # noqa: BLE001 - every kind is translated
             late = isinstance(problem, TimeoutError) and followed.is_connecting
             raise translate(problem, sent=False, host=self._transport.peer, connecting=late) from None
+        except BaseException as interrupted:
+            # Error trackers show locals, and those of the libraries beneath hold the request's headers, and so the key.
+            interrupted.__traceback__ = None
+            raise
         close_with_loop(self)
         self._body = response.aiter_bytes()
         return self._transport.head(request, response)
