@@ -32,10 +32,11 @@ from langchain_openrouter_opts.tracing import traced
 from openrouter_opts.built import Built
 from openrouter_opts.catalog import Catalog
 from openrouter_opts.client import OpenRouterClient
+from openrouter_opts.http.proxies import ProxyField
 from openrouter_opts.http.secret import ENV_KEY
 from openrouter_opts.limited import Limited
 from openrouter_opts.options.model_options import ModelOptions, storable
-from openrouter_opts.options.secrecy import without_secrets
+from openrouter_opts.options.secrecy import covered, without_secrets
 from openrouter_opts.options.toolbox import ToolChoice
 from openrouter_opts.preflight import Check
 
@@ -88,7 +89,7 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
     """Whether `invoke` streams too, for the sake of callbacks."""
     stream_usage: bool = True
     """Whether a stream's last chunk has `usage_metadata`."""
-    proxy: str | None = Field(default=None, exclude=True, repr=False)
+    proxy: ProxyField = Field(default=None, exclude=True, repr=False)
     """The URL of a proxy."""
     trust_env: bool = True
     """Whether the environment's proxy variables count."""
@@ -104,6 +105,7 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
     if not TYPE_CHECKING:  # type checkers make a signature from the fields
 
         def __init__(self, **given: Any) -> None:
+            given = covered(given)
             super().__init__(**arguments.of_constructor(type(self), given))
             self._made_ready()
 

@@ -21,11 +21,13 @@ from langchain_openrouter_opts.errors import ModelErrors
 from openrouter_opts.built import Built
 from openrouter_opts.client import OpenRouterClient
 from openrouter_opts.http.pools import running_loop
+from openrouter_opts.http.proxies import ProxyField
 from openrouter_opts.http.settings import TimeoutLike
 from openrouter_opts.limited import Limited
 from openrouter_opts.options import ProviderOptions
 from openrouter_opts.options.for_embeddings import embedding_fields
 from openrouter_opts.options.model_options import OptionsLike, storable, stored
+from openrouter_opts.options.secrecy import covered
 from openrouter_opts.protocol.embeddings import EncodingFormat, check_settings
 
 _RENAMED: Final = {
@@ -76,7 +78,7 @@ class OpenRouterEmbeddings(Limited, Embeddings):
     """Further attempts after the first, for each request."""
     retry_uncertain: bool = False
     """Also try again what may have been delivered, and so may be billed twice."""
-    proxy: str | None = Field(default=None, exclude=True, repr=False)
+    proxy: ProxyField = Field(default=None, exclude=True, repr=False)
     """The URL of a proxy."""
     trust_env: bool = True
     """Whether the environment's proxy variables count."""
@@ -91,6 +93,7 @@ class OpenRouterEmbeddings(Limited, Embeddings):
     if not TYPE_CHECKING:  # type checkers make a signature from the fields
 
         def __init__(self, **given: Any) -> None:
+            given = covered(given)
             super().__init__(**embedding_fields(given, fields=type(self).model_fields, renamed=_RENAMED))
             check_settings(
                 self.dimensions, self.encoding_format, self.query_input_type, self.document_input_type

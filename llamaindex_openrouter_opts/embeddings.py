@@ -23,11 +23,13 @@ from llamaindex_openrouter_opts.runs import CountedModel
 from openrouter_opts.built import Built
 from openrouter_opts.client import OpenRouterClient
 from openrouter_opts.http.pools import running_loop
+from openrouter_opts.http.proxies import ProxyField
 from openrouter_opts.http.settings import TimeoutLike
 from openrouter_opts.limited import Limited
 from openrouter_opts.options import ProviderOptions
 from openrouter_opts.options.for_embeddings import embedding_fields
 from openrouter_opts.options.model_options import OptionsLike, storable, stored
+from openrouter_opts.options.secrecy import covered
 from openrouter_opts.protocol.embeddings import EncodingFormat, check_settings
 
 _RENAMED: Final = {"model": "model_name", "base_url": "api_base"}
@@ -140,7 +142,7 @@ class OpenRouterEmbedding(VectorMethods, Limited, CountedModel, BaseEmbedding):
         default=False,
         description="Whether to try again what may have been delivered, and so may be paid twice.",
     )
-    proxy: str | None = Field(default=None, description="The URL of a proxy.", exclude=True, repr=False)
+    proxy: ProxyField = Field(default=None, description="The URL of a proxy.", exclude=True, repr=False)
     trust_env: bool = Field(default=True, description="Whether the environment's proxy variables count.")
     verify: Any = Field(
         default=True, description="Whether to check certificates, or an `ssl.SSLContext`.", exclude=True
@@ -155,8 +157,8 @@ class OpenRouterEmbedding(VectorMethods, Limited, CountedModel, BaseEmbedding):
     if not TYPE_CHECKING:  # type checkers take the signature from the fields
 
         def __init__(self, model: str | None = None, **given: Any) -> None:
-            fields = type(self).model_fields
-            super().__init__(**embedding_fields({"model": model, **given}, fields=fields, renamed=_RENAMED))
+            given, fields = covered({"model": model, **given}), type(self).model_fields
+            super().__init__(**embedding_fields(given, fields=fields, renamed=_RENAMED))
             check_settings(self.dimensions, self.encoding_format, self.query_input_type, self.text_input_type)
             self._build()
 

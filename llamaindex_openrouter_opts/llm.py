@@ -54,11 +54,13 @@ from openrouter_opts.built import Built
 from openrouter_opts.catalog import Catalog
 from openrouter_opts.catalog import Model as Facts
 from openrouter_opts.client import OpenRouterClient
+from openrouter_opts.http.proxies import ProxyField
 from openrouter_opts.http.settings import TimeoutLike
 from openrouter_opts.limited import Limited
 from openrouter_opts.money.limits import limits_of
 from openrouter_opts.options import ProviderOptions
 from openrouter_opts.options.model_options import ModelOptions, parted, storable, stored
+from openrouter_opts.options.secrecy import covered
 from openrouter_opts.options.table import resolve
 from openrouter_opts.preflight import Check
 from openrouter_opts.protocol.decode import count_of
@@ -147,7 +149,7 @@ class OpenRouter(ModelOptions, Limited, CountedModel, ToolMethods, PromptMethods
         description="Whether tools are sent as strict or as not strict; those that strict mode has no form of are never strict.",
     )
 
-    proxy: str | None = Field(default=None, description="The URL of a proxy.", exclude=True, repr=False)
+    proxy: ProxyField = Field(default=None, description="The URL of a proxy.", exclude=True, repr=False)
     trust_env: bool = Field(default=True, description="Whether the environment's proxy variables count.")
     verify: Any = Field(
         default=True, description="Whether to check certificates, or an `ssl.SSLContext`.", exclude=True
@@ -186,6 +188,9 @@ class OpenRouter(ModelOptions, Limited, CountedModel, ToolMethods, PromptMethods
                 "allow_fallbacks": allow_fallbacks,
                 **given,
             }
+            given = covered(given)
+            # Error trackers show the locals of every frame.
+            del api_key, additional_kwargs
             super().__init__(**accepted(given, type(self).model_fields))
             self._build()
 

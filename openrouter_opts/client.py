@@ -12,6 +12,7 @@ from openrouter_opts.call import Ask, Call
 from openrouter_opts.catalog import Catalog, Model
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.http.prices import LIVE
+from openrouter_opts.http.proxies import unseen
 from openrouter_opts.http.reading import SoFar, read_completion, read_embeddings, read_json
 from openrouter_opts.http.retry import Retry
 from openrouter_opts.http.secret import KeySource, Secret
@@ -90,7 +91,8 @@ class OpenRouterClient:
         verify: Any = True,
         proxy: str | None = None,
     ) -> None:
-        self._secret = Secret(api_key)
+        self._secret = api_key = Secret(api_key)  # error trackers show the locals of every frame
+        proxy = unseen(proxy)
         self._settings = Settings.of(
             base_url=base_url,
             timeout=timeout,
@@ -101,9 +103,7 @@ class OpenRouterClient:
             proxy=proxy,
         )
         self._options = from_environment().merged(ProviderOptions.of(provider_options))
-        has_key = api_key is not None or any(
-            name.lower() == "authorization" for name in self._options.extra_headers or ()
-        )
+        has_key = api_key.is_given or self._options.has_authorization
         for doubt in doubts_about(base_url, self._settings.base_url, key_is_given=has_key):
             warn(doubt)
         self._model = None if model is None else _checked_model(model)

@@ -1,0 +1,91 @@
+"""The constructors of all five classes: what is wrong with one shows no secret that was given to it."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from langchain_openrouter_opts import ChatOpenRouter, OpenRouterEmbeddings
+from llamaindex_openrouter_opts import OpenRouter, OpenRouterEmbedding
+from openrouter_opts import ConfigurationError, OpenRouterClient
+from tests.faults.aftermath import chain, frames_that_show
+
+KEY, PASSWORD = "sk-or-v1-0123456789abcdef", "a-password-of-a-proxy"
+HI = [{"role": "user", "content": "hi"}]
+PROXY = f"http://user:{PASSWORD}@127.0.0.1:9"
+CLASSES: list[Callable[..., Any]] = [
+    OpenRouterClient,
+    ChatOpenRouter,
+    OpenRouter,
+    OpenRouterEmbeddings,
+    OpenRouterEmbedding,
+]
+WRONG: dict[str, Mapping[str, Any]] = {
+    "an URL": {"base_url": "ftp://x"},
+    "an option": {"provider_options": {"temprature": 1}},
+    "an option of a wrong type": {"provider_options": {"provider": "fast"}},
+    "a timeout": {"timeout": "x"},
+    "a number of attempts": {"max_retries": "many"},
+    "a model": {"model": ["m/x"]},
+    "a limit": {"spend_limit": "much"},
+    "a proxy": {"proxy": PROXY.replace("http", "ftp")},
+    "a proxy that is no URL": {"proxy": f"http://user:{PASSWORD}@[::1"},
+    "a key in a list": {"api_key": [KEY], "max_retries": -1},
+}
+of_all_classes = pytest.mark.parametrize("cls", CLASSES)
+
+
+@of_all_classes
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+def test_what_is_wrong_with_an_argument_shows_neither_key_nor_password(
+    cls: Any, wrong: Mapping[str, Any]
+) -> None:
+    with pytest.raises(ValueError) as caught:
+        cls(**{"model": "m/x", "api_key": KEY, "proxy": PROXY, **wrong})
+    for secret in (KEY, PASSWORD):
+        assert frames_that_show(secret, caught.value) == []
+        assert not [link for link in chain(caught.value) if secret in f"{link} {link!r}"]
+
+
+@pytest.mark.parametrize("cls", CLASSES[1:])
+def test_an_argument_that_does_not_exist_shows_neither_key_nor_password(cls: Any) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        cls(model="m/x", api_key=KEY, proxy=PROXY, temprature=1)
+    assert frames_that_show(KEY, caught.value) + frames_that_show(PASSWORD, caught.value) == []
+
+
+def test_a_proxy_of_the_environment_that_is_no_url_shows_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", PROXY.replace("http", "ftp"))
+    with pytest.raises(ConfigurationError) as caught:
+        OpenRouterClient(api_key=KEY, model="m/x").complete(HI)
+    assert frames_that_show(PASSWORD, caught.value) == []
+
+
+@of_all_classes
+def test_nobody_sees_the_password_of_a_proxy(cls: Any) -> None:
+    made = cls(model="m/x", api_key=KEY, proxy=PROXY)
+    client = getattr(made, "client", made)
+    shown = [made, vars(made), client, vars(client), vars(client._transport), client._transport._key]
+    assert PASSWORD not in repr(shown)
+    assert client._transport._key[1].url == PROXY
+
+
+@of_all_classes
+def test_a_pickle_has_the_proxy_without_user_and_password(cls: Any) -> None:
+    made = pickle.loads(pickle.dumps(cls(model="m/x", api_key=KEY, proxy=PROXY)))
+    client = getattr(made, "client", made)
+    assert client._transport._key[1].url == "http://127.0.0.1:9"
+
+
+@of_all_classes
+def test_no_frame_of_a_call_shows_the_password_of_its_proxy(cls: Any) -> None:
+    made = cls(
+        model="m/x", api_key=KEY, base_url="https://openrouter.invalid/api/v1", proxy=PROXY, max_retries=0
+    )
+    client = getattr(made, "client", made)
+    with pytest.raises(ConnectionError) as caught:
+        client.complete(HI)
+    assert frames_that_show(PASSWORD, caught.value) + frames_that_show(KEY, caught.value) == []

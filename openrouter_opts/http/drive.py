@@ -77,6 +77,13 @@ class _Tally:
             self._account.settle(Abandoned(self._chunk, self._attempts, self._generation_id))
 
 
+def _traceless(failure: OpenRouterError) -> OpenRouterError:
+    for link in (failure.__cause__, failure.__context__):
+        if link is not None:
+            link.__traceback__ = None
+    return failure.with_traceback(None)
+
+
 def drive(flow: Flow, wire: Wire, account: Account) -> Generator[Item, None, None]:
     """Perform the steps of `flow`; yield its items. Closing this closes the connection."""
     reply: Any = None
@@ -91,7 +98,7 @@ def drive(flow: Flow, wire: Wire, account: Account) -> Generator[Item, None, Non
             except OpenRouterError as failure:
                 tally.saw(failure)
                 # Error trackers show locals, and in those beneath is what the server sent, which may be the key that it was sent.
-                raise failure.with_traceback(None) from failure.__cause__
+                raise _traceless(failure) from failure.__cause__
             tally.saw(step)
             reply = error = None
             if not isinstance(step, _TO_PERFORM):
@@ -130,7 +137,7 @@ async def adrive(flow: Flow, wire: AsyncWire, account: Account) -> AsyncGenerato
             except OpenRouterError as failure:
                 tally.saw(failure)
                 # Error trackers show locals, and in those beneath is what the server sent, which may be the key that it was sent.
-                raise failure.with_traceback(None) from failure.__cause__
+                raise _traceless(failure) from failure.__cause__
             tally.saw(step)
             reply = error = None
             if not isinstance(step, _TO_PERFORM):

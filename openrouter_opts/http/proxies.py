@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Any, Final, TypeAlias
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
+
+from pydantic import AfterValidator
 
 from openrouter_opts.errors import ConfigurationError
 
@@ -13,11 +15,46 @@ _SCHEMES: Final = ("http", "https", "socks5", "socks5h")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
+class ProxyUrl(str):
+    """The URL of a proxy. Neither its `repr` nor its pickle has user and password: error trackers show the locals of every frame."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(without_login(self))
+
+    def __copy__(self) -> ProxyUrl:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> ProxyUrl:
+        return self
+
+    def __reduce__(self) -> tuple[type[ProxyUrl], tuple[str]]:
+        return ProxyUrl, (without_login(self),)
+
+
+def without_login(url: Any) -> Any:
+    """Return a URL without user and password, and anything else as it is."""
+    if not isinstance(url, str):
+        return url
+    scheme, slashes, rest = url.rpartition("://")
+    return f"{scheme}{slashes}{rest.rpartition('@')[2]}"
+
+
+def unseen(url: Any) -> Any:
+    """Return a URL as one that does not show its password, and anything else as it is."""
+    return ProxyUrl(url) if isinstance(url, str) else url
+
+
+ProxyField: TypeAlias = Annotated[str | None, AfterValidator(unseen)]
+"""The type of a model's field for the URL of a proxy."""
+
+
 @dataclass(frozen=True, slots=True)
 class Proxy:
     """A proxy, and who says so."""
 
-    url: str
+    url: ProxyUrl
     source: str
     """The argument `proxy`, or the name of an environment variable."""
 
@@ -33,17 +70,20 @@ class Proxy:
 
     def checked(self) -> Proxy:
         """Return it if it can be one; raises `ConfigurationError`, which shows no password."""
-        try:
-            parts = urlsplit(self.url)
-            good = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            # What it says may hold the password.
-            good = False
-        if good:
+        if self._is_one:
             return self
         raise ConfigurationError(
             f"{self.source}: is no URL of a proxy; it looks like 'http://host:3128' (also {', '.join(_SCHEMES[1:])})"
         )
+
+    @property
+    def _is_one(self) -> bool:
+        try:
+            parts = urlsplit(self.url)
+            return parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            # What it says may hold the password.
+            return False
 
 
 def is_loopback(host: str | None) -> bool:
@@ -60,14 +100,19 @@ def proxy_for(url: str, given: str | None, *, trust_env: bool) -> Proxy | None:
         trust_env: Whether `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count.
     """
     if given is not None:
-        return Proxy(given, "proxy").checked()
+        return Proxy(unseen(given), "proxy").checked()
+    found = _of_environment(url) if trust_env else None
+    return found.checked() if found else None
+
+
+def _of_environment(url: str) -> Proxy | None:
     parts = urlsplit(url)
     # Nobody's proxy leads to this machine.
-    if not trust_env or is_loopback(parts.hostname):
+    if is_loopback(parts.hostname):
         return None
     proxies = getproxies()
     scheme = next((each for each in (parts.scheme, "all") if proxies.get(each)), None)
     if scheme is None or proxy_bypass(parts.netloc):
         return None
     found = proxies[scheme]
-    return Proxy(found if "://" in found else f"http://{found}", f"{scheme.upper()}_PROXY").checked()
+    return Proxy(unseen(found if "://" in found else f"http://{found}"), f"{scheme.upper()}_PROXY")

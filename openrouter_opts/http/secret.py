@@ -87,6 +87,11 @@ class Secret:
         # Asking a secret is asking its source, so wrapping one twice is harmless.
         self._source: KeySource = source.reveal if isinstance(source, Secret) else source
 
+    @property
+    def is_given(self) -> bool:
+        """Whether it was given, and does not come from the environment."""
+        return self._source is not None
+
     def reveal(self) -> str:
         """Return the key, stripped of white space around it; raises `ConfigurationError` if there is none or it cannot be a header."""
         key = self._read()

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
 from openrouter_opts.errors import ConfigurationError, InsecureTransportWarning
-from openrouter_opts.http.proxies import Proxy, is_loopback
+from openrouter_opts.http.proxies import Proxy, is_loopback, unseen
 
 BASE_URL = "https://openrouter.ai/api/v1"
 ENV_BASE_URL = "OPENROUTER_API_BASE"
@@ -106,7 +106,8 @@ class Settings:
         if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
             raise ConfigurationError(f"max_retries: needs a whole number from 0 on, got {retries!r}")
         if self.proxy is not None:
-            Proxy(self.proxy, "proxy").checked()
+            object.__setattr__(self, "proxy", unseen(self.proxy))
+            Proxy(unseen(self.proxy), "proxy").checked()
 
     def __deepcopy__(self, memo: dict[int, object]) -> Settings:
         # Nothing in it changes, and a TLS context cannot be copied.

@@ -8,11 +8,12 @@ from typing import Annotated, Any, Final, TypeAlias
 from pydantic import Field, PlainSerializer, SkipValidation, WithJsonSchema, field_serializer
 
 from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.http.proxies import without_login
 from openrouter_opts.options.keyword_fields import OptionFields
 from openrouter_opts.options.merge import copied
 from openrouter_opts.options.names import refuse_unknown
 from openrouter_opts.options.provider_options import ProviderOptions
-from openrouter_opts.options.secrecy import covered, without_login, without_secrets
+from openrouter_opts.options.secrecy import covered, without_secrets
 from openrouter_opts.options.table import SPELLINGS
 
 OptionsLike: TypeAlias = ProviderOptions | Mapping[str, Any] | None

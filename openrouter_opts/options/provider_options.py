@@ -126,6 +126,11 @@ class ProviderOptions(AllFields):
                 headers[name] = revealed(value)
         return HiddenDict((name, value.strip()) for name, value in headers.items())
 
+    @property
+    def has_authorization(self) -> bool:
+        """Whether their headers have the place of the key."""
+        return any(name.lower() == "authorization" for name in self.extra_headers or ())
+
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy, with options replaced; they are checked. Raises `ConfigurationError`."""
         updated = self._made({**self.given, **gather((update or {}).items(), {})})

@@ -7,12 +7,15 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
+from openrouter_opts.http.proxies import unseen
 from openrouter_opts.options.table import OPTIONS, SPELLINGS
 
 _HOLDERS: Final = frozenset(
     {"additional_kwargs", "bound_call", "llm_kwargs", "model_kwargs", "named_options", "provider_options"}
 )
 """Arguments that hold options."""
+
+_KEYS: Final = frozenset({"api_key", "openrouter_api_key"})
 
 
 def is_secret(spelling: str) -> bool:
@@ -22,13 +25,18 @@ def is_secret(spelling: str) -> bool:
 
 
 def covered(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments as they were given, with every string of a secret option as a `SecretStr`, also inside arguments that hold options."""
+    """Return arguments as they were given, but nobody sees the secrets among them.
+
+    Keys, and every string of a secret option, also inside arguments that hold options, are a `SecretStr`; a proxy shows no password.
+    """
     return {name: _covered(name, value) for name, value in given.items()}
 
 
 def _covered(name: str, value: Any) -> Any:
-    if is_secret(name):
+    if is_secret(name) or name in _KEYS:
         return cover(value)
+    if name == "proxy":
+        return unseen(value)
     return covered(value) if name in _HOLDERS and isinstance(value, Mapping) else value
 
 
@@ -46,14 +54,6 @@ def cover(value: Any) -> Any:
 def revealed(secret: Any) -> Any:
     """Return what a `SecretStr` holds, and anything else as it is."""
     return secret.get_secret_value() if isinstance(secret, SecretStr) else secret
-
-
-def without_login(url: Any) -> Any:
-    """Return a URL without user and password, and anything else as it is."""
-    if not isinstance(url, str):
-        return url
-    scheme, slashes, rest = url.rpartition("://")
-    return f"{scheme}{slashes}{rest.rpartition('@')[2]}"
 
 
 def without_secrets(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -66,13 +66,22 @@ def shows_no_key(error: BaseException, key: str = KEY) -> None:
         assert key not in f"{link} {link!r} {link.args} {vars(link)}"
         assert getattr(link, "request", None) is None, "the library's request holds the key"
     assert key.encode() not in pickle.dumps(error)
-    # Debuggers and error trackers print the locals of every frame. Those of the tests hold the key on purpose.
-    ours = [
-        frame
-        for frame, _ in traceback.walk_tb(error.__traceback__)
+    assert frames_that_show(key, error) == []
+
+
+def frames_that_show(secret: str, error: BaseException) -> list[str]:
+    """Return the locals that hold a secret, of every frame that an error and its causes went through; those of tests do on purpose.
+
+    Debuggers and error trackers print them.
+    """
+    return [
+        f"{frame.f_code.co_qualname}: {name}"
+        for link in chain(error)
+        for frame, _ in traceback.walk_tb(link.__traceback__)
         if "/tests/" not in frame.f_code.co_filename
+        for name, value in frame.f_locals.items()
+        if secret in repr(value)
     ]
-    assert key not in repr([frame.f_locals for frame in ours])
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -6,14 +6,13 @@ import asyncio
 import signal
 import socket
 import threading
-import traceback
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from openrouter_opts import OpenRouterClient
-from tests.faults.aftermath import HI, KEY, chain
+from tests.faults.aftermath import HI, KEY, frames_that_show
 from tests.faults.calls import Servers, client_of
 from tests.scripted_server import Script
 from tests.wire_bytes import answer, delta, streamed
@@ -26,18 +25,6 @@ WHERE: dict[str, Script] = {
 }
 anywhere = pytest.mark.parametrize("where", WHERE)
 both_kinds = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-
-
-def frames_that_show(secret: str, error: BaseException) -> list[str]:
-    """Return the locals, in whatever an error and its causes went through, that hold a secret. Those of tests do on purpose."""
-    return [
-        f"{frame.f_code.co_qualname}: {name}"
-        for link in chain(error)
-        for frame, _ in traceback.walk_tb(link.__traceback__)
-        if "/tests/" not in frame.f_code.co_filename
-        for name, value in frame.f_locals.items()
-        if secret in repr(value)
-    ]
 
 
 async def asked(client: OpenRouterClient, messages: Any, *, stream: bool) -> None:
