@@ -139,6 +139,9 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
         )
         return self._ready
 
+    def _errors(self) -> ModelErrors:
+        return ModelErrors(uncertain=self.retry_uncertain)
+
     @override
     def _generate(
         self,
@@ -147,7 +150,7 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        with ModelErrors(), in_run(run_manager), traced(run_manager) as told, told.calling():
+        with self._errors(), in_run(run_manager), traced(run_manager) as told, told.calling():
             call = arguments.of_call(stop, kwargs)
             return chat_result(told.answered(self.client.complete(wire_messages(messages), **call)))
 
@@ -159,7 +162,7 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        with ModelErrors(), in_run(run_manager), traced(run_manager) as told, told.calling():
+        with self._errors(), in_run(run_manager), traced(run_manager) as told, told.calling():
             call = arguments.of_call(stop, kwargs)
             wire = await awire_messages(messages)
             return chat_result(told.answered(await self.client.acomplete(wire, **call)))
@@ -197,7 +200,7 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
         self, steps: Steps[T], messages: list[BaseMessage], stop: list[str] | None, **kwargs: Any
     ) -> Iterator[T]:
         run = kwargs.pop("run_manager")
-        with ModelErrors(), traced(run) as told:
+        with self._errors(), traced(run) as told:
             call, counted = arguments.of_stream(self, self._made_ready().options, stop, kwargs)
             with in_run(run), told.calling():
                 stream = self.client.stream(wire_messages(messages), **call)
@@ -210,7 +213,7 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
         self, steps: Steps[T], messages: list[BaseMessage], stop: list[str] | None, **kwargs: Any
     ) -> AsyncIterator[T]:
         run = kwargs.pop("run_manager")
-        with ModelErrors(), traced(run) as told:
+        with self._errors(), traced(run) as told:
             call, counted = arguments.of_stream(self, self._made_ready().options, stop, kwargs)
             wire = await awire_messages(messages)
             with in_run(run), told.calling():

@@ -120,19 +120,19 @@ class OpenRouterEmbeddings(Limited, Embeddings):
     @override
     def embed_query(self, text: str) -> list[float]:
         """Return the vector of a query."""
-        with ModelErrors():
+        with ModelErrors(uncertain=self.retry_uncertain):
             return self.client.embed(text, **self._how(self.query_input_type)).vector
 
     @override
     async def aembed_query(self, text: str) -> list[float]:
         """Return the vector of a query."""
-        with ModelErrors():
+        with ModelErrors(uncertain=self.retry_uncertain):
             return (await self.client.aembed(text, **self._how(self.query_input_type))).vector
 
     @override
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Return the vector of each document, in their order; asks for `chunk_size` of them at a time."""
-        with ModelErrors():
+        with ModelErrors(uncertain=self.retry_uncertain):
             how = self._how(self.document_input_type)
             found = [self.client.embed(batch, **how) for batch in self._batches(texts)]
         return [vector for each in found for vector in each.vectors]
@@ -140,7 +140,7 @@ class OpenRouterEmbeddings(Limited, Embeddings):
     @override
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """Return the vector of each document, in their order; up to `max_concurrency` requests at a time. The first error ends the rest."""
-        with ModelErrors():
+        with ModelErrors(uncertain=self.retry_uncertain):
             # Without a loop of asyncio its tasks would wait for ever.
             running_loop()
             batches = self._batches(texts)

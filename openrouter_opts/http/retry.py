@@ -56,13 +56,17 @@ class Retry:
             was_empty: Whether an attempt before has come to an empty answer.
         """
         tries = max(self.max_retries, ALSO_RETRIES) if error.status in self.also else self.max_retries
-        if attempt > tries or _has_cost(error) or not self._worth(error, was_empty):
+        if attempt > tries or not self.worth(error, was_empty=was_empty):
             return None
         wish = error.retry_after
         delay = wish if wish is not None else 0.5 * 2 ** min(attempt - 1, 4) * self.jitter()
         if delay > MAX_WAIT or (left is not None and delay >= left):
             return None
         return delay
+
+    def worth(self, error: OpenRouterError, *, was_empty: bool = False) -> bool:
+        """Tell whether another attempt may go well, and pays for nothing twice, however many there may be."""
+        return not _has_cost(error) and self._worth(error, was_empty)
 
     def _worth(self, error: OpenRouterError, was_empty: bool) -> bool:
         said = _server_says(error)

@@ -150,6 +150,7 @@ def test_every_error_has_a_class_of_both_families() -> None:
         assert type(twin).__bases__[0] is cls
         assert isinstance(twin, core.ModelError)
         assert type(twin).__name__ == cls.__name__
+        assert type(pickle.loads(pickle.dumps(twin))) is type(twin)
 
 
 def test_the_servers_word_on_retrying_counts() -> None:

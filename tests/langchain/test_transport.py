@@ -181,63 +181,57 @@ def broken(finish_reason: str | None = "error", **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("last", "cls", "langchains", "retryable"),
+    ("last", "cls", "langchains"),
     [
         pytest.param(
             {"error": LIMITED, "choices": [broken(delta={"content": ""})]},
             errors.RateLimited,
             core.ModelRateLimitError,
-            True,
             id="as documented",
         ),
         pytest.param(
             {"choices": [broken(delta={}, error={"code": 502, "message": "gone"})]},
             errors.ProviderFailed,
             core.ModelAPIError,
-            True,
             id="in the choice",
         ),
         pytest.param(
             {"error": {"code": "server_error", "message": "gone"}, "choices": [broken(delta={})]},
             errors.ServerError,
             core.ModelAPIError,
-            True,
             id="a word for a code",
         ),
         pytest.param(
             {"error": {"code": "context_length_exceeded", "message": "gone"}},
             errors.ContextLengthExceeded,
             core.ContextOverflowError,
-            False,
             id="a prompt that is too long",
         ),
         pytest.param(
             {"error": {"code": 502, "message": "gone"}},
             errors.ProviderFailed,
             core.ModelAPIError,
-            True,
             id="alone",
         ),
-        pytest.param({"error": "gone"}, errors.APIError, core.ModelError, False, id="as text"),
+        pytest.param({"error": "gone"}, errors.APIError, core.ModelError, id="as text"),
         pytest.param(
             {"choices": [broken(delta={})]},
             errors.ProviderFailed,
             core.ModelAPIError,
-            True,
             id="as a finish reason",
         ),
     ],
 )
 @pytest.mark.parametrize("way", ["stream", "astream"])
 def test_an_error_in_a_stream_has_its_class_and_what_had_come(
-    scripted: Start, way: str, last: dict[str, Any], cls: Any, langchains: Any, retryable: bool
+    scripted: Start, way: str, last: dict[str, Any], cls: Any, langchains: Any
 ) -> None:
     server = scripted(streamed(delta("par"), delta("tial"), event(last), DONE))
     seen: list[str] = []
     with pytest.raises(cls) as caught:
         read(model_at(server), way, seen.append)
     assert isinstance(caught.value, langchains)
-    assert caught.value.is_retryable is retryable
+    assert not caught.value.is_retryable, "what had come is paid for"
     assert "".join(seen) == caught.value.partial.text == "partial"
     assert len(server.deliveries) == 1
 
