@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from threading import Lock
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, SkipValidation, WithJsonSchema
 
+from openrouter_opts.locks import forkable_lock
 from openrouter_opts.money.limits import LimitsLike, SpendLimit, limits_of
 
-_ONE_AT_A_TIME: Final = Lock()
+_ONE_AT_A_TIME: Final = forkable_lock()
 
 
 def written_limits(limits: LimitsLike) -> dict[str, Any] | list[dict[str, Any]] | None:

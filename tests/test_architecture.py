@@ -22,10 +22,11 @@ TREES = {name: ast.parse(source) for name, source in SOURCE.items()}
 
 # One line for each layer, lowest first; an import goes to a lower line. A name stands for the module and all that is in it.
 LAYERS = (
-    # facts: models, what they can and cost; text, schemas and money as values
+    # facts: models, what they can and cost; text, schemas and money as values; locks
     {
         "openrouter_opts.catalog",
         "openrouter_opts.json_schema",
+        "openrouter_opts.locks",
         "openrouter_opts.money.cost",
         "openrouter_opts.protocol.surrogates",
         "openrouter_opts.stepping",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -10,6 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from langchain_core.messages import AIMessage, BaseMessage
+
+from openrouter_opts.locks import forkable_lock
 
 _LIFETIME: Final = 300.0
 """Seconds for which every cache keeps what it has."""
@@ -48,7 +49,7 @@ class CacheWatch:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = forkable_lock()
         self._last: OrderedDict[str, _Last] = OrderedDict()
         self._has_said = False
 

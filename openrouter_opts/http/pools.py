@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.http.cancellation import undisturbed
+from openrouter_opts.locks import forkable_lock
 
 
 class Maker(Protocol):
@@ -105,7 +106,7 @@ class Pools:
         return left
 
 
-_lock = threading.Lock()
+_lock = forkable_lock()
 _shared: weakref.WeakValueDictionary[Hashable, Pools] = weakref.WeakValueDictionary()
 _lasting: list[Pools] = []
 _open: dict[asyncio.AbstractEventLoop, dict[Any, asyncio.Future[object] | None]] = {}
@@ -202,9 +203,7 @@ def _inherit() -> None:
     _open.clear()
     for opened in _watched.values():
         opened.clear()
-    _lock.release()
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has none
-    # Held over the fork, the lock cannot be left locked in the child by a thread that is not there.
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_inherit)
+    os.register_at_fork(after_in_child=_inherit)

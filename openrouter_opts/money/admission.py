@@ -20,7 +20,8 @@ _TRIES: Final = 20
 """How often a request is fitted to what is left, while others take of it that aren't fitted."""
 _one_at_a_time: Final = threading.Lock()
 """Held while a request is fitted: of calls that begin together each sees what those before it took, and leaves some to those after it."""
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has none
+    # Not one of `openrouter_opts.locks`: whoever holds it waits for one of those, which a fork takes after this.
     _release: Final = _one_at_a_time.release
     os.register_at_fork(before=_one_at_a_time.acquire, after_in_parent=_release, after_in_child=_release)
 

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from weakref import ref
 
 from openrouter_opts.errors import OpenRouterError
+from openrouter_opts.locks import forkable_lock
 from openrouter_opts.money.entry import Entry
 from openrouter_opts.money.reconcile import taken
 
@@ -44,7 +45,7 @@ class Background:
         self._first = first
         self._clock = clock
         self._new: SimpleQueue[ref[Entry] | None] = SimpleQueue()
-        self._starting = threading.Lock()
+        self._starting = forkable_lock()
         self._thread: threading.Thread | None = None
         self._stopping = False
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple, Protocol
 from uuid import uuid4
 
+from openrouter_opts.locks import forkable_lock
 from openrouter_opts.money.cost import EXACT
 
 _NOTHING: Final = Decimal(0)
@@ -91,13 +90,9 @@ class _Memory:
     """Accounts in memory, all under one lock, so that a reservation in several is one step."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = forkable_lock()
         # What has been settled and isn't booked yet. Whoever has the lock books it, so that to settle is never to wait.
         self._settled: deque[tuple[Sequence[Money], str, Decimal | None]] = deque()
-        if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has none
-            # Held over the fork, the lock cannot be left locked in the child by a thread that is not there.
-            release = self._lock.release
-            os.register_at_fork(before=self._lock.acquire, after_in_parent=release, after_in_child=release)
 
     def reserve(self, claims: Mapping[Money, Decimal], key: str, /) -> Collection[Money]:
         with self._lock:

@@ -17,6 +17,8 @@ from multiprocessing.pool import ThreadPool
 from types import MethodType
 from typing import Any, Final, NamedTuple, TypeVar
 
+from openrouter_opts.locks import forkable_lock
+
 _Value = TypeVar("_Value")
 
 _TAKE_CALLS: Final = (
@@ -25,7 +27,7 @@ _TAKE_CALLS: Final = (
 )
 """What gives calls to the threads of a pool, each under the name that it has where it is not called by another one of these."""
 
-_lock: Final = threading.Lock()
+_lock: Final = forkable_lock()
 _handed_on: Final[set[ContextVar[Any]]] = set()
 
 

@@ -1,0 +1,41 @@
+"""Locks that are free in a forked child, whoever held them.
+
+A child has the thread that forked and no other: a lock that another one held at that moment would be held there for ever. So a fork takes
+all of them first, and what they protect is never half done in the child.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Final
+from weakref import WeakSet
+
+_making: Final = threading.Lock()
+_locks: Final[WeakSet[threading.Lock]] = WeakSet()
+_held: Final[list[threading.Lock]] = []
+
+
+def forkable_lock() -> threading.Lock:
+    """Return a lock. Whoever holds it must wait for no other one of these: a fork takes them in any order."""
+    lock = threading.Lock()
+    with _making:
+        _locks.add(lock)
+    return lock
+
+
+def _hold() -> None:
+    _making.acquire()
+    _held.extend(_locks)
+    for lock in _held:
+        lock.acquire()
+
+
+def _release() -> None:
+    while _held:
+        _held.pop().release()
+    _making.release()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has none
+    os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_release)

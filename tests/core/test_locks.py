@@ -1,0 +1,49 @@
+"""I6: a fork leaves no lock locked in the child by a thread that isn't there."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from langchain_openrouter_opts.middleware.cache_watch import CacheWatch
+from openrouter_opts import limited
+from openrouter_opts.http import pools
+from openrouter_opts.locks import forkable_lock
+from openrouter_opts.money import background, store, threads
+
+LOCKS: dict[str, Callable[[], Any]] = {
+    "of its own": forkable_lock,
+    "connections": lambda: pools._lock,
+    "limits": lambda: store.MEMORY._lock,  # type: ignore[attr-defined]
+    "the limit of a model": lambda: limited._ONE_AT_A_TIME,
+    "scopes in threads": lambda: threads._lock,
+    "the thread that reconciles": lambda: background.BACKGROUND._starting,
+    "what is said of caches": lambda: CacheWatch()._lock,
+}
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("make", LOCKS.values(), ids=LOCKS)
+def test_a_forked_child_finds_a_lock_free_that_another_thread_held(make: Callable[[], Any]):
+    lock, taken = make(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            taken.set()
+            done.wait(0.2)
+
+    done = threading.Event()
+    holding = threading.Thread(target=hold)
+    holding.start()
+    taken.wait()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if lock.acquire(timeout=1) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    holding.join()
+    assert lock.acquire(timeout=1), "it is free in the parent as well"
+    lock.release()
