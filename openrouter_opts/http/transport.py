@@ -33,6 +33,8 @@ from openrouter_opts.protocol.request import Request
 _USER_AGENT: Final = "openrouter-opts"
 _LARGE: Final = 1024 * 1024
 _PIECE: Final = 64 * 1024
+_MOST_OF_THE_REST: Final = 1024 * 1024
+"""What is read, at most, after the answer has ended, or failed; what the call cost takes less than a thousandth of that."""
 _Key: TypeAlias = tuple[bool | ssl.SSLContext, Proxy | None, bool]
 """What connections depend on: `verify`, the proxy, and `trust_env`, for the certificates."""
 
@@ -207,13 +209,15 @@ class SyncWire:
 
     def _rest(self, step: Rest) -> bytes:
         assert self._body is not None
-        rest = b""
+        pieces: list[bytes] = []
+        size = 0
         end_within(step.seconds)
         with contextlib.suppress(Exception):
             # An error of any kind means that the connection is gone, which is no loss: what matters is here.
-            for piece in self._body:
-                rest += piece
-        return rest
+            while size < _MOST_OF_THE_REST and (piece := next(self._body, b"")):
+                pieces.append(piece)
+                size += len(piece)
+        return b"".join(pieces)
 
     def close(self) -> None:
         """Let go of the connection, at once."""
@@ -280,13 +284,15 @@ class AsyncWire:
 
     async def _rest(self, step: Rest) -> bytes:
         assert self._body is not None
-        rest = b""
+        pieces: list[bytes] = []
+        size = 0
         with contextlib.suppress(Exception):
             # An error of any kind means that the connection is gone, which is no loss: what matters is here.
             async with asyncio.timeout(step.seconds):
-                async for piece in self._body:
-                    rest += piece
-        return rest
+                while size < _MOST_OF_THE_REST and (piece := await anext(self._body, b"")):
+                    pieces.append(piece)
+                    size += len(piece)
+        return b"".join(pieces)
 
     async def close(self) -> None:
         """Let go of the connection, at once; or wait for what does so already, for the loop as it ends or for a finalizer."""

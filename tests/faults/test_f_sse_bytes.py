@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import time
+import tracemalloc
 import zlib
 from collections.abc import Callable
 
@@ -165,11 +166,46 @@ def test_a_hundred_thousand_tiny_events_are_quick():
 # --- after the end, and other answers ---
 
 
-def test_a_server_that_never_closes_after_done_holds_nothing_up(scripted: Servers, caller: Callers):
-    client = caller(scripted(streamed(WHOLE, end="HANG")))
+FOREVER: dict[str, Script] = {
+    "nothing more": ["HANG"],
+    "comments now and then": [step for _ in range(150) for step in (chunked(b": x\n\n"), 0.02)],
+    "as much as goes": [chunked(b": x\n\n" * 10_000)] * 2000,
+}
+SOME = 0.4
+"""What a loaded machine may take beside."""
+
+
+@pytest.mark.parametrize("rest", FOREVER)
+def test_a_server_that_goes_on_after_done_holds_up_nothing_for_longer_than_a_tenth_of_a_second(
+    rest: str, scripted: Servers, caller: Callers
+):
+    server = scripted([*streamed(WHOLE, end=0.0), *FOREVER[rest]])
+    client = caller(server)
     began = time.monotonic()
-    assert spoken(client)[0] == "Héll😀"
-    assert time.monotonic() - began < 2
+    said, completion = spoken(client)
+    assert time.monotonic() - began < 0.1 + SOME
+    assert (said, completion.cost.total is None) == ("Héll😀", False)
+    until(lambda: server.closed_by_client == 1, client.pause)
+
+
+@pytest.mark.parametrize("rest", FOREVER)
+def test_a_server_that_goes_on_after_an_error_holds_it_up_for_a_second_at_most(
+    rest: str, scripted: Servers, caller: Callers
+):
+    broken = event({"error": {"code": 502, "message": "down"}})
+    server = scripted([*streamed(delta("Hel"), broken, USAGE_CHUNK, end=0.0), *FOREVER[rest]])
+    client = caller(server)
+    began = time.monotonic()
+    tracemalloc.start()
+    try:
+        error = failure(client, ProviderFailed, stream=True)
+        taken = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # The server's own pieces are among it.
+    assert (time.monotonic() - began < 1 + 2 * SOME, taken < 32_000_000) == (True, True)
+    assert (error.partial.text, error.usage.cost.total is None) == ("Hel", False)
+    until(lambda: server.closed_by_client == 1, client.pause)
 
 
 def test_a_connection_whose_stream_has_ended_is_used_again(scripted: Servers, caller: Callers):
