@@ -100,7 +100,8 @@ def reconcile(what: Reconcilable, client: Lookup | None = None, *, wait: float =
     """Ask OpenRouter what pending requests have cost, and settle them: in every scope that counts them, and in every limit.
 
     A record that is settled has a cost of source `"reconciled"`. One that OpenRouter doesn't know of, or not yet, stays pending, and so
-    does one without a generation id; a lookup that fails raises nothing.
+    does one without a generation id: a call that was cancelled or timed out before its answer began may have been billed, and nobody can
+    be asked. `SpendLimit.write_off` settles such a record with what you take it to have cost. A lookup that fails raises nothing.
 
     Args:
         what: A `Spend` or a handler of callbacks, a `SpendLimit`, or records.

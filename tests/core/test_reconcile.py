@@ -37,6 +37,7 @@ from openrouter_opts.errors import (
     OpenRouterError,
     RateLimited,
     ServerError,
+    TimedOut,
 )
 from openrouter_opts.money.background import TRIES, Background
 from openrouter_opts.money.entry import Entry, entry_of
@@ -280,6 +281,40 @@ def test_a_cancelled_stream_is_found_out_and_its_limit_is_released(
     assert spend.total == openrouter_sandbox.credits_used == limit.spent > 0
     assert (limit.pending, limit.reserved) == (0, 0)
     assert spend.by("provider") == {"OpenAI": spend.total}
+
+
+def _timed_out(client: OpenRouterClient) -> None:
+    with pytest.raises(TimedOut):
+        client.complete(HI, max_tokens=500, timeout=0.3)
+
+
+def _cancelled(client: OpenRouterClient) -> None:
+    async def give_up() -> None:
+        async with asyncio.timeout(0.3):
+            await client.acomplete(HI, max_tokens=500)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(give_up())
+
+
+@pytest.mark.parametrize("ended", [_timed_out, _cancelled], ids=lambda ended: ended.__name__.strip("_"))
+def test_what_ended_before_its_answer_began_stays_pending_until_it_is_written_off(
+    ended: Callable[[OpenRouterClient], None], openrouter_sandbox: Sandbox
+):
+    limit = SpendLimit("0.01")
+    client = OpenRouterClient(model="openai/gpt-5-mini", spend_limit=limit, max_retries=0)
+    client.complete(HI, max_tokens=5)
+    before = limit.spent
+    openrouter_sandbox.delay_next(first_byte=1)
+    with track_costs() as spend:
+        ended(client)
+    (lost,) = reconcile(spend, wait=0)
+    assert (lost.pending, lost.generation_id) == (True, None)
+    assert limit.pending > D("0.001")
+    (record,) = limit.pending_records
+    limit.write_off(record, "0.001")
+    assert (limit.pending, limit.spent - before, spend.total) == (0, D("0.001"), D("0.001"))
+    assert spend.pending == ()
 
 
 def test_it_is_the_client_that_made_the_call_who_is_asked(openrouter_sandbox: Sandbox):

@@ -137,6 +137,7 @@ def limit(client: OpenRouterClient) -> None:
     limited.amount = "1"
     assert_type(limited.amount, Decimal)
     limited.write_off(limited.pending_records[0], "0.01")
+    limited.charge("0.01")
     estimate = client.estimate_cost(MESSAGES, max_tokens=10)
     assert_type(estimate, Estimate)
     assert_type(estimate.high, Decimal | None)
