@@ -22,7 +22,7 @@ class CountedModel(BaseModel):
     """
 
     if TYPE_CHECKING:
-        callback_manager: CallbackManager
+        callback_manager: CallbackManager = CallbackManager([])
 
     _made_with: CallbackManager = PrivateAttr()
 
