@@ -311,7 +311,6 @@ RESET = {"x-ratelimit-reset": f"{datetime(2026, 11, 24, 10, 0, 30, tzinfo=UTC).t
         ({**RESET, "x-ratelimit-remaining": "0", "date": "Tue, 24 Nov 2026 10:00:00 GMT"}, 30.0),
         ({**RESET, "x-ratelimit-remaining": "0", "date": "Tue, 24 Nov 2026 10:01:00 GMT"}, 0.0),
         ({**RESET, "x-ratelimit-remaining": "1", "date": "Tue, 24 Nov 2026 10:00:00 GMT"}, None),
-        ({**RESET, "x-ratelimit-remaining": "0"}, None),
         ({**RESET, "x-ratelimit-remaining": "0", "date": "soon"}, None),
         ({}, None),
     ],
