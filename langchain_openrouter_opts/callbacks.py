@@ -14,7 +14,8 @@ class OpenRouterCostCallbackHandler(Spend, Runs):
 
     Give it to a model, a chain, an agent or a graph; whatever those call counts, streamed or not, in every thread and task that
     LangChain begins, and in `asyncio` tasks and `asyncio.to_thread`. In a thread or a pool that your own node or tool begins, LangChain knows
-    of no run, and neither the handler nor its limit of a call: pass the `config` on, `pool.submit(llm.invoke, question, config)`. There is a record
+    of no run: a call is neither counted nor under the `limit` there, unless the `config` is passed on,
+    `pool.submit(llm.invoke, question, config)`; `get_openrouter_callback()` and `track_costs()` count it anyway. There is a record
     for each request that left: tries that failed, streams that were cut and calls that were cancelled are here too, and an answer from
     LangChain's cache is not, since nothing was asked. `handler.by("run")`, `by("tag")`, and `by` any key of the `metadata` tell calls
     apart by what their `config` says; `run` is the id of the outermost run. The sums have the names of `track_costs()`, and those of

@@ -46,9 +46,9 @@ class SpendState(AgentState[Any]):
 
     thread_spend: NotRequired[Annotated[str, PrivateStateAttr]]
     """What the thread has cost, USD; checkpointed with it."""
-    thread_name: NotRequired[Annotated[str, PrivateStateAttr]]
+    thread_spend_name: NotRequired[Annotated[str, PrivateStateAttr]]
     """By which its processes know it again; checkpointed too."""
-    thread_now: NotRequired[Annotated[ThreadMoney, UntrackedValue, PrivateStateAttr]]
+    thread_spend_now: NotRequired[Annotated[ThreadMoney, UntrackedValue, PrivateStateAttr]]
     run_limit_now: NotRequired[Annotated[SpendLimit, UntrackedValue, PrivateStateAttr]]
 
 
@@ -110,9 +110,13 @@ class SpendLimitMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
         opened: dict[str, Any] = {}
         if self.run_limit is not None and "run_limit_now" not in known:
             opened["run_limit_now"] = _fitting("run_limit", self.run_limit)
-        if "thread_now" not in known and (thread := self._thread(known)) is not None:
+        if "thread_spend_now" not in known and (thread := self._thread(known)) is not None:
             # Noted before it is asked for more: a run may be left at any time.
-            opened |= {"thread_now": thread, "thread_name": thread.name, "thread_spend": _noted(thread)}
+            opened |= {
+                "thread_spend_now": thread,
+                "thread_spend_name": thread.name,
+                "thread_spend": _noted(thread),
+            }
         return opened or None
 
     @override
@@ -205,15 +209,17 @@ class SpendLimitMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
     def _thread(self, state: Mapping[str, Any]) -> ThreadMoney | None:
         """The money of the thread of this run: what runs of it have left here, less what its state has been told elsewhere."""
         amount: Final = self.thread_limit
-        if amount is None or "thread_now" in state:
-            return state.get("thread_now")
+        if amount is None or "thread_spend_now" in state:
+            return state.get("thread_spend_now")
         spent = Decimal(state.get("thread_spend", "0"))
 
         def fresh() -> ThreadMoney:
             return ThreadMoney(SpendLimit(amount, on_limit="fit", spent=spent), spent)
 
         place = place_now(self)
-        thread = fresh() if place is None else _THREADS.find(amount, state.get("thread_name"), place, fresh)
+        thread = (
+            fresh() if place is None else _THREADS.find(amount, state.get("thread_spend_name"), place, fresh)
+        )
         thread.heard(spent)
         return thread
 

@@ -324,7 +324,7 @@ def test_a_thread_remembers_what_it_has_cost(where: str, make_llm: Make, sandbox
                 assert state.keys() == {"messages"}
                 known = agent.get_state(config).values
                 spent.append(Decimal(known["thread_spend"]))
-                assert "thread_now" not in known
+                assert "thread_spend_now" not in known
         return ended
 
     memory, spent = InMemorySaver(), list[Decimal]()
