@@ -7,6 +7,8 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from inspect import signature
+from typing import Final
 
 import aiohttp
 from aiohttp.client import ClientTimeout
@@ -16,6 +18,13 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from openrouter_opts.http.network import connecting, is_readable
+
+_HEAD: Final = 100 * 1024
+"""The most bytes of a line of a response's head. A gateway's cookies, and its policies, may take more than aiohttp's 8 KB."""
+_MANY_HEADERS: Final = (
+    # Before aiohttp 3.14 their number had no limit, and no argument.
+    {"max_headers": 1024} if "max_headers" in signature(aiohttp.ClientSession).parameters else {}
+)
 
 
 class Response(aiohttp.ClientResponse):
@@ -107,8 +116,13 @@ def _has_ended(connection: Connection) -> bool:
 
 
 def session(context: ssl.SSLContext, keepalive: float | None) -> aiohttp.ClientSession:
-    """Return a session with as many connections as are asked for: aiohttp's own limit is 100."""
+    """Return a session with as many connections as are asked for: aiohttp's own limit is 100. It reads as large a head as httpcore does."""
     connector = Connector(limit=0, ssl=context, keepalive_timeout=keepalive)
     return aiohttp.ClientSession(
-        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), response_class=Response
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        response_class=Response,
+        max_line_size=_HEAD,
+        max_field_size=_HEAD,
+        **_MANY_HEADERS,
     )

@@ -117,10 +117,10 @@ def test_a_request_that_is_hardly_read_is_not_sent_for_ever(bytes_at_a_time: int
         b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1_000_000 + b"\r\n\r\n",
         # A thousand short ones are a head like any other to h11; a megabyte of them is too much for every library.
-        b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: %b\r\n" % (n, b"y" * 1000) for n in range(1000)) + b"\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: %b\r\n" % (n, b"y" * 1000) for n in range(2000)) + b"\r\n",
         b"\x15\x03\x01\x00\x02\x02\x16",
     ],
-    ids=["words", "status", "header", "1 MB header", "1000 headers", "TLS alert"],
+    ids=["words", "status", "header", "1 MB header", "2000 headers", "TLS alert"],
 )
 @both_kinds
 def test_garbage_in_place_of_a_head_may_have_been_paid_for(
@@ -196,3 +196,20 @@ def test_a_stream_that_is_lost_keeps_its_generation_and_its_beginning(scripted: 
     assert error is not None
     assert error.partial is not None
     assert (error.generation_id, error.partial.text) == ("gen-1", "Hel")
+
+
+# --- much of a head ---
+
+LONG: dict[str, dict[str, str]] = {
+    "a line of ten kilobytes": {"Set-Cookie": 10_000 * "x"},
+    "a line of ninety kilobytes": {"Content-Security-Policy": 90_000 * "x"},
+    "a thousand lines": {f"X-{number}": "y" for number in range(1000)},
+}
+
+
+@pytest.mark.parametrize("kind", LONG)
+def test_a_head_may_be_long(
+    kind: str, scripted: Callable[..., ScriptedServer], caller: Callable[..., Caller]
+):
+    client = caller(scripted([answer(COMPLETION, **LONG[kind])]))
+    assert client.complete([{"role": "user", "content": "hi"}]).text == "Hello"
