@@ -41,15 +41,29 @@ class Maker:
         if self._context is None:
             self._context = _make(self._new_context)
 
+    def prepare_async(self) -> None:
+        """Read the certificates, and import what the connections of a loop need."""
+        self.prepare()
+        if self._is_over_aiohttp:
+            _over_aiohttp()
+        else:
+            # httpx would import it with its first connection.
+            importlib.import_module("anyio._backends._asyncio")
+
     def pool(self) -> httpx.BaseTransport:
         """Return connections for threads."""
         return _make(lambda: _Connections(**self._arguments()))
 
     def async_pool(self) -> httpx.AsyncBaseTransport:
         """Return connections for the running loop: those of aiohttp, if it is there."""
-        if self._proxy or not has_aiohttp():
+        if not self._is_over_aiohttp:
             return _make(lambda: _AsyncConnections(**self._arguments()))
-        return _over_aiohttp(self._context)
+        assert self._context is not None
+        return _over_aiohttp()(self._context)
+
+    @property
+    def _is_over_aiohttp(self) -> bool:
+        return not self._proxy and has_aiohttp()
 
     def _new_context(self) -> ssl.SSLContext:
         return httpx.create_ssl_context(verify=self._verify, trust_env=self._trust_env)
@@ -127,13 +141,13 @@ def has_aiohttp() -> bool:
     return importlib.util.find_spec("httpx_aiohttp") is not None
 
 
-def _over_aiohttp(context: ssl.SSLContext | None) -> httpx.AsyncBaseTransport:
+def _over_aiohttp() -> Callable[[ssl.SSLContext], httpx.AsyncBaseTransport]:
+    """Return what makes connections of aiohttp; the first time, it is imported."""
     import httpx_aiohttp  # noqa: PLC0415 - an extra
 
     from openrouter_opts.http.over_aiohttp import session  # noqa: PLC0415 - needs the same extra
 
-    assert context is not None
-    return httpx_aiohttp.AiohttpTransport(
+    return lambda context: httpx_aiohttp.AiohttpTransport(
         verify=context, client=lambda: session(context, _LIMITS.keepalive_expiry)
     )
 

@@ -25,6 +25,10 @@ class Maker(Protocol):
         """Do what takes long, once; in any thread."""
         ...
 
+    def prepare_async(self) -> None:
+        """Do what takes long before `async_pool`, once; in any thread."""
+        ...
+
     def pool(self) -> Any:
         """Return connections for all threads; they have `close`."""
         ...
@@ -73,7 +77,6 @@ class Pools:
         with _lock:
             if self._pool is None:
                 self._maker.prepare()
-                self._prepared = True
                 self._pool = self._maker.pool()
                 # Also when the process ends, or kept-alive sockets are reported as a `ResourceWarning`.
                 self._closing = weakref.finalize(self, self._pool.close)
@@ -84,8 +87,8 @@ class Pools:
         loop = running_loop()
         held = self._of_loops.get(loop)
         if held is None and not self._prepared:
-            # To read the certificates takes 20 ms, in which the loop would stand still.
-            await asyncio.to_thread(self._maker.prepare)
+            # To read the certificates takes 20 ms, and imports ten times as long, in which the loop would stand still.
+            await asyncio.to_thread(self._maker.prepare_async)
             self._prepared = True
             held = self._of_loops.get(loop)
         if held is None:
