@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from inspect import signature
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 from aiohttp.client import ClientTimeout
@@ -21,7 +21,7 @@ from openrouter_opts.http.network import connecting, is_readable
 
 _HEAD: Final = 100 * 1024
 """The most bytes of a line of a response's head. A gateway's cookies, and its policies, may take more than aiohttp's 8 KB."""
-_MANY_HEADERS: Final = (
+_MANY_HEADERS: Final[dict[str, Any]] = (
     # Before aiohttp 3.14 their number had no limit, and no argument.
     {"max_headers": 1024} if "max_headers" in signature(aiohttp.ClientSession).parameters else {}
 )
