@@ -323,10 +323,17 @@ def test_nested_loops_of_a_notebook_work(scripted: Servers):
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-def test_a_forked_child_opens_its_own_connection(asynchronous: bool, scripted: Servers):
-    server = scripted(choose=echo)
-    client = client_of(server)
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
+def test_a_forked_child_opens_its_own_connection(
+    encrypted: bool,
+    scripted: Servers,
+    side: Side,
+    certified: Callable[..., ssl.SSLContext],
+    trusting: ssl.SSLContext,
+):
+    server = scripted(choose=echo, tls=certified() if encrypted else None)
+    client = client_of(server, verify=trusting if encrypted else True)
+    asynchronous = side != "sync"
 
     def ask(words: str) -> bool:
         said = asyncio.run(asked(client, words))[0] if asynchronous else client.complete(say(words)).text
