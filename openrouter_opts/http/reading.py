@@ -278,15 +278,15 @@ def _chunk_of(event: Event, *, at_end: bool) -> Mapping[str, Any] | None:
 
 
 def _error_of(chunk: Mapping[str, Any], event: Event, assembler: Assembler) -> OpenRouterError | None:
+    if event.name != "error" and not decode.error_in(chunk):
+        return None
     broken = [raw for raw in decode.mappings(chunk.get("choices")) if decode.error_of_choice(raw)]
     # What comes for a choice that has ended takes nothing from it.
     cut = [raw for raw in broken if not assembler.has_ended(raw)]
     of_all = decode.error_of(chunk)
     said = of_all or next(map(decode.error_of_choice, cut or broken), None)
-    if said is None and event.name == "error":
-        said = of_all = {**chunk, "message": chunk.get("message") or "the stream reports an error"}
     if said is None:
-        return None
+        said = of_all = {**chunk, "message": chunk.get("message") or "the stream reports an error"}
     error = failure.from_error(said, beside=chunk)
     if not cut and (assembler.has_finish_reason or not of_all):
         # Recorded: `finish_reason: "length"`, then `Token limit reached`. The answer is whole and paid for.

@@ -45,8 +45,12 @@ def error_in(body: Mapping[str, Any]) -> Mapping[str, Any] | str | None:
 
     Source: https://openrouter.ai/docs/api_reference/errors-and-debugging ("Always check `error` on 200").
     """
-    each = map(error_of_choice, mappings(body.get("choices")))
-    return error_of(body) or next((said for said in each if said), None)
+    if said := error_of(body):
+        return said
+    for raw in sequence(body.get("choices")):
+        if isinstance(raw, dict) and (said := error_of_choice(raw)):
+            return said
+    return None
 
 
 def error_of(said: Mapping[str, Any]) -> Mapping[str, Any] | str | None:
