@@ -145,6 +145,8 @@ def _error(cls: type[_OutputError], problem: str, message: AIMessage) -> _Output
         usage=partial.usage,
         generation_id=partial.id,
         provider=partial.provider,
+        request_id=message.response_metadata.get("request_id"),
+        attempts=message.response_metadata.get("attempts", 1),
         delivered="yes",
     )
     error.llm_output = partial.text or "".join(call.arguments for call in partial.tool_calls)

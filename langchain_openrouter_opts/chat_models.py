@@ -56,7 +56,7 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
     a call gives is laid over what the constructor got, and mappings are merged deeply. What isn't set isn't sent.
 
     Answers carry `response_metadata` with `cost` (USD, what was billed), `cost_details`, `model_name`, `provider`, `id`,
-    `finish_reason`, `native_finish_reason`; a stream has them on its last chunk.
+    `finish_reason`, `native_finish_reason`, `request_id`, and `attempts` if there were several; a stream has them on its last chunk.
 
     Raises:
         ConfigurationError: An argument that doesn't exist, a value that isn't allowed, or one option in two spellings that disagree;

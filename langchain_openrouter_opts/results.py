@@ -14,6 +14,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from openrouter_opts.errors import Malformed
 from openrouter_opts.protocol.completion import Choice, Completion, Usage
 from openrouter_opts.protocol.completion import ToolCall as WireCall
+from openrouter_opts.protocol.failure import delivery_of
 
 MODEL_PROVIDER: Final = "openrouter"
 """What `response_metadata["model_provider"]` says, and LangSmith's `ls_provider`: middleware compares the two."""
@@ -46,7 +47,7 @@ def whole_message(completion: Completion, *, counted: bool = True) -> AIMessage:
             delivered="yes",
             provider=completion.provider,
             generation_id=completion.id,
-            attempts=completion.attempts,
+            **delivery_of(completion),
             partial=completion,
             usage=completion.usage,
         )
@@ -153,7 +154,7 @@ def _metadata(completion: Completion, choice: Choice) -> dict[str, Any]:
         "system_fingerprint": completion.system_fingerprint,
         "openrouter_metadata": completion.raw.get("openrouter_metadata"),
     }
-    return {key: value for key, value in known.items() if value is not None}
+    return {key: value for key, value in known.items() if value is not None} | delivery_of(completion)
 
 
 def _money(completion: Completion) -> dict[str, Any]:

@@ -28,6 +28,8 @@ class InvalidOutput(core.Malformed, ValueError):
             usage=partial.usage,
             generation_id=partial.id,
             provider=partial.provider,
+            request_id=response.additional_kwargs.get("request_id"),
+            attempts=response.additional_kwargs.get("attempts", 1),
             delivered="yes",
         )
 

@@ -23,6 +23,7 @@ from llama_index.core.base.llms.types import (
 from llamaindex_openrouter_opts.arguments import parsed
 from llamaindex_openrouter_opts.messages import DETAILS, FILES
 from openrouter_opts.protocol.completion import Choice, Completion, Delta, ToolCall, ToolCallDelta, Usage
+from openrouter_opts.protocol.failure import delivery_of
 
 
 def chat_response(completion: Completion, *, delta: str | None = None) -> ChatResponse:
@@ -205,7 +206,7 @@ def _facts(completion: Completion) -> dict[str, Any]:
         # Of the response, since memories count those of the message.
         "annotations": list(choice.annotations) or None,
     }
-    return {name: value for name, value in facts.items() if value is not None}
+    return {name: value for name, value in facts.items() if value is not None} | delivery_of(completion)
 
 
 def _tokens(usage: Usage | None) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from openrouter_opts.errors import (
     TimedOut,
 )
 from openrouter_opts.http.secret import strike_out
+from openrouter_opts.protocol.completion import Completion
 from openrouter_opts.protocol.retry_after import availability, headers_in, retry_after, retryable
 from openrouter_opts.protocol.surrogates import mended
 from openrouter_opts.response import USEFUL_HEADERS, ResponseView
@@ -245,6 +246,13 @@ def with_advice(cls: type[OpenRouterError], message: str, **facts: Any) -> OpenR
 def request_id(headers: Mapping[str, str]) -> str | None:
     """Return the id of the request, or else that of Cloudflare, by which support can find it."""
     return headers.get("request-id") or headers.get("x-request-id") or headers.get("cf-ray")
+
+
+def delivery_of(completion: Completion) -> dict[str, Any]:
+    """Return what an answer itself doesn't say: the `request_id`, and `attempts` where it took more than one."""
+    attempts = completion.attempts if completion.attempts > 1 else None
+    known = {"request_id": request_id(completion.headers), "attempts": attempts}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def view(status: int, headers: Mapping[str, str], body: bytes) -> ResponseView:
