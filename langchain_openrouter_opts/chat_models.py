@@ -21,6 +21,7 @@ from langchain_openrouter_opts.chunks import Chunks
 from langchain_openrouter_opts.counting import tokens_of_prompt, tokens_of_text
 from langchain_openrouter_opts.errors import ModelErrors
 from langchain_openrouter_opts.events import Events, Steps, message_id
+from langchain_openrouter_opts.loading import refuse_to_take_the_key
 from langchain_openrouter_opts.messages import awire_messages, wire_messages
 from langchain_openrouter_opts.profile import profile
 from langchain_openrouter_opts.results import chat_result
@@ -107,6 +108,9 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
         def __init__(self, **given: Any) -> None:
             given = covered(given)
             super().__init__(**arguments.of_constructor(type(self), given))
+            refuse_to_take_the_key(
+                key=self.openrouter_api_key, url=self.openrouter_api_base, proxy=self.proxy
+            )
             self._made_ready()
 
     @override

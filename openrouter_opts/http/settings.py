@@ -158,11 +158,17 @@ def doubts_about(given: str | None, url: str, *, key_is_given: bool) -> Iterator
         yield InsecureTransportWarning(
             f"base_url: everybody on the way to {parts.hostname} can read the key and the messages; use https://"
         )
-    if given is not None and not key_is_given and not _is_openrouter(parts):
+    if given is not None and not key_is_given and is_foreign(url):
         # A model that was loaded from a file brings its address with it, and would take the key of whoever loads it.
         yield UserWarning(
             f"base_url: the key of the environment goes to {parts.hostname}; if that is meant, pass it as `api_key`"
         )
+
+
+def is_foreign(url: str) -> bool:
+    """Tell whether a URL is neither OpenRouter's nor of this machine."""
+    parts = urlsplit(url)
+    return not is_loopback(parts.hostname) and not _is_openrouter(parts)
 
 
 def _is_openrouter(parts: SplitResult) -> bool:

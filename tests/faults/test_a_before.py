@@ -10,7 +10,7 @@ import math
 import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -290,15 +290,33 @@ def test_a_key_of_the_environment_that_goes_elsewhere_is_warned_about(monkeypatc
         OpenRouterClient()
 
 
+LOADED: dict[str, tuple[dict[str, Any], bool]] = {
+    "from a gateway": ({"openrouter_api_base": "https://gateway.example/v1"}, False),
+    "through a proxy": ({"proxy": "http://gateway.example:3128"}, False),
+    "from OpenRouter": ({"openrouter_api_base": "https://eu.openrouter.ai/api/v1"}, True),
+    "from this machine": ({"openrouter_api_base": "http://localhost:8000/v1"}, True),
+    "from wherever it is": ({}, True),
+}
+
+
+@pytest.mark.parametrize(("said", "loads"), LOADED.values(), ids=LOADED)
 @pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
-def test_a_model_that_is_loaded_does_not_take_the_key_elsewhere_in_silence():
-    written = dumpd(ChatOpenRouter(model="m/x", api_key=KEY, base_url="https://gateway.example/v1"))
-    # LangChain puts the key of the environment, or of `secrets_map`, into what it loads, and only if it is told to.
-    with pytest.warns(UserWarning, match=r"goes to gateway\.example"):
-        loaded = load(
-            written, allowed_objects=[ChatOpenRouter], valid_namespaces=["langchain_openrouter_opts"]
-        )
-    assert loaded.openrouter_api_key is None
+def test_a_model_that_is_loaded_takes_no_key_of_the_environment_elsewhere(
+    said: dict[str, Any], loads: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
+    written = dumpd(ChatOpenRouter(model="m/x", api_key=KEY))
+    # Not as it was written, but as somebody else would write it.
+    written["kwargs"] |= said
+    allowed: Any = {
+        "allowed_objects": [ChatOpenRouter],
+        "valid_namespaces": ["langchain_openrouter_opts"],
+    }
+    with nullcontext() if loads else pytest.raises(ConfigurationError, match="secrets_map"):
+        assert load(written, **allowed).openrouter_api_key is None
+    # LangChain puts a key into what it loads only if it is told to, and then it is meant.
+    meant = load(written, **allowed, secrets_map={"OPENROUTER_API_KEY": "sk-meant"})
+    assert meant.openrouter_api_key.get_secret_value() == "sk-meant"
 
 
 def test_an_image_is_fetched_by_openrouter_and_never_from_here(scripted: Servers, caller: Callers):
