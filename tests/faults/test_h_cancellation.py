@@ -18,7 +18,7 @@ from typing import Any
 
 import anyio
 import pytest
-from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
+from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.output_parsers import StrOutputParser
 from llama_index.core.llms import ChatMessage
 
@@ -417,6 +417,14 @@ def test_a_loop_that_ends_takes_its_connections_with_it(main: Any, runs: Any, sc
             _ = stream.completion
     kept_streams.clear()
     gc.collect()
+
+
+def chat_model(server: ScriptedServer) -> ChatOpenRouter:
+    return ChatOpenRouter(model="m/x", base_url=server.base_url, api_key=KEY)
+
+
+def index_llm(server: ScriptedServer) -> OpenRouter:
+    return OpenRouter("m/x", api_base=server.base_url, api_key=KEY)
 
 
 async def read_of(stream: Any) -> AsyncIterator[Any]:
@@ -828,70 +836,3 @@ def test_what_had_come_of_a_cut_stream_is_what_its_error_has(scripted: Servers, 
         list(stream)
     assert stream.partial == caught.value.partial
     del caught
-
-
-# --- H10, H11: in the frameworks ---
-
-
-class Ends(BaseCallbackHandler):
-    """Writes down how runs end."""
-
-    def __init__(self) -> None:
-        self.seen: list[str] = []
-
-    def on_llm_end(self, *_: Any, **__: Any) -> None:
-        self.seen.append("end")
-
-    def on_llm_error(self, error: BaseException, **_: Any) -> None:
-        self.seen.append(type(error).__name__)
-
-
-def chat_model(server: ScriptedServer) -> ChatOpenRouter:
-    return ChatOpenRouter(model="m/x", base_url=server.base_url, api_key=KEY)
-
-
-def index_llm(server: ScriptedServer) -> OpenRouter:
-    return OpenRouter("m/x", api_base=server.base_url, api_key=KEY)
-
-
-def test_a_run_of_langchain_that_is_left_ends_once(scripted: Servers):
-    server, ends = scripted(choose=endless_or_whole), Ends()
-    for chunk in chat_model(server).stream("hi", {"callbacks": [ends]}):
-        assert chunk.text == "a"
-        break
-    gc.collect()
-    until(lambda: server.closed_by_client == 1)
-    assert ends.seen == ["GeneratorExit"]
-
-
-@over_both
-async def test_an_async_run_of_langchain_that_is_cancelled_ends_once(scripted: Servers):
-    server, ends = scripted(choose=endless_or_whole), Ends()
-
-    async def read() -> None:
-        async for _ in chat_model(server).astream("hi", {"callbacks": [ends]}):
-            pass
-
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(read(), 0.2)
-    assert ends.seen == ["CancelledError"]
-    assert in_use() == []
-
-
-def test_a_stream_of_llamaindex_that_breaks_off_says_so_once_and_keeps_what_came(scripted: Servers):
-    llm = index_llm(scripted(streamed(delta("a"), delta("b"))))
-    seen = []
-    with pytest.raises(Exception, match="ended before") as caught:
-        seen.extend(step.delta for step in llm.stream_chat([ChatMessage("hi")]))
-    assert (seen, caught.value.partial.text) == (["a", "b"], "ab")  # type: ignore[attr-defined]
-
-
-@over_both
-async def test_an_async_stream_of_llamaindex_that_is_left_closes_its_connection(scripted: Servers):
-    server = scripted(choose=endless_or_whole)
-    llm = index_llm(server)
-    stream: AsyncIterator[Any] = await llm.astream_chat([ChatMessage("hi")])
-    async for _ in stream:
-        break
-    await stream.aclose()  # type: ignore[attr-defined]
-    assert in_use() == []

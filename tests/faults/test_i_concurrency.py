@@ -301,6 +301,8 @@ NESTED = """
 import asyncio, sys
 import nest_asyncio
 from openrouter_opts import OpenRouterClient
+from openrouter_opts.http import connections
+connections.has_aiohttp = lambda: sys.argv[2] == "aiohttp"
 nest_asyncio.apply()
 client = OpenRouterClient(api_key="sk-or-v1-x", base_url=sys.argv[1], model="m/x")
 async def call(words):
@@ -313,8 +315,9 @@ print(asyncio.run(outer()))
 """
 
 
-def test_nested_loops_of_a_notebook_work(scripted: Servers):
-    command = [sys.executable, "-c", NESTED, scripted(choose=echo).base_url]
+@pytest.mark.parametrize("over", ["httpx", "aiohttp"])
+def test_nested_loops_of_a_notebook_work(over: str, scripted: Servers):
+    command = [sys.executable, "-c", NESTED, scripted(choose=echo).base_url, over]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("['inner', 'run', 'outer']\n", "")
 
