@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from queue import Empty, SimpleQueue
 from threading import Thread
+from typing import Any
 
 
 def addresses_of(host: str, port: int, seconds: float | None) -> list[str]:
@@ -21,7 +22,7 @@ def addresses_of(host: str, port: int, seconds: float | None) -> list[str]:
 
     def ask() -> None:
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             answers.put([_written(*place) for *_, place in found])
         except Exception as problem:  # noqa: BLE001 - whoever asked waits, and is told
             answers.put(problem)
