@@ -22,8 +22,8 @@ def addresses_of(host: str, port: int, seconds: float | None) -> list[str]:
 
     def ask() -> None:
         try:
-            found: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            answers.put([_written(*place) for *_, place in found])
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            answers.put([_written(place) for *_, place in found])
         except Exception as problem:  # noqa: BLE001 - whoever asked waits, and is told
             answers.put(problem)
 
@@ -41,6 +41,8 @@ def addresses_of(host: str, port: int, seconds: float | None) -> list[str]:
     return answer
 
 
-def _written(address: str, _port: int, _flow: int = 0, scope: int = 0) -> str:
+def _written(place: tuple[Any, ...]) -> str:
     """Write an address down; one that is of a link alone, with the link."""
-    return f"{address}%{scope}" if scope else address
+    address, *more = place
+    scope = more[2] if len(more) == 3 else 0
+    return f"{address}%{scope}" if scope else str(address)
