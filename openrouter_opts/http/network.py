@@ -95,9 +95,8 @@ class Network(httpcore.NetworkBackend):
         problem: Exception = httpcore.ConnectError(f"{host} has no address")
         addresses = _addresses(host, port, seconds)
         while addresses:
-            share = None if seconds is None else (until - monotonic()) / len(addresses)
-            if share is not None and share <= 0:
-                raise httpcore.ConnectTimeout(f"the other addresses of {host} took all of the time")
+            # None is left without any: a socket takes zero for "do not wait".
+            share = None if seconds is None else max(until - monotonic(), 0.001) / len(addresses)
             address, *addresses = addresses
             try:
                 return _Connection(

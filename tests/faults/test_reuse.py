@@ -15,6 +15,7 @@ from httpcore._sync.connection_pool import PoolRequest
 
 from openrouter_opts import OpenRouterClient
 from openrouter_opts.errors import ConnectionFailed, ConnectionLost, Malformed, OpenRouterError
+from openrouter_opts.http.network import _holds_more
 from openrouter_opts.http.reuse import careful
 from tests.both import Caller, Side
 from tests.faults.aftermath import HI
@@ -108,6 +109,28 @@ def test_a_connection_in_which_nothing_is_left_is_used_again(
     server = scripted([said("Hello")], tls=certified() if encrypted else None)
     assert answers(caller(server, verify=trusting), *"abc") == ["Hello"] * 3
     assert server.connections == 1
+
+
+class Encryption:
+    """A connection's encryption, that brings something or not."""
+
+    def __init__(self, brings: bytes | Exception) -> None:
+        self.brings = brings
+
+    def read(self, _: int) -> bytes:
+        if isinstance(self.brings, Exception):
+            raise self.brings
+        return self.brings
+
+
+@pytest.mark.parametrize(
+    ("brings", "more"),
+    [(b"x", True), (b"", True), (ssl.SSLZeroReturnError(), True), (ssl.SSLWantReadError(), False)],
+    ids=["bytes", "the end", "a farewell", "nothing"],
+)
+def test_an_encrypted_connection_is_asked_what_it_holds(brings: bytes | Exception, more: bool):
+    encryption: Any = Encryption(brings)
+    assert _holds_more(encryption) is more
 
 
 class Idle(httpcore.ConnectionInterface):
