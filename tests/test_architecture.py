@@ -97,7 +97,7 @@ LAYERS = (
     {"openrouter_opts.money.background"},
     {"openrouter_opts.money.account"},
     # what to do about a failure
-    {"openrouter_opts.http.retry", "openrouter_opts.http.faults"},
+    {"openrouter_opts.http.retry", "openrouter_opts.http.faults", "openrouter_opts.http.logs"},
     # the steps of a call, and how long each may take
     {"openrouter_opts.http.steps"},
     # an answer, judged

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from openrouter_opts.errors import OpenRouterError
+from openrouter_opts.http.logs import Attempts
 from openrouter_opts.http.steps import Data, Flow, Head, Item, Open, Read, Reply, Rest, Sleep, Write
 from openrouter_opts.money.account import Account
 from openrouter_opts.protocol.completion import Abandoned, Completion, Delta
@@ -45,11 +46,13 @@ class _Tally:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._attempts = 0
+        self._log = Attempts()
         self._chunk: Mapping[str, Any] | None = None
         self._generation_id: str | None = None
 
     def admitted(self, step: Open) -> Open:
         """Return the step with the request as it may be sent; raises `SpendLimitExceeded` for one that might cost too much."""
+        self._log.begins(step.request)
         if step.request.method == "GET":
             # A lookup costs nothing.
             return step
@@ -62,14 +65,17 @@ class _Tally:
         """Note which generation has begun: a stream may be left before its first chunk says so."""
         assert isinstance(head, Head)
         self._generation_id = head.headers.get("x-generation-id")
+        self._log.has_head(head.status, head.headers)
         return head
 
     def saw(self, step: object) -> None:
         if isinstance(step, Delta):
             self._chunk = step.chunk
-        elif self._chunk is not None and isinstance(step, Completion | Embeddings | Data | OpenRouterError):
-            self._chunk = None
-            self._account.settle(step)
+        elif isinstance(step, Completion | Embeddings | Data | OpenRouterError):
+            self._log.ends(step)
+            if self._chunk is not None:
+                self._chunk = None
+                self._account.settle(step)
 
     def close(self) -> None:
         if self._chunk is not None:
