@@ -116,6 +116,7 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
     @override
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with fields replaced, by any of their names; raises `ConfigurationError` for what is no field."""
+        update = covered(update or {})
         return super().model_copy(update=arguments.of_update(self, update) if update else None, deep=deep)
 
     @override

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, SkipValidation, WithJsonSchema
+from pydantic import ConfigDict, Field, PlainSerializer, SkipValidation, WithJsonSchema
 
+from openrouter_opts.discreet import Discreet
 from openrouter_opts.locks import forkable_lock
 from openrouter_opts.money.limits import LimitsLike, SpendLimit, limits_of
 
@@ -34,7 +35,7 @@ def shown_limits(given: Mapping[str, Any]) -> dict[str, Any]:
     return {**given, "spend_limit": written_limits(limits)}
 
 
-class Limited(BaseModel):
+class Limited(Discreet):
     """A model whose calls may cost so much together, and no more.
 
     Copies of a model share its limit, deep ones too, and so does what is read in the same process from its pickle, or from its JSON. In

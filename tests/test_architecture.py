@@ -116,7 +116,8 @@ LAYERS = (
     {"openrouter_opts.stream"},
     # all of it under one name
     {"openrouter_opts.client"},
-    # what a framework's model is made of: its limit, its client
+    # what a framework's model is made of: what nobody sees of it, its limit, its client
+    {"openrouter_opts.discreet"},
     {"openrouter_opts.limited"},
     {"openrouter_opts.built"},
     {"openrouter_opts"},

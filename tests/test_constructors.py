@@ -89,3 +89,38 @@ def test_no_frame_of_a_call_shows_the_password_of_its_proxy(cls: Any) -> None:
     with pytest.raises(ConnectionError) as caught:
         client.complete(HI)
     assert frames_that_show(PASSWORD, caught.value) + frames_that_show(KEY, caught.value) == []
+
+
+def key_of(cls: Any) -> str:
+    return "openrouter_api_key" if "openrouter_api_key" in cls.model_fields else "api_key"
+
+
+def assigned(cls: Any) -> Any:
+    made = cls(model="m/x", api_key="sk-old")
+    setattr(made, key_of(cls), KEY)
+    made.proxy = PROXY
+    return made
+
+
+def copied(cls: Any) -> Any:
+    return cls(model="m/x", api_key="sk-old").model_copy(update={key_of(cls): KEY, "proxy": PROXY})
+
+
+@pytest.mark.parametrize("cls", CLASSES[1:])
+@pytest.mark.parametrize("change", [assigned, copied])
+def test_nobody_sees_what_a_field_got_later(change: Any, cls: Any) -> None:
+    made = change(cls)
+    shown = [made, vars(made), vars(made.client)]
+    assert KEY not in repr(shown)
+    assert PASSWORD not in repr(shown)
+    made.max_retries = -1
+    with pytest.raises(ConfigurationError) as caught:
+        _ = made.client
+    assert frames_that_show(KEY, caught.value) + frames_that_show(PASSWORD, caught.value) == []
+
+
+def test_a_copy_with_a_field_that_does_not_exist_shows_no_key() -> None:
+    model = ChatOpenRouter(model="m/x", api_key="sk-old")
+    with pytest.raises(ConfigurationError) as caught:
+        model.model_copy(update={"api_key": KEY, "temprature": 1})
+    assert frames_that_show(KEY, caught.value) == []

@@ -33,11 +33,16 @@ def covered(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _covered(name: str, value: Any) -> Any:
-    if is_secret(name) or name in _KEYS:
+    if is_secret(name):
         return cover(value)
-    if name == "proxy":
-        return unseen(value)
-    return covered(value) if name in _HOLDERS and isinstance(value, Mapping) else value
+    return covered(value) if name in _HOLDERS and isinstance(value, Mapping) else hidden(name, value)
+
+
+def hidden(name: str, value: Any) -> Any:
+    """Return a key, or the URL of a proxy, as it does not show; any other field as it is."""
+    if name in _KEYS:
+        return cover(value)
+    return unseen(value) if name == "proxy" else value
 
 
 def cover(value: Any) -> Any:
