@@ -14,6 +14,7 @@ import pytest
 from openrouter_opts import ConfigurationError, OpenRouterClient, SpendLimitExceeded, track_costs
 from openrouter_opts.errors import Malformed, OpenRouterError, ProviderFailed, RateLimited
 from openrouter_opts.options import ProviderOptions
+from openrouter_opts.options.for_embeddings import embedding_fields
 from openrouter_opts.protocol.embeddings import embedding_request, vectors
 from tests.both import Caller
 from tests.scripted_server import Delivery, Script, ScriptedServer
@@ -130,6 +131,45 @@ def test_one_client_serves_chats_and_embeddings(scripted: Servers, caller: Calle
         "provider": {"zdr": True},
         "user": "u",
     }
+
+
+FIELDS = ("model", "provider_options", "dimensions")
+RENAMED = {"model_name": "model"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"model": "m/x", "provider_options": {"user": "u", "app_title": "App"}},
+        {"model_name": "m/x", "user": "u", "X-OpenRouter-Title": "App", "dimensions": None},
+        {"model": "m/x", "model_name": "m/x", "provider_options": {"user": "u"}, "app_title": "App"},
+    ],
+    ids=str,
+)
+def test_the_options_of_an_embedding_model_are_held_in_one_field(given: dict[str, Any]):
+    assert embedding_fields(given, fields=FIELDS, renamed=RENAMED) == {
+        "model": "m/x",
+        "provider_options": ProviderOptions(user="u", app_title="App"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"dimension": 8}, "dimension: there is no such argument; did you mean dimensions?"),
+        ({"model": "m/x", "model_name": "m/y"}, "model and model_name are the same"),
+        ({"user": "u", "provider_options": {"user": "v"}}, "user is given twice"),
+        ({"temperature": 0.5}, "temperature: embeddings take no such option; leave it out"),
+        (
+            {"provider_options": {"metadata": {"a": "b"}}},
+            "metadata: embeddings take no such option; use `trace`",
+        ),
+    ],
+)
+def test_what_is_wrong_with_an_embedding_model_is_said_when_it_is_made(given: dict[str, Any], said: str):
+    with pytest.raises(ConfigurationError) as caught:
+        embedding_fields(given, fields=FIELDS, renamed=RENAMED)
+    assert str(caught.value).startswith(said)
 
 
 @pytest.mark.parametrize(
