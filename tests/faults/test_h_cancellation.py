@@ -508,6 +508,8 @@ class Nothing:
     def prepare(self) -> None:
         pass
 
+    prepare_async = prepare
+
     def async_pool(self) -> Nothing:
         return self
 
