@@ -22,7 +22,7 @@ from openrouter_opts.http.cancellation import undisturbed
 from openrouter_opts.http.connections import Maker
 from openrouter_opts.http.faults import refused_by_proxy, translate
 from openrouter_opts.http.network import end_within, opening
-from openrouter_opts.http.pools import Pools, close_with_loop, shared
+from openrouter_opts.http.pools import Pools, close_with_loop, running_loop, shared
 from openrouter_opts.http.proxies import Proxy, proxy_for
 from openrouter_opts.http.secret import Secret, in_use
 from openrouter_opts.http.settings import Settings
@@ -239,6 +239,8 @@ class AsyncWire:
         """Do a step; raises `OpenRouterError`."""
         if isinstance(step, Read):
             return await self._read(step)
+        # Of asyncio, or what follows has none to wait in.
+        running_loop()
         if isinstance(step, Open):
             return await self._open(step)
         if isinstance(step, Rest):

@@ -164,6 +164,7 @@ def test_what_never_ends_is_given_up_and_its_connection_closed(
     until(lambda: server.closed_by_client == 1, client.pause)
 
 
+@pytest.mark.measured
 def test_a_hundred_thousand_tiny_events_are_quick():
     data = b"data: {}\n\n" * 100_000
     decoder, began = EventDecoder(), time.process_time()
@@ -184,6 +185,7 @@ SOME = 0.4
 """What a loaded machine may take beside."""
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("rest", FOREVER)
 def test_a_server_that_goes_on_after_done_holds_up_nothing_for_longer_than_a_tenth_of_a_second(
     rest: str, scripted: Servers, caller: Callers
@@ -197,6 +199,7 @@ def test_a_server_that_goes_on_after_done_holds_up_nothing_for_longer_than_a_ten
     until(lambda: server.closed_by_client == 1, client.pause)
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("rest", FOREVER)
 def test_a_server_that_goes_on_after_an_error_holds_it_up_for_a_second_at_most(
     rest: str, scripted: Servers, caller: Callers

@@ -43,6 +43,7 @@ MADE_FOR_A_CALL = [
 ]
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("kind", CALLS)
 def test_many_calls_leave_nothing_behind(
     kind: str, scripted: Servers, caller: Callers, caplog: pytest.LogCaptureFixture
