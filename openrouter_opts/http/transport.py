@@ -239,8 +239,6 @@ class AsyncWire:
         """Do a step; raises `OpenRouterError`."""
         if isinstance(step, Read):
             return await self._read(step)
-        # Of asyncio, or what follows has none to wait in.
-        running_loop()
         if isinstance(step, Open):
             return await self._open(step)
         if isinstance(step, Rest):
@@ -252,11 +250,13 @@ class AsyncWire:
         return None
 
     async def _write(self, step: Write | Open) -> Request:
+        running_loop()
         # It is written in pieces, between which the thread lets the loop go on.
         return await asyncio.to_thread(step.request.written) if step.request.is_unwritten else step.request
 
     async def _open(self, step: Open) -> Head:
         await self.close()
+        running_loop()
         followed = opening()
         try:
             async with asyncio.timeout(step.seconds):

@@ -14,7 +14,7 @@ import pytest
 from httpcore._sync.connection_pool import PoolRequest
 
 from openrouter_opts import OpenRouterClient
-from openrouter_opts.errors import ConnectionFailed, ConnectionLost, Malformed, OpenRouterError
+from openrouter_opts.errors import ConnectionLost, Malformed, OpenRouterError
 from openrouter_opts.http.network import _holds_more
 from openrouter_opts.http.reuse import careful
 from tests.both import Caller, Side
@@ -178,16 +178,3 @@ def test_a_connection_that_the_server_closed_while_the_loop_was_busy_is_not_used
     # Nothing is tried again: nothing has to be.
     assert asked_after(0.3, client_of(server, max_retries=0)) == ["Hello", "Hello"]
     assert len(server.deliveries) == 2
-
-
-def test_what_was_not_written_to_a_closed_connection_is_sent_on_another(
-    scripted: Servers, monkeypatch: pytest.MonkeyPatch
-):
-    """Between the look at the connection and the first byte the loop may run, and notice that the server has closed."""
-    monkeypatch.setattr("openrouter_opts.http.over_aiohttp.is_readable", lambda _: False)
-    server = scripted([said("Hello"), "FIN"])
-    assert asked_after(0.3, client_of(server)) == ["Hello", "Hello"]
-    assert len(server.deliveries) == 2
-    with pytest.raises(ConnectionFailed) as caught:
-        asked_after(0.3, client_of(server, max_retries=0))
-    assert caught.value.delivered == "no"
