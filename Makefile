@@ -21,7 +21,7 @@ demo: .venv/demo
 	.venv/bin/openrouter-opts demo
 
 test: .venv/dev
-	PYTHONDEVMODE=1 .venv/bin/python -m pytest -n 2 --dist loadfile
+	PYTHONDEVMODE=1 .venv/bin/python -m pytest -n 3 --dist loadfile
 
 check: .venv/dev
 	.venv/bin/ruff check .
