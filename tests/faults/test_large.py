@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable
@@ -23,7 +24,7 @@ from tests.wire_bytes import COMPLETION, answer
 SIZE: Final = 48 * 1024 * 1024
 BLOCKED: Final = 0.05
 """The longest that anything else in the loop may wait, in seconds."""
-TRIES: Final = 6
+TRIES: Final = 10
 PNG: Final = b"\x89PNG\r\n\x1a\n" + b"A" * (SIZE * 3 // 4)
 URL: Final = "data:image/png;base64," + "A" * SIZE
 
@@ -102,10 +103,15 @@ async def shortest(ask: Ask) -> float:
     """Return the least of some tries: what else runs on the machine only adds to it."""
     await ask()
     least = float("inf")
-    for _ in range(TRIES):
-        least = min(least, await longest_wait(ask))
-        if least < BLOCKED:
-            break
+    # What thousands of tests before have left is no matter of this one: to collect it takes longer than what is measured.
+    gc.disable()
+    try:
+        for _ in range(TRIES):
+            least = min(least, await longest_wait(ask))
+            if least < BLOCKED:
+                break
+    finally:
+        gc.enable()
     return least
 
 
@@ -115,6 +121,7 @@ def forgetting(server: ScriptedServer) -> ScriptedServer:
     return server
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.wrong_on_purpose
 def test_a_large_image_keeps_no_loop_waiting(way: str, scripted: Servers, over_both: str):
