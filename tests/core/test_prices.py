@@ -53,6 +53,16 @@ def test_one_asks_and_the_others_wait_until_it_knows_or_leaves_or_is_never_done(
     assert live.get("s", "m/x") is None
 
 
+def test_a_call_without_time_left_says_nothing_of_prices_to_others():
+    live, left = LivePrices(lambda: 0.0), [1.0]
+    hurried = live.asking_for_vectors("s", ["x"], lambda: left[0], {})
+    assert isinstance(next(hurried), Open)
+    left[0] = 0.0
+    with suppress(StopIteration):
+        hurried.throw(ConnectionLost("late"))
+    assert isinstance(next(live.asking_for_vectors("s", ["x"], lambda: None, {})), Open)
+
+
 @pytest.mark.parametrize("way", ["threads", "tasks"])
 @pytest.mark.parametrize("kind", ["chat", "embedding"])
 def test_many_calls_at_once_ask_once(way: str, kind: str):
