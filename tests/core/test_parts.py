@@ -21,7 +21,7 @@ MARK = {"type": "ephemeral"}
         ("https://example.org/a.png", True),
         ("HTTP://example.org/a.png", True),
         ("data:image/png;base64,AA==", True),
-        ("file:///tmp/a.png", False),
+        ("file:///pictures/a.png", False),
         ("gs://bucket/a.png", False),
         ("a.png", False),
         ("https://[::1/a.png", False),
