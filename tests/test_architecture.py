@@ -82,6 +82,8 @@ LAYERS = (
     },
     # values from JSON; requests
     {"openrouter_opts.protocol.decode", "openrouter_opts.protocol.request"},
+    # the log
+    {"openrouter_opts.http.logs"},
     # chunks to an answer; an answer to what the next request sends back; vectors, asked for and read
     {
         "openrouter_opts.protocol.assemble",
@@ -97,7 +99,7 @@ LAYERS = (
     {"openrouter_opts.money.background"},
     {"openrouter_opts.money.account"},
     # what to do about a failure
-    {"openrouter_opts.http.retry", "openrouter_opts.http.faults", "openrouter_opts.http.logs"},
+    {"openrouter_opts.http.retry", "openrouter_opts.http.faults"},
     # the steps of a call, and how long each may take
     {"openrouter_opts.http.steps"},
     # an answer, judged

@@ -49,16 +49,13 @@ def _read_all(patience: Patience) -> Generator[Step, Any, bytes]:
 
 
 def _read_rest(patience: Patience, begun: bytes) -> Generator[Step, Any, bytes]:
-    pieces = [begun]
-    size = len(begun)
-    while begun:
+    pieces, size, piece = list[bytes](), 0, begun
+    while piece:
+        pieces.append(piece)
+        size += len(piece)
         _check(size)
         patience.progressed()
         piece = yield from patience.read()
-        if not piece:
-            break
-        pieces.append(piece)
-        size += len(piece)
     return b"".join(pieces)
 
 

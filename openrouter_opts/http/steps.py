@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, NamedTuple, TypeAlias
 
-from openrouter_opts.errors import ConnectTimedOut, OpenRouterError, Phase, TimedOut
+from openrouter_opts.errors import ConnectTimedOut, Delivered, OpenRouterError, Phase, TimedOut
 from openrouter_opts.http.settings import Timeout
 from openrouter_opts.protocol.completion import Completion, Delta, Usage
 from openrouter_opts.protocol.decode import text_of, usage_of
@@ -130,7 +130,7 @@ class Patience:
         self._since_open = 0.0
         limit, left = self._timeout.first_byte, self.left()
         if left is not None and left <= 0:
-            raise _timed_out("total", self._timeout, is_sent=False)
+            raise _timed_out("total", self._timeout, delivered="no", attempts=0)
         head: Head = yield from self._wait(lambda seconds: Open(request, seconds), limit, "first_byte")
         self._since_event = 0.0
         return head
@@ -169,17 +169,20 @@ class Patience:
             connect = self._timeout.connect
             if isinstance(error, ConnectTimedOut) and (limit is None or (connect and connect <= limit)):
                 raise
-            raise _timed_out(phase, self._timeout) from None
+            delivered: Delivered = "no" if isinstance(error, ConnectTimedOut) else "maybe"
+            raise _timed_out(phase, self._timeout, delivered=delivered) from None
         waited = self._clock() - began
         self._since_open += waited
         self._since_event += waited
         return reply
 
 
-def _timed_out(phase: Phase, timeout: Timeout, *, is_sent: bool = True) -> TimedOut:
+def _timed_out(
+    phase: Phase, timeout: Timeout, *, delivered: Delivered = "maybe", attempts: int = 1
+) -> TimedOut:
     message = (
         f"waited longer than the `{phase}` timeout of {getattr(timeout, phase):g} s; "
-        f"{'what was asked may still be billed' if is_sent else 'nothing was sent'}, "
+        f"{'nothing was sent' if delivered == 'no' else 'what was asked may still be billed'}, "
         f"and `timeout={{{phase!r}: …}}` allows more"
     )
-    return TimedOut(message, phase=phase, delivered="maybe" if is_sent else "no", attempts=int(is_sent))
+    return TimedOut(message, phase=phase, delivered=delivered, attempts=attempts)

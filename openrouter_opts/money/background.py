@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import heapq
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -15,11 +14,11 @@ from typing import Final, NamedTuple
 from weakref import ref
 
 from openrouter_opts.errors import OpenRouterError
+from openrouter_opts.http.logs import LOGGER
 from openrouter_opts.locks import forkable_lock
 from openrouter_opts.money.entry import Entry
 from openrouter_opts.money.reconcile import taken
 
-_LOG: Final = logging.getLogger("openrouter_opts")
 TRIES: Final = 12
 """Over an hour and ten minutes, each pause twice the one before."""
 _IDLE: Final = 2.0
@@ -111,7 +110,7 @@ class Background:
             wish = taken(entry, error)
         except Exception as error:  # noqa: BLE001 - a lookup or a store of somebody's; others are waiting behind it
             # Without its text, in which there may be anything.
-            _LOG.warning(
+            LOGGER.warning(
                 "what %s did cost could not be found out: %s",
                 entry.record.generation_id,
                 type(error).__name__,

@@ -1,7 +1,7 @@
 """What a request may cost, by what is known of its models, before it is sent. Pure: no network, no state.
 
-The highest figure is a bound where endpoints are known: the dearest one that the options leave, a prompt of as many tokens as it has bytes, an answer as long as
-it may get, every tool used as often as it may be. The lowest one is what the cheapest endpoint asks for a short answer.
+The highest figure is a bound where endpoints are known: the dearest one that the options leave, a prompt of as many tokens as it has bytes,
+an answer as long as it may get, every tool used as often as it may be. The lowest one is what the cheapest endpoint asks for a short answer.
 """
 
 from __future__ import annotations

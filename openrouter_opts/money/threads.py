@@ -49,8 +49,11 @@ def hand_on(variable: ContextVar[_Value], nothing: _Value, for_a_thread: Callabl
         nothing: Its default, with which a thread needs nothing.
         for_a_thread: What becomes of the value for a thread, which may live longer than whatever the value stands for.
     """
+    if variable in _handed_on:
+        return
     with _lock:
         if variable in _handed_on:
+            # Another thread came first.
             return
         handing = _Handing(variable, nothing, for_a_thread)
         threading.Thread.start = _starting(threading.Thread.start, handing)  # type: ignore[method-assign,assignment]

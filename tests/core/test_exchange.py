@@ -510,6 +510,16 @@ def test_no_connection_in_time_is_tried_again():
     assert (error.phase, error.delivered, error.attempts) == ("connect", "no", 3)
 
 
+def test_a_limit_that_ends_while_there_is_no_connection_says_that_nothing_was_sent():
+    hurried = Timeout(connect=5, first_byte=2)
+    assert call([ConnectTimedOut("late")], [SSE, STREAM], timeout=hurried).completion.attempts == 2
+    error = call([ConnectTimedOut("late")], timeout=hurried).failed(TimedOut)
+    assert (error.phase, error.delivered, error.attempts) == ("first_byte", "no", 3)
+    assert "nothing was sent" in str(error)
+    error = call([ConnectTimedOut("late")], timeout=Timeout(connect=5, total=2)).failed(TimedOut)
+    assert (error.phase, error.delivered) == ("total", "no")
+
+
 def test_silence_is_idle():
     error = missed(SSE, delta("Hel"), 6.0)
     assert (error.phase, error.delivered, error.partial and error.partial.text) == ("idle", "yes", "Hel")

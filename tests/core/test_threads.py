@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -409,6 +410,24 @@ def test_a_variable_is_handed_on_once():
         start, submit = threading.Thread.start, ThreadPoolExecutor.submit
     with track_costs(), label_costs("more"):
         assert (threading.Thread.start, ThreadPoolExecutor.submit) == (start, submit)
+
+
+def test_of_several_that_are_the_first_one_hands_on(monkeypatch: pytest.MonkeyPatch):
+    for owner, names in ((threading.Thread, ("start",)), *threads._TAKE_CALLS):
+        for name in names:
+            monkeypatch.setattr(owner, name, getattr(owner, name))
+    before = threading.Thread.start
+    variable: ContextVar[object] = ContextVar("handed_on_at_once", default=None)
+    waiting = [
+        threading.Thread(target=threads.hand_on, args=(variable, None, lambda value: value)) for _ in range(3)
+    ]
+    with threads._lock:
+        for thread in waiting:
+            thread.start()
+        time.sleep(0.05)
+    for thread in waiting:
+        thread.join()
+    assert threading.Thread.start.__wrapped__ is before  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("begun_inside", [False, True])
