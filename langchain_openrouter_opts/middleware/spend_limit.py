@@ -60,8 +60,9 @@ class SpendLimitMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
     The limits hold for models of this package: the agent's own calls, and those of its tools and subagents. What a request may cost at
     worst is reserved before it is sent, so they hold while tools run in parallel too. They don't hold for models that other middlewares ask
     by themselves, since LangChain gives no way around a whole run: give those the same `SpendLimit`, `SummarizationMiddleware(model=
-    ChatOpenRouter(…, spend_limit=limit))`; they then raise `SpendLimitExceeded`. A tool that is refused gets a `ToolMessage` that says so. Limits that the model has of its own, or that `track_costs` sets around the agent, end it the same way;
-    without any argument the middleware does just that.
+    ChatOpenRouter(…, spend_limit=limit))`; they then raise `SpendLimitExceeded`. A tool that is refused gets a `ToolMessage` that says
+    so. Limits that the model has of its own, or that `track_costs` sets around the agent, end it the same way; without any argument the
+    middleware does just that.
 
     A limit that is given as an amount is one of `on_limit="fit"`: requests are made to fit what is left, so that the agent goes on for as
     long as answers can be of use, and loops of server tools get what is left as the `max_cost` of `stop_server_tools_when`, beside the
