@@ -191,7 +191,10 @@ def tool_calls(raw: object, generation_id: str | None = None) -> tuple[ToolCall,
 
 def call_id(given: str, slot: int, taken: Container[str], generation_id: object) -> str:
     """Return the id of the tool call in `slot`: its own, or one made up if it has none or another call has the same."""
-    return given if given and given not in taken else made_up_id(slot, given, generation_id)
+    made = given or made_up_id(slot, generation_id=generation_id)
+    while made in taken:
+        made = made_up_id(slot, made)
+    return made
 
 
 def made_up_id(slot: int, given: str = "", generation_id: object = None) -> str:

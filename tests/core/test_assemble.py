@@ -297,6 +297,12 @@ def test_one_index_for_two_calls_without_ids():
     assert first[0] != second[0]
 
 
+def test_an_id_that_is_made_up_is_no_other_calls():
+    ids = ["x_2", "x", "x"]
+    pieces = [[piece("{}", index=index, id=id_, name="f")] for index, id_ in enumerate(ids)]
+    assert calls(*pieces) == [("x_2", "f", "{}"), ("x", "f", "{}"), ("x_2_2", "f", "{}")]
+
+
 def test_one_id_for_two_calls():
     (first, second) = calls(
         [piece('{"a":1}', index=0, id="x", name="f")], [piece('{"a":2}', index=1, id="x", name="f")]

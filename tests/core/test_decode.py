@@ -387,6 +387,8 @@ def test_an_answer_is_the_first_attempt_and_came_to_its_end_unless_it_is_said():
         ([None], None, ["call_0"]),
         ([None], "gen-12345678901234567890z", ["call2345678901234567890z_0"]),
         (["x", "x"], "gen-1", ["x", "x_1"]),
+        (["x_2", "x", "x"], "gen-1", ["x_2", "x", "x_2_2"]),
+        (["callgen1_1", None], "gen-1", ["callgen1_1", "callgen1_1_1"]),
     ],
 )
 def test_a_made_up_id_is_made_of_what_there_is(
