@@ -43,12 +43,16 @@ MADE_FOR_A_CALL = [
 ]
 
 
+LEFT_BY_A_CALL = 30
+"""What a call may leave, in bytes: less than the smallest of its objects. A connection, which is open whatever the number of calls, has some 12 kB."""
+
+
 @pytest.mark.measured
 @pytest.mark.parametrize("kind", CALLS)
 def test_many_calls_leave_nothing_behind(
     kind: str, scripted: Servers, caller: Callers, caplog: pytest.LogCaptureFixture
 ):
-    """A hundred and fifty show what each leaves; `make soak` has as many as a minute holds."""
+    """A hundred and fifty leave what thirty leave; `make soak` has as many as a minute holds."""
     # It would remember each.
     caplog.set_level(logging.CRITICAL)
     make, script = CALLS[kind]
@@ -67,5 +71,7 @@ def test_many_calls_leave_nothing_behind(
             tracemalloc.stop()
 
     left_by(30)
-    assert left_by(150) < 150 * 100
+    # What calls leave, they leave each time; what other threads were just about is another thing each time.
+    growths = (left_by(150) - left_by(30) for _ in range(3))
+    assert any(growth < 120 * LEFT_BY_A_CALL for growth in growths)
     assert in_use() == []
