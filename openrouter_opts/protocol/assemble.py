@@ -16,6 +16,7 @@ from openrouter_opts.protocol.decode import (
     arguments_text,
     call_id,
     content_text,
+    index_of,
     mappings,
     reasoning_text,
     sequence,
@@ -51,7 +52,7 @@ class Assembler:
 
     def has_ended(self, raw: Mapping[str, Any]) -> bool:
         """Whether the choice of a chunk had its finish reason before that chunk."""
-        pieces = self._choices.get(_index_of(raw))
+        pieces = self._choices.get(index_of(raw))
         return pieces is not None and bool(pieces.finish_reason)
 
     def feed(self, chunk: Mapping[str, Any]) -> list[Delta]:
@@ -88,16 +89,11 @@ class Assembler:
         return body
 
     def _pieces(self, raw: Mapping[str, Any]) -> _ChoicePieces:
-        index = _index_of(raw)
+        index = index_of(raw)
         pieces = self._choices.get(index)
         if pieces is None:
             pieces = self._choices[index] = _ChoicePieces(index)
         return pieces
-
-
-def _index_of(raw: Mapping[str, Any]) -> int:
-    index = raw.get("index")
-    return index if isinstance(index, int) else 0
 
 
 def at_once(answer: Completion) -> list[Delta]:

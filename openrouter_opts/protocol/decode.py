@@ -125,7 +125,7 @@ def choice(raw: Mapping[str, Any], *, generation_id: str | None = None, ended: b
     audio = message.get("audio")
     logprobs = raw.get("logprobs")
     return Choice(
-        index=count_of(raw.get("index")) or 0,
+        index=index_of(raw),
         text=text and mended(text),
         refusal=mended(text_of(message.get("refusal")) or "") or None,
         reasoning=mended(reasoning_text(message)) or None,
@@ -170,6 +170,11 @@ def reasoning_text(message: Mapping[str, Any]) -> str:
         return ""
     pieces = [detail.get("text") or detail.get("summary") for detail in mappings(details)]
     return "".join(piece for piece in pieces if isinstance(piece, str))
+
+
+def index_of(choice: Mapping[str, Any]) -> int:
+    """Return the place of a choice among those that were asked for with `n`: 0 where none is said."""
+    return count_of(choice.get("index")) or 0
 
 
 def tool_calls(raw: object, generation_id: str | None = None) -> tuple[ToolCall, ...]:

@@ -611,9 +611,13 @@ def test_what_is_spoken_is_told_and_what_is_written_is_not_spoken():
     assert [(delta.text, delta.transcript) for delta in deltas] == [("", "hi"), ("a", ""), ("b", "")]
 
 
-def test_a_choice_without_a_number_is_the_first():
-    (delta,), body = assemble({"choices": [{"index": "x", "delta": {"content": "a"}}]})
-    assert (delta.choice, body["choices"][0]["index"]) == (0, 0)
+@pytest.mark.parametrize("nothing", ["x", -1, True, None, float("nan")])
+def test_a_choice_without_a_number_is_the_first(nothing: object):
+    deltas, body = assemble(
+        chunk({"content": "a"}), {"choices": [{"index": nothing, "delta": {"content": "b"}}]}
+    )
+    assert [delta.choice for delta in deltas] == [0, 0]
+    assert [(each.index, each.text) for each in decode.completion(body).choices] == [(0, "ab")]
 
 
 def test_the_calls_of_an_answer_are_numbered():
