@@ -27,7 +27,7 @@ from langchain_core.tracers.context import register_configure_hook
 from langchain_core.utils.uuid import uuid7
 from typing_extensions import override
 
-from openrouter_opts.money.tracking import Spend, counted_by, scope_now
+from openrouter_opts.money.tracking import Spend, anyone_counts, counted_by, scope_now
 from openrouter_opts.stepping import AsyncBegunWithin, BegunWithin
 
 # Tags and metadata that LangChain adds for itself.
@@ -85,10 +85,13 @@ _RUNS: Final = Runs()
 
 
 class _WhileCounting:
-    """What LangChain looks into for a handler of every run, as if it were a `ContextVar`: there is one while somebody counts."""
+    """What LangChain looks into for a handler of every run, as if it were a `ContextVar`: there is one while somebody counts.
+
+    It looks twice, and takes the second answer without a question, so that must be the first one's.
+    """
 
     def get(self) -> Runs | None:
-        return _RUNS if scope_now().spends else None
+        return _RUNS if anyone_counts() else None
 
 
 register_configure_hook(cast("ContextVar[Any]", _WhileCounting()), inheritable=True)

@@ -36,10 +36,17 @@ class _Handing(NamedTuple):
 
     variable: ContextVar[Any]
     nothing: Any
+    for_a_call: Callable[[Any], Any]
     for_a_thread: Callable[[Any], Any]
 
 
-def hand_on(variable: ContextVar[_Value], nothing: _Value, for_a_thread: Callable[[_Value], _Value]) -> None:
+def hand_on(
+    variable: ContextVar[_Value],
+    nothing: _Value,
+    *,
+    for_a_call: Callable[[_Value], _Value],
+    for_a_thread: Callable[[_Value], _Value],
+) -> None:
     """Have every thread that is started from now on, and every call that is given to a pool of threads, see the variable's value.
 
     It is the value where the thread was started, or the call given. To ask twice changes nothing.
@@ -47,7 +54,8 @@ def hand_on(variable: ContextVar[_Value], nothing: _Value, for_a_thread: Callabl
     Args:
         variable: What is handed on; it has a default.
         nothing: Its default, with which a thread needs nothing.
-        for_a_thread: What becomes of the value for a thread, which may live longer than whatever the value stands for.
+        for_a_call: What the value becomes for a call that is given to a pool now.
+        for_a_thread: What it becomes for a thread that is started now, and may live longer than whatever the value stands for.
     """
     if variable in _handed_on:
         return
@@ -55,7 +63,7 @@ def hand_on(variable: ContextVar[_Value], nothing: _Value, for_a_thread: Callabl
         if variable in _handed_on:
             # Another thread came first.
             return
-        handing = _Handing(variable, nothing, for_a_thread)
+        handing = _Handing(variable, nothing, for_a_call, for_a_thread)
         threading.Thread.start = _starting(threading.Thread.start, handing)  # type: ignore[method-assign,assignment]
         for pool, names in _TAKE_CALLS:
             for name in names:
@@ -74,7 +82,9 @@ def _starting(
             return
         run, own = self.run, vars(self).get("run")
         # A method, since Sentry calls the function of it, https://github.com/getsentry/sentry-python, integrations/threading.py.
-        vars(self)["run"] = MethodType(partial(_run, run, handing, value), self)
+        vars(self)["run"] = MethodType(
+            partial(_run, run, handing.variable, handing.for_a_thread(value)), self
+        )
         try:
             start(self)
         except RuntimeError:
@@ -84,9 +94,9 @@ def _starting(
     return starting
 
 
-def _run(run: Callable[[], None], handing: _Handing, value: Any, thread: threading.Thread) -> None:
+def _run(run: Callable[[], None], variable: ContextVar[Any], value: Any, thread: threading.Thread) -> None:
     _put_back(thread, None)
-    handing.variable.set(handing.for_a_thread(value))
+    variable.set(value)
     run()
 
 
@@ -101,7 +111,7 @@ def _giving(give: Callable[..., Any], handing: _Handing) -> Callable[..., Any]:
 
     @wraps(give)
     def giving(self: Any, /, *given: Any, **named: Any) -> Any:
-        value = variable.get()
+        value = handing.for_a_call(variable.get())
         if given:
             given = (partial(_call, variable, value, given[0]), *given[1:])
         elif "func" in named:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Iterator, Mapping
 from contextlib import aclosing, closing, contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from functools import partial, wraps
 from typing import Any, Final, NamedTuple, ParamSpec, Self, TypeVar
 
@@ -35,8 +36,6 @@ class Spend(Sums):
         """The limit of the scope, if it has one."""
         self.reconciles = reconciles
         """Whether what is pending is looked up in the background."""
-        self.has_ended = False
-        """Whether it was a scope that has been left."""
 
     def add(self, record: Record | Entry) -> None:
         """Count one request."""
@@ -53,7 +52,7 @@ class Spend(Sums):
         For what is handed to another thread through a queue of your own, and for what is called after the scope has ended. Threads, pools
         and tasks need it not. Coroutines are counted here when they run, and generators at each step, wherever they are read.
         """
-        scope = _counting(scope_now(), (self,))._replace(of_a_thread=False)
+        scope = scope_now().inside(_Layer((self,)))
 
         @wraps(function)
         def counted(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Any:
@@ -81,15 +80,63 @@ class Spend(Sums):
 # --- scopes ---
 
 
-class Scope(NamedTuple):
-    """What holds for a call that is made now."""
+@dataclass(slots=True, eq=False)
+class _Layer:
+    """What one `with` adds to what holds already."""
 
     spends: tuple[Spend, ...] = ()
-    limits: tuple[SpendLimit, ...] = ()
     tags: tuple[str, ...] = ()
-    labels: Mapping[str, str] = {}
-    of_a_thread: bool = False
-    """Whether it was handed on to a thread, which is inside for as long as the scope lasts."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    lies_under: bool = False
+    """Whether the labels of others win over its own."""
+    has_ended: bool = False
+
+
+class Scope(NamedTuple):
+    """What holds for a call."""
+
+    layers: tuple[_Layer, ...] = ()
+    lent: frozenset[_Layer] = frozenset()
+    """Those that hold until they end: a thread was begun in them, and may serve others later."""
+
+    @property
+    def spends(self) -> tuple[Spend, ...]:
+        """Who counts it, each once."""
+        return tuple({id(spend): spend for layer in self.layers for spend in layer.spends}.values())
+
+    @property
+    def limits(self) -> tuple[SpendLimit, ...]:
+        """What those who count it allow, each once."""
+        return tuple(dict.fromkeys(spend.limit for spend in self.spends if spend.limit is not None))
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags of its record."""
+        return tuple(dict.fromkeys(tag for layer in self.layers for tag in layer.tags))
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels of its record."""
+        labels: dict[str, str] = {}
+        for layer in self.layers:
+            labels = {**layer.labels, **labels} if layer.lies_under else {**labels, **layer.labels}
+        return labels
+
+    def inside(self, layer: _Layer) -> Scope:
+        """Return what holds in this and in one more."""
+        return self._replace(layers=(*self.layers, layer))
+
+    def for_a_call(self) -> Scope:
+        """Return what holds now, and goes on to hold for what is asked now, whenever that comes about."""
+        return Scope(self._open()) if self.lent else self
+
+    def for_a_thread(self) -> Scope:
+        """Return what holds in a thread that begins now: what is open, for as long as it is, and what holds though it has ended."""
+        layers = self._open()
+        return Scope(layers, frozenset(layer for layer in layers if not layer.has_ended))
+
+    def _open(self) -> tuple[_Layer, ...]:
+        return tuple(layer for layer in self.layers if not (layer.has_ended and layer in self.lent))
 
 
 _NOWHERE: Final = Scope()
@@ -97,31 +144,19 @@ _scope: ContextVar[Scope] = ContextVar("openrouter_opts_scope", default=_NOWHERE
 
 
 def scope_now() -> Scope:
-    """Return the scopes that are open, with their limits and labels."""
-    scope = _scope.get()
-    if scope.of_a_thread and any(spend.has_ended for spend in scope.spends):
-        return _still_open(scope)
-    return scope
+    """Return what holds for a call that is made now."""
+    return _scope.get().for_a_call()
 
 
-def _still_open(scope: Scope) -> Scope:
-    """Return what is left for a thread that outlives a scope: a worker that was once begun there serves others now."""
-    spends = tuple(spend for spend in scope.spends if not spend.has_ended)
-    if not spends:
-        return _NOWHERE
-    ended = [spend.limit for spend in scope.spends if spend.has_ended]
-    limits = tuple(limit for limit in scope.limits if limit not in ended)
-    return scope._replace(spends=spends, limits=limits)
-
-
-def _for_a_thread(scope: Scope) -> Scope:
-    return scope._replace(of_a_thread=True)
+def anyone_counts() -> bool:
+    """Whether anybody has counted calls of this thread or task since it began: unlike `scope_now`, it doesn't change in between."""
+    return any(layer.spends for layer in _scope.get().layers)
 
 
 @contextmanager
 def within(scope: Scope) -> Iterator[None]:
     """Have the calls inside belong to these scopes, and to no others: they were made there, and are sent later."""
-    hand_on(_scope, _NOWHERE, _for_a_thread)
+    hand_on(_scope, _NOWHERE, for_a_call=Scope.for_a_call, for_a_thread=Scope.for_a_thread)
     token = _scope.set(scope)
     try:
         yield
@@ -129,6 +164,15 @@ def within(scope: Scope) -> Iterator[None]:
         # A generator may be closed in another task than the one that began it, which never was inside.
         with suppress(ValueError):
             _scope.reset(token)
+
+
+@contextmanager
+def _inside(layer: _Layer) -> Iterator[None]:
+    with within(_scope.get().inside(layer)):
+        try:
+            yield
+        finally:
+            layer.has_ended = True
 
 
 @contextmanager
@@ -155,11 +199,9 @@ def track_costs(
         reconcile: Whether the cost of what was cut, cancelled or lost is looked up in the background.
     """
     spend = Spend(limit, reconciles=reconcile)
-    with within(_counting(_labelled(scope_now(), tags), (spend,))):
-        try:
-            yield spend
-        finally:
-            spend.has_ended = True
+    named, labels = _tags_and_labels(tags or ())
+    with _inside(_Layer((spend,), named, labels)):
+        yield spend
 
 
 @contextmanager
@@ -170,9 +212,7 @@ def counted_by(
 
     What the user says with `label_costs` and `track_costs` wins over those.
     """
-    scope = _counting(scope_now(), spends)
-    given = {**(labels or {}), **scope.labels}
-    with within(scope._replace(tags=tuple(dict.fromkeys((*scope.tags, *tags))), labels=given)):
+    with _inside(_Layer(tuple(spends), tuple(tags), labels or {}, lies_under=True)):
         yield
 
 
@@ -182,7 +222,7 @@ def label_costs(*tags: str, **labels: str) -> Iterator[None]:
 
     `with label_costs("nightly", user="42"): …` makes `spend.by("tag")` and `spend.by("user")` tell them apart.
     """
-    with within(_labelled(_labelled(scope_now(), tags), labels)):
+    with _inside(_Layer((), _tags_and_labels(tags)[0], _tags_and_labels(labels)[1])):
         yield
 
 
@@ -226,28 +266,18 @@ async def _astepped(scope: Scope, steps: AsyncGenerator[Any, Any]) -> AsyncGener
             sent = yield step
 
 
-def _labelled(scope: Scope, tags: Iterable[str] | Mapping[str, str] | None) -> Scope:
-    if not tags:
-        return scope
-    if isinstance(tags, Mapping):
-        taken = next((name for name in tags if name in KEYS), None)
-        if taken is not None:
-            raise ConfigurationError(f"tags.{taken}: every record has a {taken} of its own; use another name")
-        return scope._replace(labels={**scope.labels, **{_text(k): _text(v) for k, v in tags.items()}})
-    given = (tags,) if isinstance(tags, str) else map(_text, tags)
-    return scope._replace(tags=tuple(dict.fromkeys((*scope.tags, *given))))
+def _tags_and_labels(
+    given: Iterable[str] | Mapping[str, str],
+) -> tuple[tuple[str, ...], Mapping[str, str]]:
+    if not isinstance(given, Mapping):
+        return ((given,) if isinstance(given, str) else tuple(map(_text, given))), {}
+    taken = next((name for name in given if name in KEYS), None)
+    if taken is not None:
+        raise ConfigurationError(f"tags.{taken}: every record has a {taken} of its own; use another name")
+    return (), {_text(name): _text(value) for name, value in given.items()}
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ConfigurationError(f"tags: should be strings, or a mapping of strings, and {value!r} is none")
     return value
-
-
-def _counting(scope: Scope, spends: Iterable[Spend]) -> Scope:
-    for spend in spends:
-        if not any(each is spend for each in scope.spends):
-            limit = spend.limit
-            more = () if limit is None or limit in scope.limits else (limit,)
-            scope = scope._replace(spends=(*scope.spends, spend), limits=(*scope.limits, *more))
-    return scope

@@ -6,13 +6,13 @@ import asyncio
 import gc
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar, copy_context
 from multiprocessing.pool import ThreadPool
 from queue import Queue
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import ref
 
 import anyio.to_thread
@@ -20,6 +20,7 @@ import pytest
 from langchain_core.runnables.config import ContextThreadPoolExecutor
 
 from openrouter_opts.money import threads
+from openrouter_opts.money.limits import SpendLimit
 from openrouter_opts.money.tracking import label_costs, scope_now, track_costs
 
 
@@ -260,33 +261,160 @@ def test_what_a_pool_does_by_itself_belongs_to_nobody():
     )  # the second, if the call had ended when the callback was added
 
 
-def test_a_worker_that_outlives_the_scope_in_which_it_was_started_belongs_to_what_is_left_of_it():
-    questions: Queue[threading.Event | None] = Queue()
-    found: list[tuple[int, tuple[str, ...]]] = []
+class Held(NamedTuple):
+    """What holds for a call."""
 
-    def work() -> None:
-        while (answered := questions.get()) is not None:
-            scope = scope_now()
-            found.append((len(scope.spends), tuple(str(limit.amount) for limit in scope.limits)))
-            answered.set()
+    spends: int
+    limits: tuple[str, ...]
+    tags: tuple[str, ...]
+    labels: Mapping[str, str]
 
-    def ask() -> tuple[int, tuple[str, ...]]:
-        answered = threading.Event()
-        questions.put(answered)
-        assert answered.wait(10)
-        return found[-1]
 
-    thread = threading.Thread(target=work)
-    with track_costs(limit="3"):
-        with track_costs(limit="2"):
-            thread.start()
-            assert ask() == (2, ("3", "2"))
-        assert ask() == (1, ("3",))
-    assert ask() == (0, ())
+def held() -> Held:
+    scope = scope_now()
+    limits = tuple(str(limit.amount) for limit in scope.limits)
+    return Held(len(scope.spends), limits, scope.tags, scope.labels)
+
+
+class Worker:
+    """A thread that serves whoever asks it, and may outlive the scope in which it was begun."""
+
+    def __init__(self) -> None:
+        self._questions: Queue[Future[Any] | None] = Queue()
+        self._thread = threading.Thread(target=self._work)
+
+    def _work(self) -> None:
+        while (question := self._questions.get()) is not None:
+            question.set_result(held())
+
+    def begin(self) -> None:
+        self._thread.start()
+
+    def ask(self) -> Held:
+        question = Future[Held]()
+        self._questions.put(question)
+        return question.result(10)
+
+    def end(self) -> None:
+        self._questions.put(None)
+        self._thread.join()
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    worker = Worker()
+    yield worker
+    worker.end()
+
+
+def test_a_worker_that_outlives_the_scope_in_which_it_was_started_belongs_to_what_is_left_of_it(
+    worker: Worker,
+):
+    with track_costs(limit="3", tags="outer"):
+        with track_costs(limit="2", tags={"team": "a"}), label_costs("inner", user="42"):
+            worker.begin()
+            assert worker.ask() == (2, ("3", "2"), ("outer", "inner"), {"team": "a", "user": "42"})
+        assert worker.ask() == (1, ("3",), ("outer",), {})
+    assert worker.ask() == (0, (), (), {})
     with track_costs(limit="1"):
-        assert ask() == (0, ())
-    questions.put(None)
-    thread.join()
+        assert worker.ask() == (0, (), (), {})
+
+
+def test_a_limit_of_two_scopes_holds_in_a_thread_until_both_have_ended(worker: Worker):
+    limit = SpendLimit("1")
+    with track_costs(limit=limit):
+        with track_costs(limit=limit):
+            worker.begin()
+        assert worker.ask().limits == ("1",)
+    assert worker.ask().limits == ()
+
+
+def test_labels_alone_end_in_a_thread_too(worker: Worker):
+    with label_costs("nightly"):
+        worker.begin()
+        assert worker.ask().tags == ("nightly",)
+    assert worker.ask().tags == ()
+
+
+def in_a_task_of_its_own() -> Held:
+    async def main() -> Held:
+        go = asyncio.Event()
+
+        async def ask() -> Held:
+            await go.wait()
+            return held()
+
+        with track_costs(limit="1", tags="inner"):
+            task = asyncio.create_task(ask())
+        go.set()
+        return await task
+
+    return asyncio.run(main())
+
+
+def in_a_pool_that_comes_to_it_later() -> Held:
+    go = threading.Event()
+
+    def ask() -> Held:
+        assert go.wait(10)
+        return held()
+
+    with ThreadPoolExecutor(1) as pool:
+        with track_costs(limit="1", tags="inner"):
+            asked = pool.submit(ask)
+        go.set()
+        return asked.result()
+
+
+def wrapped_and_called_later() -> Held:
+    with track_costs(limit="1") as spend:
+        pass
+    with label_costs("inner"):
+        return spend.wrap(held)()
+
+
+def in_a_thread_of_what_is_wrapped() -> Held:
+    with track_costs(limit="1") as spend:
+        pass
+    with label_costs("inner"), ThreadPoolExecutor(1) as pool:
+        asked: Future[Held] = Future()
+        thread = threading.Thread(target=lambda: asked.set_result(held()))
+        pool.submit(spend.wrap(lambda: _joined(thread))).result()
+        return asked.result()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        in_a_task_of_its_own,
+        in_a_pool_that_comes_to_it_later,
+        wrapped_and_called_later,
+        in_a_thread_of_what_is_wrapped,
+    ],
+)
+def test_what_outlives_a_scope_that_a_thread_has_opened_belongs_to_it(ask: Callable[[], Held]):
+    """As it does where no thread was begun in a scope."""
+    assert ask()[:3] == (1, ("1",), ("inner",))
+    with track_costs(limit="2", tags="outer"), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(ask).result()[:3] == (2, ("2", "1"), ("outer", "inner"))
+        found: Future[Held] = Future()
+        _joined(threading.Thread(target=lambda: found.set_result(ask())))
+        assert found.result()[:3] == (2, ("2", "1"), ("outer", "inner"))
+
+
+def test_a_call_that_a_thread_gives_to_a_pool_belongs_where_it_was_given():
+    go = threading.Event()
+    given: list[Future[Held]] = []
+
+    def ask() -> Held:
+        assert go.wait(10)
+        return held()
+
+    with ThreadPoolExecutor(1) as pool:
+        with track_costs(tags="outer"):
+            _joined(threading.Thread(target=lambda: given.append(pool.submit(ask))))
+        go.set()
+        assert given[0].result().tags == ("outer",)
 
 
 async def test_a_task_that_outlives_its_scope_was_asked_for_in_it():
@@ -419,7 +547,12 @@ def test_of_several_that_are_the_first_one_hands_on(monkeypatch: pytest.MonkeyPa
     before = threading.Thread.start
     variable: ContextVar[object] = ContextVar("handed_on_at_once", default=None)
     waiting = [
-        threading.Thread(target=threads.hand_on, args=(variable, None, lambda value: value)) for _ in range(3)
+        threading.Thread(
+            target=threads.hand_on,
+            args=(variable, None),
+            kwargs={"for_a_call": lambda value: value, "for_a_thread": lambda value: value},
+        )
+        for _ in range(3)
     ]
     with threads._lock:
         for thread in waiting:

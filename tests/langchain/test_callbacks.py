@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
+import threading
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing, closing, suppress
 from decimal import Decimal
+from queue import Queue
 from typing import Any, Final, TypeAlias
 from uuid import UUID, uuid4
 
 import pytest
 from langchain.agents import create_agent
 from langchain_core.caches import InMemoryCache
+from langchain_core.callbacks import CallbackManager
 from langchain_core.messages import HumanMessage
 from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_core.runnables import RunnableConfig, RunnableLambda, RunnableParallel
@@ -26,6 +29,7 @@ from langchain_openrouter_opts import (
     OpenRouterCostCallbackHandler,
     OpenRouterEmbeddings,
     get_openrouter_callback,
+    runs,
 )
 from langchain_openrouter_opts.runs import Runs
 from openrouter_opts import OpenRouterError, SpendLimitExceeded, reconcile, track_costs
@@ -208,6 +212,52 @@ def test_a_pool_of_ones_own_belongs_to_the_run_whose_config_is_passed_on(
     if passed_on:
         assert handler.by("run") == {str(run): sandbox.credits_used}
         assert handler.by("user") == {"42": sandbox.credits_used}
+
+
+def test_a_worker_that_was_begun_inside_is_inside_until_the_end(make_llm: Make, sandbox: Sandbox):
+    llm = make_llm()
+    questions: Queue[Future[Any] | None] = Queue()
+
+    def work() -> None:
+        while (question := questions.get()) is not None:
+            question.set_result(llm.invoke("hi"))
+
+    def ask() -> None:
+        question: Future[Any] = Future()
+        questions.put(question)
+        question.result(10)
+
+    worker = threading.Thread(target=work)
+    with get_openrouter_callback() as callback:
+        worker.start()
+        ask()
+        spent = sandbox.credits_used
+    ask()
+    questions.put(None)
+    worker.join()
+    assert callback.total == spent < sandbox.credits_used
+
+
+def test_a_scope_that_ends_while_langchain_sets_a_run_up_leaves_its_thread_alone(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    looked, ended, made = threading.Event(), threading.Event(), list[CallbackManager]()
+    look = runs._WhileCounting.get
+
+    def get(self: runs._WhileCounting) -> runs.Runs | None:
+        found = look(self)
+        looked.set()
+        assert ended.wait(10)
+        return found
+
+    monkeypatch.setattr(runs._WhileCounting, "get", get)
+    thread = threading.Thread(target=lambda: made.append(CallbackManager.configure()))
+    with track_costs():
+        thread.start()
+        assert looked.wait(10)
+    ended.set()
+    thread.join()
+    assert made
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["invoke", "stream"])
