@@ -33,8 +33,8 @@ from langchain_openrouter_opts.tracing import traced
 from openrouter_opts.built import Built
 from openrouter_opts.catalog import Catalog
 from openrouter_opts.client import OpenRouterClient
-from openrouter_opts.http.proxies import ProxyField
 from openrouter_opts.http.secret import ENV_KEY
+from openrouter_opts.http.urls import UrlField
 from openrouter_opts.limited import Limited
 from openrouter_opts.options.model_options import ModelOptions, storable
 from openrouter_opts.options.secrecy import covered, without_secrets
@@ -72,7 +72,7 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
         PlainSerializer(lambda key: str(key) if isinstance(key, SecretStr) else None, when_used="json"),
     ] = Field(default=None, alias="api_key", repr=False)
     """The key, or what is asked for it before every request; by default `OPENROUTER_API_KEY`, read at the first request."""
-    openrouter_api_base: str | None = Field(default=None, alias="base_url")
+    openrouter_api_base: UrlField = Field(default=None, alias="base_url")
     """By default `OPENROUTER_API_BASE`, or else OpenRouter."""
     request_timeout: Any = Field(default=None, alias="timeout")
     """Seconds, `(connect, read)`, an `openrouter_opts.Timeout` that tells the phases apart, or an `httpx.Timeout`."""
@@ -90,7 +90,7 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
     """Whether `invoke` streams too, for the sake of callbacks."""
     stream_usage: bool = True
     """Whether a stream's last chunk has `usage_metadata`."""
-    proxy: ProxyField = Field(default=None, exclude=True, repr=False)
+    proxy: UrlField = Field(default=None, exclude=True, repr=False)
     """The URL of a proxy."""
     trust_env: bool = True
     """Whether the environment's proxy variables count."""

@@ -21,8 +21,8 @@ from langchain_openrouter_opts.errors import ModelErrors
 from openrouter_opts.built import Built
 from openrouter_opts.client import OpenRouterClient
 from openrouter_opts.http.pools import running_loop
-from openrouter_opts.http.proxies import ProxyField
 from openrouter_opts.http.settings import TimeoutLike
+from openrouter_opts.http.urls import UrlField
 from openrouter_opts.limited import Limited
 from openrouter_opts.options import ProviderOptions
 from openrouter_opts.options.for_embeddings import embedding_fields
@@ -56,7 +56,7 @@ class OpenRouterEmbeddings(Limited, Embeddings):
     """The slug of the model; `embeddings.client.embedding_models()` lists them."""
     api_key: SecretStr | Callable[[], str] | None = Field(default=None, exclude=True, repr=False)
     """The key, or a callable that is asked for it before every request; by default `OPENROUTER_API_KEY`, read at the first request."""
-    base_url: str | None = None
+    base_url: UrlField = None
     """By default `OPENROUTER_API_BASE`, or else OpenRouter."""
     dimensions: int | None = None
     """The length of the vectors, for models that can shorten them."""
@@ -78,7 +78,7 @@ class OpenRouterEmbeddings(Limited, Embeddings):
     """Further attempts after the first, for each request."""
     retry_uncertain: bool = False
     """Also try again what may have been delivered, and so may be billed twice."""
-    proxy: ProxyField = Field(default=None, exclude=True, repr=False)
+    proxy: UrlField = Field(default=None, exclude=True, repr=False)
     """The URL of a proxy."""
     trust_env: bool = True
     """Whether the environment's proxy variables count."""

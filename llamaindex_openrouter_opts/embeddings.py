@@ -23,8 +23,8 @@ from llamaindex_openrouter_opts.runs import CountedModel
 from openrouter_opts.built import Built
 from openrouter_opts.client import OpenRouterClient
 from openrouter_opts.http.pools import running_loop
-from openrouter_opts.http.proxies import ProxyField
 from openrouter_opts.http.settings import TimeoutLike
+from openrouter_opts.http.urls import UrlField
 from openrouter_opts.limited import Limited
 from openrouter_opts.options import ProviderOptions
 from openrouter_opts.options.for_embeddings import embedding_fields
@@ -108,7 +108,7 @@ class OpenRouterEmbedding(VectorMethods, Limited, CountedModel, BaseEmbedding):
         exclude=True,
         repr=False,
     )
-    api_base: str | None = Field(
+    api_base: UrlField = Field(
         default=None,
         description="The URL of the API; by default `OPENROUTER_API_BASE`, or else OpenRouter's own.",
     )
@@ -142,7 +142,7 @@ class OpenRouterEmbedding(VectorMethods, Limited, CountedModel, BaseEmbedding):
         default=False,
         description="Whether to try again what may have been delivered, and so may be paid twice.",
     )
-    proxy: ProxyField = Field(default=None, description="The URL of a proxy.", exclude=True, repr=False)
+    proxy: UrlField = Field(default=None, description="The URL of a proxy.", exclude=True, repr=False)
     trust_env: bool = Field(default=True, description="Whether the environment's proxy variables count.")
     verify: Any = Field(
         default=True, description="Whether to check certificates, or an `ssl.SSLContext`.", exclude=True

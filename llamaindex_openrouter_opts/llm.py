@@ -54,8 +54,8 @@ from openrouter_opts.built import Built
 from openrouter_opts.catalog import Catalog
 from openrouter_opts.catalog import Model as Facts
 from openrouter_opts.client import OpenRouterClient
-from openrouter_opts.http.proxies import ProxyField
 from openrouter_opts.http.settings import TimeoutLike
+from openrouter_opts.http.urls import UrlField
 from openrouter_opts.limited import Limited
 from openrouter_opts.money.limits import limits_of
 from openrouter_opts.options import ProviderOptions
@@ -99,7 +99,7 @@ class OpenRouter(ModelOptions, Limited, CountedModel, ToolMethods, PromptMethods
         exclude=True,
         repr=False,
     )
-    api_base: str | None = Field(
+    api_base: UrlField = Field(
         default=None,
         description="The URL of the API; by default `OPENROUTER_API_BASE`, or else OpenRouter's own.",
     )
@@ -149,7 +149,7 @@ class OpenRouter(ModelOptions, Limited, CountedModel, ToolMethods, PromptMethods
         description="Whether tools are sent as strict or as not strict; those that strict mode has no form of are never strict.",
     )
 
-    proxy: ProxyField = Field(default=None, description="The URL of a proxy.", exclude=True, repr=False)
+    proxy: UrlField = Field(default=None, description="The URL of a proxy.", exclude=True, repr=False)
     trust_env: bool = Field(default=True, description="Whether the environment's proxy variables count.")
     verify: Any = Field(
         default=True, description="Whether to check certificates, or an `ssl.SSLContext`.", exclude=True
@@ -169,7 +169,7 @@ class OpenRouter(ModelOptions, Limited, CountedModel, ToolMethods, PromptMethods
             max_tokens: int | None = None,
             additional_kwargs: dict[str, Any] | None = None,
             max_retries: int | None = None,
-            api_base: str | None = None,
+            api_base: UrlField = None,
             api_key: Any = None,
             order: list[str] | None = None,
             allow_fallbacks: bool | None = None,
@@ -190,7 +190,7 @@ class OpenRouter(ModelOptions, Limited, CountedModel, ToolMethods, PromptMethods
             }
             given = covered(given)
             # Error trackers show the locals of every frame.
-            del api_key, additional_kwargs
+            del api_base, api_key, additional_kwargs
             super().__init__(**accepted(given, type(self).model_fields))
             self._build()
 

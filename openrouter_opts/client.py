@@ -12,13 +12,13 @@ from openrouter_opts.call import Ask, Call
 from openrouter_opts.catalog import Catalog, Model
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.http.prices import LIVE
-from openrouter_opts.http.proxies import unseen
 from openrouter_opts.http.reading import SoFar, read_completion, read_embeddings, read_json
 from openrouter_opts.http.retry import Retry
 from openrouter_opts.http.secret import KeySource, Secret
 from openrouter_opts.http.settings import Settings, Timeout, TimeoutLike, doubts_about
 from openrouter_opts.http.steps import Data, Flow
 from openrouter_opts.http.transport import Transport
+from openrouter_opts.http.urls import unseen
 from openrouter_opts.money.account import Account, account_of
 from openrouter_opts.money.estimate import Estimate, estimate
 from openrouter_opts.money.limits import LimitsLike, limits_of
@@ -92,7 +92,7 @@ class OpenRouterClient:
         proxy: str | None = None,
     ) -> None:
         self._secret = api_key = Secret(api_key)  # error trackers show the locals of every frame
-        proxy = unseen(proxy)
+        base_url, proxy = unseen(base_url), unseen(proxy)
         self._settings = Settings.of(
             base_url=base_url,
             timeout=timeout,

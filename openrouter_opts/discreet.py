@@ -1,4 +1,4 @@
-"""What of a framework's model nobody sees: its key, and the password of its proxy, however the fields got them."""
+"""What of a framework's model nobody sees: its key, and the passwords of its URLs, however the fields got them."""
 
 from __future__ import annotations
 

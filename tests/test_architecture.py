@@ -59,7 +59,7 @@ LAYERS = (
     # what is cancelled and tidies up all the same
     {"openrouter_opts.http.cancellation"},
     # where a host is
-    {"openrouter_opts.http.addresses"},
+    {"openrouter_opts.http.addresses", "openrouter_opts.http.urls"},
     # what the user sets: key, address, timeouts; options
     {
         "openrouter_opts.http.proxies",

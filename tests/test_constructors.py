@@ -13,9 +13,16 @@ from llamaindex_openrouter_opts import OpenRouter, OpenRouterEmbedding
 from openrouter_opts import ConfigurationError, OpenRouterClient
 from tests.faults.aftermath import chain, frames_that_show
 
-KEY, PASSWORD = "sk-or-v1-0123456789abcdef", "a-password-of-a-proxy"
+KEY, PASSWORD = "sk-or-v1-0123456789abcdef", "a-password-of-a-url"
 HI = [{"role": "user", "content": "hi"}]
 PROXY = f"http://user:{PASSWORD}@127.0.0.1:9"
+REFUSED = {
+    "user and password": f"https://user:{PASSWORD}@gateway.example/api/v1",
+    "a password that is not escaped": f"https://user:pass/{PASSWORD}@gateway.example/api/v1",
+    "a password before no host": f"https://user:{PASSWORD}@[::1",
+    "a password as the user": f"https://{PASSWORD}@gateway.example/api/v1",
+    "a key in the query": f"https://gateway.example/api/v1?key={PASSWORD}",
+}
 CLASSES: list[Callable[..., Any]] = [
     OpenRouterClient,
     ChatOpenRouter,
@@ -34,6 +41,7 @@ WRONG: dict[str, Mapping[str, Any]] = {
     "a proxy": {"proxy": PROXY.replace("http", "ftp")},
     "a proxy that is no URL": {"proxy": f"http://user:{PASSWORD}@[::1"},
     "a key in a list": {"api_key": [KEY], "max_retries": -1},
+    **{f"a URL with {what}": {"base_url": url} for what, url in REFUSED.items()},
 }
 of_all_classes = pytest.mark.parametrize("cls", CLASSES)
 
@@ -55,6 +63,18 @@ def test_an_argument_that_does_not_exist_shows_neither_key_nor_password(cls: Any
     with pytest.raises(ConfigurationError) as caught:
         cls(model="m/x", api_key=KEY, proxy=PROXY, temprature=1)
     assert frames_that_show(KEY, caught.value) + frames_that_show(PASSWORD, caught.value) == []
+
+
+@of_all_classes
+@pytest.mark.parametrize("url", REFUSED.values(), ids=REFUSED)
+def test_a_url_of_the_environment_that_is_refused_shows_no_password(
+    url: str, cls: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENROUTER_API_BASE", url)
+    with pytest.raises(ConfigurationError, match="base_url") as caught:
+        cls(model="m/x", api_key=KEY)
+    assert PASSWORD not in str(caught.value)
+    assert frames_that_show(PASSWORD, caught.value) == []
 
 
 def test_a_proxy_of_the_environment_that_is_no_url_shows_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,21 +115,25 @@ def key_of(cls: Any) -> str:
     return "openrouter_api_key" if "openrouter_api_key" in cls.model_fields else "api_key"
 
 
-def assigned(cls: Any) -> Any:
+def url_of(cls: Any) -> str:
+    return next(name for name in ("openrouter_api_base", "api_base", "base_url") if name in cls.model_fields)
+
+
+def assigned(cls: Any, **fields: str) -> Any:
     made = cls(model="m/x", api_key="sk-old")
-    setattr(made, key_of(cls), KEY)
-    made.proxy = PROXY
+    for name, value in fields.items():
+        setattr(made, name, value)
     return made
 
 
-def copied(cls: Any) -> Any:
-    return cls(model="m/x", api_key="sk-old").model_copy(update={key_of(cls): KEY, "proxy": PROXY})
+def copied(cls: Any, **fields: str) -> Any:
+    return cls(model="m/x", api_key="sk-old").model_copy(update=fields)
 
 
 @pytest.mark.parametrize("cls", CLASSES[1:])
 @pytest.mark.parametrize("change", [assigned, copied])
 def test_nobody_sees_what_a_field_got_later(change: Any, cls: Any) -> None:
-    made = change(cls)
+    made = change(cls, **{key_of(cls): KEY, "proxy": PROXY})
     shown = [made, vars(made), vars(made.client)]
     assert KEY not in repr(shown)
     assert PASSWORD not in repr(shown)
@@ -117,6 +141,22 @@ def test_nobody_sees_what_a_field_got_later(change: Any, cls: Any) -> None:
     with pytest.raises(ConfigurationError) as caught:
         _ = made.client
     assert frames_that_show(KEY, caught.value) + frames_that_show(PASSWORD, caught.value) == []
+
+
+@pytest.mark.parametrize("cls", CLASSES[1:])
+@pytest.mark.parametrize("change", [assigned, copied])
+def test_a_url_that_a_field_got_later_is_refused_and_shows_no_password(change: Any, cls: Any) -> None:
+    made = change(cls, **{url_of(cls): REFUSED["user and password"]})
+    with pytest.raises(ConfigurationError, match="there is a user or password") as caught:
+        _ = made.client
+    assert frames_that_show(PASSWORD, caught.value) == []
+
+
+@pytest.mark.parametrize("cls", [ChatOpenRouter, OpenRouter, OpenRouterEmbedding])
+def test_a_url_by_the_name_of_its_field_shows_no_password(cls: Any) -> None:
+    with pytest.raises(ConfigurationError, match="there is a user or password") as caught:
+        cls(model="m/x", api_key=KEY, **{url_of(cls): REFUSED["user and password"]})
+    assert frames_that_show(PASSWORD, caught.value) == []
 
 
 def test_a_copy_with_a_field_that_does_not_exist_shows_no_key() -> None:

@@ -3,58 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from pydantic import AfterValidator
-
 from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.http.urls import unseen
 
 _SCHEMES: Final = ("http", "https", "socks5", "socks5h")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-class ProxyUrl(str):
-    """The URL of a proxy. Neither its `repr` nor its pickle has user and password: error trackers show the locals of every frame."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return repr(without_login(self))
-
-    def __copy__(self) -> ProxyUrl:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, object]) -> ProxyUrl:
-        return self
-
-    def __reduce__(self) -> tuple[type[ProxyUrl], tuple[str]]:
-        return ProxyUrl, (without_login(self),)
-
-
-def without_login(url: Any) -> Any:
-    """Return a URL without user and password, and anything else as it is."""
-    if not isinstance(url, str):
-        return url
-    scheme, slashes, rest = url.rpartition("://")
-    return f"{scheme}{slashes}{rest.rpartition('@')[2]}"
-
-
-def unseen(url: Any) -> Any:
-    """Return a URL as one that does not show its password, and anything else as it is."""
-    return ProxyUrl(url) if isinstance(url, str) else url
-
-
-ProxyField: TypeAlias = Annotated[str | None, AfterValidator(unseen)]
-"""The type of a model's field for the URL of a proxy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
     """A proxy, and who says so."""
 
-    url: ProxyUrl
+    url: str
     source: str
     """The argument `proxy`, or the name of an environment variable."""
 

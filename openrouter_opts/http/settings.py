@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +14,8 @@ from typing import Any, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
 from openrouter_opts.errors import ConfigurationError, InsecureTransportWarning
-from openrouter_opts.http.proxies import Proxy, is_loopback, unseen
+from openrouter_opts.http.proxies import Proxy, is_loopback
+from openrouter_opts.http.urls import unseen
 
 BASE_URL = "https://openrouter.ai/api/v1"
 ENV_BASE_URL = "OPENROUTER_API_BASE"
@@ -107,7 +107,7 @@ class Settings:
             raise ConfigurationError(f"max_retries: needs a whole number from 0 on, got {retries!r}")
         if self.proxy is not None:
             object.__setattr__(self, "proxy", unseen(self.proxy))
-            Proxy(unseen(self.proxy), "proxy").checked()
+            Proxy(self.proxy, "proxy").checked()
 
     def __deepcopy__(self, memo: dict[int, object]) -> Settings:
         # Nothing in it changes, and a TLS context cannot be copied.
@@ -123,7 +123,7 @@ class Settings:
         **rest: Any,
     ) -> Settings:
         """Check the settings; raises `ConfigurationError`. `base_url` falls back to `OPENROUTER_API_BASE`, then to OpenRouter."""
-        url = base_url if base_url is not None else os.environ.get(ENV_BASE_URL) or BASE_URL
+        url = unseen(base_url if base_url is not None else os.environ.get(ENV_BASE_URL) or BASE_URL)
         return cls(check_base_url(url), Timeout.of(timeout), max_retries, **rest)
 
 
@@ -137,9 +137,7 @@ def check_base_url(url: str) -> str:
         # What it says may hold the password.
         problem = "there is no valid host or port"
     if problem:
-        # A user, a password or a key in the query is nobody's business.
-        shown = re.sub(r"[^/]*@", "…@", url.partition("?")[0])
-        raise ConfigurationError(f"base_url: {problem} in {shown!r}; it looks like {BASE_URL!r}")
+        raise ConfigurationError(f"base_url: {problem} in {unseen(url)!r}; it looks like {BASE_URL!r}")
     return url.rstrip("/")
 
 

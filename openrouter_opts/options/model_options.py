@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, TypeAlias
 from pydantic import Field, PlainSerializer, SkipValidation, WithJsonSchema, field_serializer
 
 from openrouter_opts.errors import ConfigurationError
-from openrouter_opts.http.proxies import without_login
+from openrouter_opts.http.urls import public
 from openrouter_opts.options.keyword_fields import OptionFields
 from openrouter_opts.options.merge import copied
 from openrouter_opts.options.names import refuse_unknown
@@ -67,7 +67,7 @@ def fields_of(options: ProviderOptions) -> dict[str, Any]:
 def storable(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of a model's fields for its pickle: without secrets, and without user and password of its proxy."""
     kept = without_secrets(fields)
-    proxy = {"proxy": without_login(fields["proxy"])} if "proxy" in fields else {}
+    proxy = {"proxy": public(fields["proxy"])} if "proxy" in fields else {}
     return {**kept, **{name: None for name in fields if name not in kept}, **proxy}
 
 

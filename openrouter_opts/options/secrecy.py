@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-from openrouter_opts.http.proxies import unseen
+from openrouter_opts.http.urls import unseen
 from openrouter_opts.options.table import OPTIONS, SPELLINGS
 
 _HOLDERS: Final = frozenset(
@@ -16,6 +16,7 @@ _HOLDERS: Final = frozenset(
 """Arguments that hold options."""
 
 _KEYS: Final = frozenset({"api_key", "openrouter_api_key"})
+_URLS: Final = frozenset({"api_base", "base_url", "openrouter_api_base", "proxy"})
 
 
 def is_secret(spelling: str) -> bool:
@@ -27,7 +28,7 @@ def is_secret(spelling: str) -> bool:
 def covered(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return arguments as they were given, but nobody sees the secrets among them.
 
-    Keys, and every string of a secret option, also inside arguments that hold options, are a `SecretStr`; a proxy shows no password.
+    Keys, and every string of a secret option, also inside arguments that hold options, are a `SecretStr`; a URL shows no password.
     """
     return {name: _covered(name, value) for name, value in given.items()}
 
@@ -39,10 +40,10 @@ def _covered(name: str, value: Any) -> Any:
 
 
 def hidden(name: str, value: Any) -> Any:
-    """Return a key, or the URL of a proxy, as it does not show; any other field as it is."""
+    """Return a key, or a URL with a password, as one that does not show; any other field as it is."""
     if name in _KEYS:
         return cover(value)
-    return unseen(value) if name == "proxy" else value
+    return unseen(value) if name in _URLS else value
 
 
 def cover(value: Any) -> Any:
