@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from llamaindex_openrouter_opts.construction import dumped_timeout, secret
+from llamaindex_openrouter_opts.loading import LoadedModel
 from llamaindex_openrouter_opts.runs import CountedModel
 from openrouter_opts.built import Built
 from openrouter_opts.client import OpenRouterClient
@@ -85,7 +86,7 @@ class _Turns:
         return _Turns, ()
 
 
-class OpenRouterEmbedding(VectorMethods, Limited, CountedModel, BaseEmbedding):
+class OpenRouterEmbedding(VectorMethods, Limited, CountedModel, LoadedModel, BaseEmbedding):
     """An embedding model served by OpenRouter, for LlamaIndex: indexes, retrievers, ingestion pipelines.
 
     Texts go out unchanged, `embed_batch_size` in one request, and their vectors come back in the same order. The options that embeddings

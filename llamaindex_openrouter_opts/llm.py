@@ -41,6 +41,7 @@ from llamaindex_openrouter_opts.events import (
     chat_events,
     completion_events,
 )
+from llamaindex_openrouter_opts.loading import LoadedModel
 from llamaindex_openrouter_opts.messages import awire_messages, wire_messages
 from llamaindex_openrouter_opts.prompts import BESIDE_OPTIONS, PromptMethods
 from llamaindex_openrouter_opts.responses import chat_response, completion_response
@@ -75,7 +76,7 @@ DEFAULT_MODEL: Final = "openrouter/auto"
 _OF_A_PROMPT: Final = 4
 
 
-class OpenRouter(ModelOptions, Limited, CountedModel, ToolMethods, PromptMethods):
+class OpenRouter(ModelOptions, Limited, CountedModel, LoadedModel, ToolMethods, PromptMethods):
     """A model served by OpenRouter, for LlamaIndex: query engines, chat engines, agents, structured prediction.
 
     Every option of OpenRouter can be set here and in each call, by name or in `provider_options`; what a call says wins. Options

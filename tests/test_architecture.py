@@ -122,6 +122,8 @@ LAYERS = (
     {"openrouter_opts.discreet"},
     {"openrouter_opts.limited"},
     {"openrouter_opts.built"},
+    # who may not take the key
+    {"openrouter_opts.loading"},
     {"openrouter_opts"},
     # the frameworks
     {"langchain_openrouter_opts", "llamaindex_openrouter_opts"},

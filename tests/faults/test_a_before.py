@@ -6,11 +6,13 @@ import copy
 import datetime as dt
 import decimal
 import itertools
+import json
 import math
 import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from langchain_core.load import dumpd, load
 from pydantic import BaseModel
 
 from langchain_openrouter_opts import ChatOpenRouter
+from llamaindex_openrouter_opts import OpenRouter, OpenRouterEmbedding
 from openrouter_opts import OpenRouterClient, ProviderOptions
 from openrouter_opts.errors import (
     AuthenticationError,
@@ -30,7 +33,7 @@ from openrouter_opts.errors import (
 from openrouter_opts.protocol import request as wire_request
 from openrouter_opts.protocol.request import chat_body, chat_request
 from tests.both import Caller, Side
-from tests.faults.aftermath import HI, KEY, both_kinds, failure
+from tests.faults.aftermath import HI, KEY, both_kinds, failure, frames_that_show
 from tests.scripted_server import Delivery, Script, ScriptedServer
 from tests.wire_bytes import COMPLETION, STREAM, answer, streamed
 
@@ -317,6 +320,66 @@ def test_a_model_that_is_loaded_takes_no_key_of_the_environment_elsewhere(
     # LangChain puts a key into what it loads only if it is told to, and then it is meant.
     meant = load(written, **allowed, secrets_map={"OPENROUTER_API_KEY": "sk-meant"})
     assert meant.openrouter_api_key.get_secret_value() == "sk-meant"
+
+
+BY_LLAMAINDEX: dict[str, Callable[..., Any]] = {
+    "from_dict": lambda cls, written, **given: cls.from_dict(written, **given),
+    "from_json": lambda cls, written, **given: cls.from_json(json.dumps(written), **given),
+}
+by_llamaindex = pytest.mark.parametrize("way", BY_LLAMAINDEX.values(), ids=BY_LLAMAINDEX)
+of_llamaindex = pytest.mark.parametrize("cls", [OpenRouter, OpenRouterEmbedding])
+
+
+@of_llamaindex
+@by_llamaindex
+@pytest.mark.parametrize("name", ["api_base", "base_url"])
+@pytest.mark.parametrize(("said", "loads"), LOADED.values(), ids=LOADED)
+def test_a_model_that_llamaindex_loads_takes_no_key_of_the_environment_elsewhere(
+    said: dict[str, Any],
+    loads: bool,
+    name: str,
+    way: Callable[..., Any],
+    cls: Any,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
+    written = cls(model="m/x", api_key=KEY).to_dict()
+    del written["api_base"]
+    written |= {name if each == "openrouter_api_base" else each: value for each, value in said.items()}
+    with nullcontext() if loads else pytest.raises(ConfigurationError, match=r"from_dict\(…, api_key=…\)"):
+        assert way(cls, written).api_key is None
+    assert way(cls, written, api_key="sk-meant").api_key.get_secret_value() == "sk-meant"
+
+
+@of_llamaindex
+@by_llamaindex
+def test_an_address_that_llamaindex_is_given_beside_what_it_loads_is_warned_about(
+    way: Callable[..., Any], cls: Any
+):
+    written = cls(model="m/x", api_key=KEY, api_base="https://other.example/v1").to_dict()
+    with pytest.warns(UserWarning, match=r"the key of the environment goes to gateway\.example"):
+        way(cls, written, api_base="https://gateway.example/v1")
+
+
+@of_llamaindex
+def test_no_frame_of_a_model_that_is_not_loaded_shows_a_key(cls: Any):
+    written = {"model_name" if "model_name" in cls.model_fields else "model": "m/x", "temprature": 1}
+    with pytest.raises(ConfigurationError) as caught:
+        cls.from_dict(written | {"extra_headers": {"X-Key": KEY}}, api_key=KEY)
+    assert frames_that_show(KEY, caught.value) == []
+
+
+@pytest.mark.parametrize("url", ["https://[::1", "https://host:x/v1"])
+@pytest.mark.parametrize("make", [ChatOpenRouter, OpenRouter, partial(OpenRouter.from_dict, {})])
+def test_a_url_that_is_none_is_a_wrong_setting_where_no_key_is_given(make: Any, url: str):
+    with pytest.raises(ConfigurationError, match="base_url: there is no valid host or port"):
+        make(model="m/x", base_url=url)
+
+
+@pytest.mark.parametrize("name", ["api_base", "base_url"])
+def test_a_url_that_is_none_is_a_wrong_setting_of_what_is_loaded(name: str):
+    with pytest.raises(ConfigurationError, match="base_url: there is no valid host or port"):
+        OpenRouter.from_dict({"model": "m/x", name: "https://[::1"})
 
 
 def test_an_image_is_fetched_by_openrouter_and_never_from_here(scripted: Servers, caller: Callers):
