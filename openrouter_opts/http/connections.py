@@ -20,10 +20,12 @@ from openrouter_opts.http.cancellation import to_its_end, undisturbed
 from openrouter_opts.http.network import AsyncNetwork, Network
 from openrouter_opts.http.proxies import Proxy
 from openrouter_opts.http.reuse import careful
+from openrouter_opts.locks import forkable_lock
 
 # httpx loses pool slots for cancelled requests, so slots are not what bounds us; and few kept-alive connections keep its pool fast.
 _LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=5.0)
 _CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+_reading: Final = forkable_lock()
 T = TypeVar("T")
 
 
@@ -37,9 +39,10 @@ class Maker:
         self._context: ssl.SSLContext | None = None
 
     def prepare(self) -> None:
-        """Read the certificates."""
+        """Read the certificates; of all who come at once, one reads."""
         if self._context is None:
-            self._context = _make(self._new_context)
+            with _reading:
+                self._context = self._context or _make(self._new_context)
 
     def prepare_async(self) -> None:
         """Read the certificates, and import what the connections of a loop need."""

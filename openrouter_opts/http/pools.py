@@ -74,9 +74,11 @@ class Pools:
 
     def of_threads(self) -> Any:
         """Return the pool for all threads."""
+        if self._pool is None:
+            # Under a lock of its own, which nobody may wait for who holds one.
+            self._maker.prepare()
         with _lock:
             if self._pool is None:
-                self._maker.prepare()
                 self._pool = self._maker.pool()
                 # Also when the process ends, or kept-alive sockets are reported as a `ResourceWarning`.
                 self._closing = weakref.finalize(self, self._pool.close)

@@ -11,13 +11,14 @@ import pytest
 
 from langchain_openrouter_opts.middleware.cache_watch import CacheWatch
 from openrouter_opts import limited
-from openrouter_opts.http import pools
+from openrouter_opts.http import connections, pools
 from openrouter_opts.locks import forkable_lock
 from openrouter_opts.money import background, store, threads
 
 LOCKS: dict[str, Callable[[], Any]] = {
     "of its own": forkable_lock,
     "connections": lambda: pools._lock,
+    "certificates": lambda: connections._reading,
     "limits": lambda: store.MEMORY._lock,  # type: ignore[attr-defined]
     "the limit of a model": lambda: limited._ONE_AT_A_TIME,
     "scopes in threads": lambda: threads._lock,
@@ -47,3 +48,15 @@ def test_a_forked_child_finds_a_lock_free_that_another_thread_held(make: Callabl
     holding.join()
     assert lock.acquire(timeout=1), "it is free in the parent as well"
     lock.release()
+
+
+def test_who_waits_for_the_certificates_holds_no_other_lock_that_a_fork_takes():
+    made = pools.Pools(connections.Maker(True, None, trust_env=True))
+    with connections._reading:
+        waiting = threading.Thread(target=made.of_threads)
+        waiting.start()
+        waiting.join(0.1)
+        assert waiting.is_alive()
+        assert pools._lock.acquire(timeout=0)
+        pools._lock.release()
+    waiting.join()

@@ -460,27 +460,57 @@ def test_connections_of_a_users_own_tls_context_end_with_its_clients(scripted: S
 # --- I9, I10: in the loop ---
 
 
+@pytest.fixture
+def readers(monkeypatch: pytest.MonkeyPatch) -> list[threading.Thread]:
+    """Return the threads that read certificates, which nobody has read yet."""
+    found, make = [], httpx.create_ssl_context
+
+    def read(**how: Any) -> ssl.SSLContext:
+        if isinstance(how["verify"], bool):
+            found.append(threading.current_thread())
+            time.sleep(0.05)
+        return make(**how)
+
+    monkeypatch.setattr(pools, "_shared", weakref.WeakValueDictionary())
+    monkeypatch.setattr(httpx, "create_ssl_context", read)
+    return found
+
+
 @over_both
 async def test_certificates_are_not_read_in_the_thread_of_the_loop_and_serve_threads_too(
-    scripted: Servers, monkeypatch: pytest.MonkeyPatch
+    scripted: Servers, readers: list[threading.Thread]
 ):
-    monkeypatch.setattr(pools, "_shared", weakref.WeakValueDictionary())
-    threads = []
-    make = httpx.create_ssl_context
-    monkeypatch.setattr(
-        httpx,
-        "create_ssl_context",
-        lambda **how: (
-            (isinstance(how["verify"], bool) and threads.append(threading.current_thread())) or make(**how)
-        ),
-    )
     client = client_of(scripted(choose=echo))
     assert await asked(client, *"abc") == list("abc")
-    assert threads
-    assert threading.current_thread() not in threads
-    threads.clear()
+    assert readers
+    assert threading.current_thread() not in readers
+    readers.clear()
     assert (await asyncio.to_thread(client.complete, say("d"))).text == "d"
-    assert threads == []
+    assert readers == []
+
+
+def _in_threads(one: Callable[[str], str | None], words: str) -> list[str | None]:
+    with ThreadPoolExecutor(len(words)) as workers:
+        return list(workers.map(one, words))
+
+
+AT_ONCE: dict[str, Callable[[OpenRouterClient, str], list[str | None]]] = {
+    "threads": lambda client, words: _in_threads(lambda each: client.complete(say(each)).text, words),
+    "loops": lambda client, words: _in_threads(lambda each: asyncio.run(asked(client, each))[0], words),
+    "tasks": lambda client, words: asyncio.run(asked(client, *words)),
+}
+
+
+@over_both
+@pytest.mark.parametrize("ask_all", AT_ONCE.values(), ids=AT_ONCE)
+def test_of_all_first_calls_at_once_one_reads_the_certificates(
+    ask_all: Callable[[OpenRouterClient, str], list[str | None]],
+    scripted: Servers,
+    readers: list[threading.Thread],
+):
+    words = "abcdefghij"
+    assert ask_all(client_of(scripted(choose=echo)), words) == list(words)
+    assert len(readers) == 1
 
 
 WHO: contextvars.ContextVar[str] = contextvars.ContextVar("who", default="nobody")
