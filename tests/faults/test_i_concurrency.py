@@ -195,6 +195,7 @@ if sys.platform != "win32":
     def new_uvloop() -> asyncio.AbstractEventLoop:
         loop = uvloop.new_event_loop()
         # Debugging, uvloop 0.23 looks for who dropped a generator in frames that are gone: Python 3.12 and 3.13 crash.
+        # https://github.com/MagicStack/uvloop/issues/730
         loop.set_debug(False)
         return loop
 
