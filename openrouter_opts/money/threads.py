@@ -9,8 +9,9 @@ is handed on; the rest of the context is left as it is.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial, wraps
 from multiprocessing.pool import ThreadPool
@@ -68,6 +69,7 @@ def hand_on(
         for pool, names in _TAKE_CALLS:
             for name in names:
                 setattr(pool, name, _giving(getattr(pool, name), handing))
+        ThreadPool.__init__ = _beginning(ThreadPool.__init__, handing)  # type: ignore[method-assign]
         _handed_on.add(variable)
 
 
@@ -117,13 +119,30 @@ def _giving(give: Callable[..., Any], handing: _Handing) -> Callable[..., Any]:
         elif "func" in named:
             named["func"] = partial(_call, variable, value, named["func"])
         # A thread that the pool starts for this call lives on, and each call brings its own value.
-        token = variable.set(handing.nothing)
-        try:
+        with _without(handing):
             return give(self, *given, **named)
-        finally:
-            variable.reset(token)
 
     return giving
+
+
+def _beginning(begin: Callable[..., None], handing: _Handing) -> Callable[..., None]:
+    @wraps(begin)
+    def beginning(self: Any, /, *given: Any, **named: Any) -> None:
+        # This kind of pool starts its threads, and those that look after them, before it is given a call.
+        with _without(handing):
+            begin(self, *given, **named)
+
+    return beginning
+
+
+@contextmanager
+def _without(handing: _Handing) -> Iterator[None]:
+    """Have the threads that are started inside begin with nothing."""
+    token = handing.variable.set(handing.nothing)
+    try:
+        yield
+    finally:
+        handing.variable.reset(token)
 
 
 def _call(

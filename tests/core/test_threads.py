@@ -261,6 +261,15 @@ def test_what_a_pool_does_by_itself_belongs_to_nobody():
     )  # the second, if the call had ended when the callback was added
 
 
+def test_what_a_pool_of_multiprocessing_does_by_itself_belongs_to_nobody():
+    found: list[tuple[str, ...]] = []
+    with track_costs(tags="first"), ThreadPool(1, initializer=lambda: found.append(tags())) as pool:
+        pool.apply_async(tags, callback=lambda _: found.append(tags()))
+        pool.close()
+        pool.join()
+    assert found == [(), ()]
+
+
 class Held(NamedTuple):
     """What holds for a call."""
 
@@ -514,7 +523,7 @@ def test_others_who_wrap_the_start_of_threads_get_on_with_it(
     if others_first:
         monkeypatch.setattr(threads, "_handed_on", set[Any]())
         monkeypatch.setattr(ThreadPoolExecutor, "submit", ThreadPoolExecutor.submit.__wrapped__)  # type: ignore[attr-defined]
-        for name in dict(threads._TAKE_CALLS)[ThreadPool]:
+        for name in ("__init__", *dict(threads._TAKE_CALLS)[ThreadPool]):
             monkeypatch.setattr(ThreadPool, name, getattr(ThreadPool, name).__wrapped__)
     with track_costs(tags="inside"):
         assert way() == ("inside",)
@@ -541,7 +550,7 @@ def test_a_variable_is_handed_on_once():
 
 
 def test_of_several_that_are_the_first_one_hands_on(monkeypatch: pytest.MonkeyPatch):
-    for owner, names in ((threading.Thread, ("start",)), *threads._TAKE_CALLS):
+    for owner, names in ((threading.Thread, ("start",)), (ThreadPool, ("__init__",)), *threads._TAKE_CALLS):
         for name in names:
             monkeypatch.setattr(owner, name, getattr(owner, name))
     before = threading.Thread.start
@@ -564,12 +573,18 @@ def test_of_several_that_are_the_first_one_hands_on(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("begun_inside", [False, True])
-def test_a_pool_that_lives_on_keeps_no_scope(begun_inside: bool):
-    with ThreadPoolExecutor(1) as pool:
+@pytest.mark.parametrize("opened", [a_pool, a_pool_of_langchain, a_pool_of_multiprocessing])
+def test_a_pool_that_lives_on_keeps_no_scope(
+    opened: Callable[[], AbstractContextManager[Callable[[], tuple[str, ...]]]], begun_inside: bool
+):
+    with ExitStack() as stack:
         if not begun_inside:
-            pool.submit(tags).result()
-        with track_costs() as spend:
-            pool.submit(tags).result()
+            ask = stack.enter_context(opened())
+            ask()
+        with track_costs(tags="inside") as spend:
+            if begun_inside:
+                ask = stack.enter_context(opened())
+            assert ask() == ("inside",)
         kept = ref(spend)
         del spend
         gc.collect()
