@@ -8,6 +8,7 @@ is handed on; the rest of the context is left as it is.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -113,16 +114,29 @@ def _giving(give: Callable[..., Any], handing: _Handing) -> Callable[..., Any]:
 
     @wraps(give)
     def giving(self: Any, /, *given: Any, **named: Any) -> Any:
-        value = handing.for_a_call(variable.get())
-        if given:
-            given = (partial(_call, variable, value, given[0]), *given[1:])
-        elif "func" in named:
-            named["func"] = partial(_call, variable, value, named["func"])
+        value = variable.get()
+        if value is handing.nothing:
+            return give(self, *given, **named)
+        if not _is_of_interpreters(self):
+            value = handing.for_a_call(value)
+            if given:
+                given = (partial(_call, variable, value, given[0]), *given[1:])
+            elif "func" in named:
+                named["func"] = partial(_call, variable, value, named["func"])
         # A thread that the pool starts for this call lives on, and each call brings its own value.
         with _without(handing):
             return give(self, *given, **named)
 
     return giving
+
+
+def _is_of_interpreters(pool: Any) -> bool:
+    """Whether its calls run in other interpreters, which get them pickled, and know no variable of this one.
+
+    Python has such pools from 3.14 on: https://docs.python.org/3/library/concurrent.futures.html#interpreterpoolexecutor.
+    """
+    loaded = sys.modules.get("concurrent.futures.interpreter")
+    return loaded is not None and isinstance(pool, loaded.InterpreterPoolExecutor)
 
 
 def _beginning(begin: Callable[..., None], handing: _Handing) -> Callable[..., None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +13,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from contextvars import ContextVar, copy_context
 from multiprocessing.pool import ThreadPool
 from queue import Queue
+from types import ModuleType
 from typing import Any, NamedTuple
 from weakref import ref
 
@@ -542,6 +544,50 @@ def test_a_thread_that_is_started_in_no_scope_is_left_alone():
     thread.join()
 
 
+@pytest.mark.parametrize(
+    ("pool", "name"), [(pool, name) for pool, names in threads._TAKE_CALLS for name in names]
+)
+def test_a_call_that_is_given_in_no_scope_is_left_alone(
+    pool: Any, name: str, monkeypatch: pytest.MonkeyPatch
+):
+    given: list[Any] = []
+    anew(monkeypatch)
+    monkeypatch.setattr(pool, name, lambda _, function, *more: given.append(function))
+    with pool(1) as opened:
+        with track_costs():
+            getattr(opened, name)(tags, [])
+        getattr(opened, name)(tags, [])
+    assert [function is tags for function in given] == [False, True]
+
+
+def test_a_call_to_another_interpreter_is_left_alone(monkeypatch: pytest.MonkeyPatch):
+    class InterpreterPoolExecutor(ThreadPoolExecutor):
+        """What Python 3.14 has of this name: it pickles what it is given."""
+
+    module = ModuleType("concurrent.futures.interpreter")
+    vars(module)["InterpreterPoolExecutor"] = InterpreterPoolExecutor
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    given: list[Any] = []
+    anew(monkeypatch)
+    monkeypatch.setattr(
+        ThreadPoolExecutor, "submit", lambda _, function, *args: given.append((function, args, tags()))
+    )
+    with track_costs(tags="inside"), ThreadPoolExecutor(1) as pool, InterpreterPoolExecutor(1) as other:
+        pool.submit(divmod, 7, 2)
+        other.submit(divmod, 7, 2)
+    assert given[0][0] is not divmod
+    # Its own threads, which would be started now, are in no scope.
+    assert given[1] == (divmod, (7, 2), ())
+
+
+def anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have what is patched from here on be wrapped by the next scope, for this test."""
+    monkeypatch.setattr(threads, "_handed_on", set[Any]())
+    for owner, names in ((threading.Thread, ("start",)), (ThreadPool, ("__init__",)), *threads._TAKE_CALLS):
+        for name in names:
+            monkeypatch.setattr(owner, name, getattr(owner, name))
+
+
 def test_a_variable_is_handed_on_once():
     with track_costs():
         start, submit = threading.Thread.start, ThreadPoolExecutor.submit
@@ -550,9 +596,7 @@ def test_a_variable_is_handed_on_once():
 
 
 def test_of_several_that_are_the_first_one_hands_on(monkeypatch: pytest.MonkeyPatch):
-    for owner, names in ((threading.Thread, ("start",)), (ThreadPool, ("__init__",)), *threads._TAKE_CALLS):
-        for name in names:
-            monkeypatch.setattr(owner, name, getattr(owner, name))
+    anew(monkeypatch)
     before = threading.Thread.start
     variable: ContextVar[object] = ContextVar("handed_on_at_once", default=None)
     waiting = [
