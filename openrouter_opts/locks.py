@@ -1,7 +1,7 @@
 """Locks that are free in a forked child, whoever held them.
 
 A child has the thread that forked and no other: a lock that another one held at that moment would be held there for ever. So a fork takes
-all of them first, and what they protect is never half done in the child.
+all of them first, the newest first, and what they protect is never half done in the child.
 """
 
 from __future__ import annotations
@@ -9,24 +9,25 @@ from __future__ import annotations
 import os
 import threading
 from typing import Final
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 _making: Final = threading.Lock()
-_locks: Final[WeakSet[threading.Lock]] = WeakSet()
+_locks: Final[WeakKeyDictionary[threading.Lock, None]] = WeakKeyDictionary()
+"""In the order in which they were made."""
 _held: Final[list[threading.Lock]] = []
 
 
 def forkable_lock() -> threading.Lock:
-    """Return a lock. Whoever holds it must wait for no other one of these: a fork takes them in any order."""
+    """Return a lock. Whoever holds it may wait only for those of these that were made before it, since a fork takes the newest first."""
     lock = threading.Lock()
     with _making:
-        _locks.add(lock)
+        _locks[lock] = None
     return lock
 
 
 def _hold() -> None:
     _making.acquire()
-    _held.extend(_locks)
+    _held.extend(reversed(list(_locks)))
     for lock in _held:
         lock.acquire()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -60,3 +61,30 @@ def test_who_waits_for_the_certificates_holds_no_other_lock_that_a_fork_takes():
         assert pools._lock.acquire(timeout=0)
         pools._lock.release()
     waiting.join()
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_fork_waits_for_whoever_holds_a_lock_and_waits_for_an_older_one():
+    older, newer = [forkable_lock() for _ in range(30)], forkable_lock()
+    taken, had = threading.Event(), list[bool]()
+
+    def hold() -> None:
+        with newer:
+            taken.set()
+            until = time.monotonic() + 0.3
+            while not any(lock.locked() for lock in older) and time.monotonic() < until:
+                time.sleep(0.01)
+            had.extend(lock.acquire(timeout=0.1) for lock in older)
+            for lock, is_held in zip(older, had, strict=True):
+                if is_held:
+                    lock.release()
+
+    holding = threading.Thread(target=hold)
+    holding.start()
+    taken.wait()
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    holding.join()
+    assert had == [True] * 30
