@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Final, Literal, TypeAlias, cast, get_args
+from typing import Any, Final, Literal, Self, TypeAlias, cast, get_args
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
 from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.locks import forkable_lock
 from openrouter_opts.money.cost import EXACT, Cost, amount, dollars
 from openrouter_opts.money.entry import Entry
 from openrouter_opts.money.record import Record
@@ -19,6 +21,7 @@ OnLimit = Literal["refuse", "fit"]
 UnknownPrice: TypeAlias = Literal["refuse", "allow"] | Decimal
 
 _ON_LIMIT: Final = get_args(OnLimit)
+_MOST_STORED: Final = 10_000
 _WRITTEN: Final = ("id", "amount", "on_limit", "unknown_price", "reconcile")
 
 
@@ -30,8 +33,9 @@ class SpendLimit:
     it may be billed in full. `openrouter_opts.money.estimate` says how the worst case is reckoned.
 
     A limit is safe to use from any thread and task, and it is one limit wherever it is used: copies, deep ones and pickles opened in the same
-    process are the same limit, and so is what a model writes of it as JSON. It counts in one process: a pickle opened in another one starts
-    from what had been spent, reserved and was pending when it was made, and JSON from nothing.
+    process are the same limit, and so is what a model writes of it as JSON. Where nobody holds it any more, that is true of the last 10,000
+    that were pickled, written or opened. It counts in one process: a pickle opened in another one starts from what had been spent, reserved
+    and was pending when it was made, and JSON from nothing.
 
     Args:
         amount: USD, exact: a string, a `Decimal` or a whole number; a float is taken as it is written.
@@ -85,6 +89,7 @@ class SpendLimit:
     def written(self) -> dict[str, str | bool]:
         """Return the limit as it may be stored: which one it is and its arguments, and nothing of what was spent."""
         unknown = self.unknown_price
+        _keep(self)
         return {
             "id": self.money.id,
             "amount": f"{self.amount:f}",
@@ -162,7 +167,14 @@ class SpendLimit:
         spent, reserved, pending = (dollars(each) for each in (held.spent, held.reserved, held.pending))
         return f"SpendLimit('{held.amount:f}': {spent} spent, {reserved} reserved, {pending} pending)"
 
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
     def __reduce__(self) -> tuple[Any, ...]:
+        _keep(self)
         held = self.figures
         spent = EXACT.subtract(held.amount, held.left)
         options = (self.on_limit, self.unknown_price, self.reconciles)
@@ -184,7 +196,19 @@ def limits_of(given: LimitsLike, path: str = "spend_limit") -> tuple[SpendLimit,
 
 # Those of this process, so that a copy of a limit is that limit.
 _limits: WeakValueDictionary[str, SpendLimit] = WeakValueDictionary()
-_from_text: dict[str, SpendLimit] = {}
+# Those that may be opened once more: what was spent under them since they were stored isn't known anywhere else.
+_stored: OrderedDict[str, SpendLimit] = OrderedDict()
+_storing: Final = forkable_lock()
+
+
+def _keep(limit: SpendLimit) -> SpendLimit:
+    """Keep a limit that was stored, and return the one that is known by its id."""
+    with _storing:
+        kept = _stored.setdefault(limit.money.id, limit)
+        _stored.move_to_end(limit.money.id)
+        if len(_stored) > _MOST_STORED:
+            _stored.popitem(last=False)
+    return kept
 
 
 def _opened(
@@ -192,7 +216,7 @@ def _opened(
 ) -> SpendLimit:
     limit = SpendLimit(amount, on_limit=on_limit, unknown_price=unknown, reconcile=reconciles)
     limit.money = Money(amount, MEMORY, spent=spent, identity=identity)
-    return _limits.setdefault(identity, limit)
+    return _keep(_limits.setdefault(identity, limit))
 
 
 def _read(written: Mapping[str, Any]) -> SpendLimit:
@@ -204,9 +228,8 @@ def _read(written: Mapping[str, Any]) -> SpendLimit:
     if known is None:
         known = SpendLimit(**arguments)
         known.money = Money(known.amount, MEMORY, identity=identity)
-        # For as long as it may be read once more: what was spent under it isn't stored anywhere else.
-        known = _from_text.setdefault(identity, _limits.setdefault(identity, known))
-    return known
+        known = _limits.setdefault(identity, known)
+    return _keep(known)
 
 
 def _usd(value: object, path: str) -> Decimal:

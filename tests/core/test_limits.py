@@ -9,9 +9,12 @@ import pickle
 import subprocess
 import sys
 import threading
+from collections import OrderedDict
 from decimal import Decimal, localcontext
 from itertools import count
 from typing import Any
+from uuid import uuid4
+from weakref import ref
 
 import pytest
 from hypothesis import settings
@@ -20,6 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from openrouter_opts import OpenRouterClient, SpendLimit
 from openrouter_opts.errors import ConfigurationError, SpendLimitExceeded
+from openrouter_opts.money import limits
 from openrouter_opts.money.store import MEMORY, Figures, Money, Store, reserve, settle
 
 D = Decimal
@@ -216,22 +220,55 @@ def test_a_limit_that_was_stored_as_json_is_the_same_one(arguments: dict[str, An
     assert SpendLimit.of(json.loads(stored)) is limit
 
 
-def test_a_stored_limit_that_nobody_has_any_more_starts_from_nothing_once():
-    limit = SpendLimit("1", on_limit="fit")
-    claim([limit], "0.3")
-    stored = limit.written()
-    del limit
+def _read(stored: bytes) -> SpendLimit | None:
+    return SpendLimit.of(json.loads(stored))
+
+
+@pytest.mark.parametrize(
+    ("store", "opened"),
+    [(pickle.dumps, pickle.loads), (SpendLimit.written, SpendLimit.of)],
+    ids=["pickle", "JSON"],
+)
+def test_a_stored_limit_that_nobody_holds_any_more_is_opened_as_it_was_left(store: Any, opened: Any):
+    limit = SpendLimit("1")
+    stored = store(limit)
+    for _ in range(3):
+        claim([limit], "0.3")
+        book([limit], "0.3")
+        del limit
+        gc.collect()
+        limit = opened(stored)
+    assert (limit.spent, limit.remaining) == (D("0.9"), D("0.1"))
+
+
+def test_the_limits_that_were_stored_last_are_kept_and_no_others(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limits, "_stored", OrderedDict[str, SpendLimit]())
+    monkeypatch.setattr(limits, "_MOST_STORED", 2)
+    made = [SpendLimit("1") for _ in range(5)]
+    for limit in (*made[:3], made[1], made[3]):
+        pickle.dumps(limit)
+    copy.deepcopy(made[4])
+    left = [ref(limit) for limit in made]
+    del made, limit
     gc.collect()
-    opened = SpendLimit.of(stored)
-    assert opened is not None
-    assert (opened.written(), held(opened)) == (stored, (0, 0, 0))
-    claim([opened], "0.4")
-    book([opened], "0.4")
-    del opened
-    gc.collect()
-    again = SpendLimit.of(stored)
-    assert again is not None
-    assert (held(again), again.remaining) == ((D("0.4"), 0, 0), D("0.6"))
+    assert [each() is not None for each in left] == [False, True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("store", "opened", "spent"),
+    [(pickle.dumps, pickle.loads, "0.3"), (lambda limit: json.dumps(limit.written()).encode(), _read, "0")],
+    ids=["pickle", "JSON"],
+)
+def test_a_limit_that_was_stored_in_another_process_starts_once(store: Any, opened: Any, spent: str):
+    limit = SpendLimit("1", spent="0.3")
+    stored = store(limit).replace(limit.money.id.encode(), uuid4().hex.encode())
+    for told in (D(spent), D(spent) + D("0.2")):
+        limit = opened(stored)
+        assert held(limit) == (told, 0, 0)
+        claim([limit], "0.2")
+        book([limit], "0.2")
+        del limit
+        gc.collect()
 
 
 # --- many at once ---

@@ -14,13 +14,14 @@ from langchain_openrouter_opts.middleware.cache_watch import CacheWatch
 from openrouter_opts import limited
 from openrouter_opts.http import connections, pools
 from openrouter_opts.locks import forkable_lock
-from openrouter_opts.money import background, store, threads
+from openrouter_opts.money import background, limits, store, threads
 
 LOCKS: dict[str, Callable[[], Any]] = {
     "of its own": forkable_lock,
     "connections": lambda: pools._lock,
     "certificates": lambda: connections._reading,
     "limits": lambda: store.MEMORY._lock,  # type: ignore[attr-defined]
+    "limits that were stored": lambda: limits._storing,
     "the limit of a model": lambda: limited._ONE_AT_A_TIME,
     "scopes in threads": lambda: threads._lock,
     "the thread that reconciles": lambda: background.BACKGROUND._starting,
