@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, Self
 from uuid import uuid4
 from weakref import WeakValueDictionary, ref
 
@@ -22,7 +22,7 @@ _MOST: Final = 10_000
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class ThreadMoney:
-    """The money of one thread, as far as this process knows of it."""
+    """The money of one thread, as far as this process knows of it. A copy is the same one: the state that has it may be copied."""
 
     limit: SpendLimit
     noted: Decimal
@@ -48,6 +48,12 @@ class ThreadMoney:
             figures = self.limit.figures
             self.noted = EXACT.add(figures.spent, figures.pending)
             return self.noted
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
 
 
 class Threads:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -13,6 +14,7 @@ import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, ModelRetryMiddleware, hook_config
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
+from langchain.tools import ToolRuntime
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
@@ -520,6 +522,44 @@ def test_a_tool_that_is_resumed_is_under_the_limit(place: str, make_llm: Make, s
     (said,) = [message for message in messages if isinstance(message, ToolMessage)]
     assert "This tool was stopped" in said.text
     assert len(chats(sandbox)) == before + 1
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [lambda state: {name: copy.copy(value) for name, value in state.items()}, copy.deepcopy],
+    ids=["each value", "deep"],
+)
+@pytest.mark.parametrize(("place", "kept"), [("run_limit", "run_limit"), ("thread_limit", "thread_spend")])
+def test_the_state_of_an_agent_can_be_copied_and_is_under_the_same_limits(
+    place: str, kept: str, copied: Callable[[Any], Any], make_llm: Make, sandbox: Sandbox
+):
+    class Copying(AgentMiddleware[Any, Any, Any]):
+        """Goes on with copies of what it is given."""
+
+        def wrap_model_call(self, request: Any, handler: Any) -> Any:
+            state = copied(request.state)
+            assert state[f"{kept}_now"] is request.state[f"{kept}_now"]
+            return handler(request.override(state=state))
+
+        wrap_tool_call = wrap_model_call
+
+    @tool
+    def look_up(runtime: ToolRuntime) -> str:
+        """Look something up."""
+        copied(runtime.state)
+        return "found"
+
+    limits: dict[str, Any] = {place: "0.001"}
+    middleware = [Copying(), SpendLimitMiddleware(**limits)]
+    agent = create_agent(
+        make_llm(max_tokens=300), [look_up], middleware=middleware, checkpointer=InMemorySaver()
+    )
+    for _ in range(2):
+        call = {"tool_calls": [{"function": {"name": "look_up", "arguments": {}}}]}
+        sandbox.answer_next(call, usage={"cost": float(AN_ANSWER)})
+    messages = agent.invoke(QUESTION, THREAD)["messages"]
+    assert [message.text for message in messages if isinstance(message, ToolMessage)] == ["found"]
+    assert is_last_answer(messages[-1])
 
 
 def test_only_threads_that_ran_long_ago_are_forgotten():
