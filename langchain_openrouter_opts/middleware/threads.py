@@ -6,7 +6,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from threading import Lock
 from typing import Any, Final, Self
 from uuid import uuid4
 from weakref import WeakValueDictionary, ref
@@ -14,10 +13,13 @@ from weakref import WeakValueDictionary, ref
 from langchain_core.runnables import ensure_config
 from langgraph.constants import CONF, CONFIG_KEY_CHECKPOINTER
 
+from openrouter_opts.locks import forkable_lock
 from openrouter_opts.money.cost import EXACT
 from openrouter_opts.money.limits import SpendLimit
 
 _MOST: Final = 10_000
+_noting: Final = forkable_lock()
+"""For all threads, which are noted one at a time. Whoever holds it waits for that of the store, which is older."""
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -29,11 +31,10 @@ class ThreadMoney:
     """What this process has last said, or heard, that the thread has cost, USD."""
     name: str = field(default_factory=lambda: uuid4().hex)
     """By which the thread is found again, whichever checkpointer and agent it is run with."""
-    _lock: Lock = field(default_factory=Lock, repr=False)
 
     def heard(self, spent: Decimal) -> None:
         """Count what the state says beyond what was noted here: another process has gone on with the thread."""
-        with self._lock:
+        with _noting:
             elsewhere = EXACT.subtract(spent, self.noted)
             if elsewhere > 0:
                 self.limit.charge(elsewhere)
@@ -44,7 +45,7 @@ class ThreadMoney:
 
         What other runs have reserved is theirs to note, once it is known: a state that is stored late must not say more than was spent.
         """
-        with self._lock:
+        with _noting:
             figures = self.limit.figures
             self.noted = EXACT.add(figures.spent, figures.pending)
             return self.noted
@@ -61,7 +62,7 @@ class Threads:
 
     def __init__(self, most: int = _MOST) -> None:
         self._most = most
-        self._lock = Lock()
+        self._lock = forkable_lock()
         # A run holds its thread, so that it is found for as long as it runs.
         self._known: WeakValueDictionary[Hashable, ThreadMoney] = WeakValueDictionary()
         self._recent: OrderedDict[ThreadMoney, None] = OrderedDict()

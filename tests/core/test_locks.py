@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from langchain_openrouter_opts.middleware import spend_limit
+from langchain_openrouter_opts.middleware import threads as agent_threads
 from langchain_openrouter_opts.middleware.cache_watch import CacheWatch
 from openrouter_opts import limited
 from openrouter_opts.http import connections, pools
@@ -25,6 +27,8 @@ LOCKS: dict[str, Callable[[], Any]] = {
     "the limit of a model": lambda: limited._ONE_AT_A_TIME,
     "scopes in threads": lambda: threads._lock,
     "the thread that reconciles": lambda: background.BACKGROUND._starting,
+    "the threads of agents": lambda: spend_limit._THREADS._lock,
+    "what the threads of agents have cost": lambda: agent_threads._noting,
     "what is said of caches": lambda: CacheWatch()._lock,
 }
 
