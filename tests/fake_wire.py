@@ -31,6 +31,7 @@ class FakeWire:
     now: float = 0.0
     steps: list[Any] = field(default_factory=list)
     closed: int = 0
+    is_unsent: bool = False
     _rest: Iterator[Any] = field(default_factory=lambda: iter(()))
 
     def clock(self) -> float:

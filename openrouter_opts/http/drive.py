@@ -19,6 +19,11 @@ _TO_PERFORM = (Write, Open, Read, Rest, Sleep)
 class Wire(Protocol):
     """One request's way to the server and back."""
 
+    @property
+    def is_unsent(self) -> bool:
+        """Whether nothing of the request can have been sent."""
+        ...
+
     def perform(self, step: Any) -> Reply:
         """Do a step; raises `OpenRouterError`."""
         ...
@@ -30,6 +35,11 @@ class Wire(Protocol):
 
 class AsyncWire(Protocol):
     """The same, awaited."""
+
+    @property
+    def is_unsent(self) -> bool:
+        """Whether nothing of the request can have been sent."""
+        ...
 
     def perform(self, step: Any) -> Awaitable[Reply]:
         """Do a step; raises `OpenRouterError`."""
@@ -77,10 +87,10 @@ class _Tally:
                 self._chunk = None
                 self._account.settle(step)
 
-    def close(self) -> None:
+    def close(self, *, is_unsent: bool) -> None:
         if self._chunk is not None:
-            # Closed, cancelled or interrupted: what was generated until now may be billed.
-            self._account.settle(Abandoned(self._chunk, self._attempts, self._generation_id))
+            # Closed, cancelled or interrupted: what was generated until now may be billed, if anything was sent.
+            self._account.settle(Abandoned(self._chunk, self._attempts, self._generation_id, is_unsent))
 
 
 def _traceless(failure: OpenRouterError) -> OpenRouterError:
@@ -124,7 +134,7 @@ def drive(flow: Flow, wire: Wire, account: Account) -> Generator[Item, None, Non
     finally:
         # An error that is kept here is kept by its own traceback, until the collector comes; and see above.
         error = reply = None
-        tally.close()
+        tally.close(is_unsent=wire.is_unsent)
         flow.close()
         wire.close()
 
@@ -163,6 +173,6 @@ async def adrive(flow: Flow, wire: AsyncWire, account: Account) -> AsyncGenerato
     finally:
         # An error that is kept here is kept by its own traceback, until the collector comes; and see above.
         error = reply = None
-        tally.close()
+        tally.close(is_unsent=wire.is_unsent)
         flow.close()
         await wire.close()

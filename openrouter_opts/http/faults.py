@@ -33,6 +33,9 @@ _KIND_OF: Final[dict[str, str]] = {
     "Exception": "lost",
 }
 
+_BEFORE_IT_WAS_SENT: Final = {"late": "late to connect", "lost": "unconnected"}
+"""What it is that went wrong, where by the exception alone the request might have been delivered."""
+
 
 def translate(
     problem: BaseException, *, sent: bool, host: str = "the server", connecting: bool = False
@@ -43,7 +46,7 @@ def translate(
         problem: What the HTTP library raised.
         sent: Whether the head of the response had come by then.
         host: Where the request goes.
-        connecting: Whether there was no connection yet when the time was over.
+        connecting: Whether nothing of the request can have been sent by then.
     """
     if isinstance(problem, OpenRouterError):
         return problem
@@ -52,7 +55,9 @@ def translate(
         return CertificateError(
             f"the server's certificate is not trusted: {_words(chain[-1])}; for a private authority set `SSL_CERT_FILE`"
         )
-    kind = "late to connect" if connecting else _kind(chain, sent=sent)
+    kind = _kind(chain, sent=sent)
+    if connecting:
+        kind = _BEFORE_IT_WAS_SENT.get(kind, kind)
     return _of_kind(kind, chain, sent=sent, host=host)
 
 

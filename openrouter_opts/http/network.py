@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from ssl import SSLContext, SSLError, SSLObject, SSLWantReadError
 from time import monotonic
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, cast
 
 import httpcore
 from httpcore._utils import is_socket_readable
@@ -23,7 +23,6 @@ from httpcore._utils import is_socket_readable
 from openrouter_opts.http.addresses import addresses_of
 
 _PIECE: Final = 64 * 1024
-T = TypeVar("T")
 
 
 class _Deadline(threading.local):
@@ -50,29 +49,38 @@ def _bounded(timeout: float | None, late: type[httpcore.TimeoutException]) -> fl
 
 @dataclass(slots=True)
 class Opening:
-    """How far an attempt of the async side has come, of which its own timeout says nothing."""
+    """How far an attempt has come, of which neither a timeout nor a cancellation says anything."""
 
     is_connecting: bool = True
     """Whether nothing can have been sent yet."""
+
+    def follow(self, event: str, info: Mapping[str, Any]) -> None:
+        """Be told by httpcore what it does; what is sent to a proxy for a tunnel is not the request.
+
+        https://www.encode.io/httpcore/extensions/#trace
+        """
+        if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
+            self.is_connecting = False
+
+    async def afollow(self, event: str, info: Mapping[str, Any]) -> None:
+        """The same, for the async side, on which httpcore awaits it."""
+        self.follow(event, info)
 
 
 _opening: ContextVar[Opening | None] = ContextVar("openrouter_opts_opening", default=None)
 
 
 def opening() -> Opening:
-    """Return what follows the request that this task is about to send."""
+    """Return what follows the request that this task is about to send, also where it isn't httpcore that sends it."""
     followed = Opening()
     _opening.set(followed)
     return followed
 
 
-async def connecting(connected: Awaitable[T]) -> T:
-    """Await a connection, or its encryption; one that doesn't come about is seen in what `opening` has returned."""
-    followed = _opening.get() or Opening()
-    followed.is_connecting = True
-    connection = await connected
-    followed.is_connecting = False
-    return connection
+def connected() -> None:
+    """Note that the request of this task has a connection now, on which it is sent."""
+    if followed := _opening.get():
+        followed.is_connecting = False
 
 
 class Network(httpcore.NetworkBackend):
@@ -166,8 +174,9 @@ class AsyncNetwork(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Connect; raises httpcore's errors."""
-        connected = self._network.connect_tcp(host, port, timeout, local_address, socket_options)
-        return _AsyncConnection(await connecting(connected))
+        return _AsyncConnection(
+            await self._network.connect_tcp(host, port, timeout, local_address, socket_options)
+        )
 
 
 class _AsyncConnection(httpcore.AsyncNetworkStream):
@@ -196,8 +205,7 @@ class _AsyncConnection(httpcore.AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> httpcore.AsyncNetworkStream:
         try:
-            encrypted = self._stream.start_tls(ssl_context, server_hostname, timeout)
-            return _AsyncConnection(await connecting(encrypted))
+            return _AsyncConnection(await self._stream.start_tls(ssl_context, server_hostname, timeout))
         except BaseException:
             # httpcore closes after errors, but not when the task is cancelled.
             await self._stream.aclose()

@@ -17,7 +17,7 @@ from aiohttp.client_reqrep import ClientRequest, ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
-from openrouter_opts.http.network import connecting, is_readable
+from openrouter_opts.http.network import connected, is_readable
 
 _HEAD: Final = 100 * 1024
 """The most bytes of a line of a response's head. A gateway's cookies, and its policies, may take more than aiohttp's 8 KB."""
@@ -88,7 +88,9 @@ class Connector(aiohttp.TCPConnector):
         aiohttp would give the time to each address of a host, and to finding them as long as that takes.
         """
         async with asyncio.timeout(timeout.sock_connect):
-            return await connecting(super().connect(req, traces, timeout))
+            connection = await super().connect(req, traces, timeout)
+        connected()
+        return connection
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
         """Return a kept connection that can be used again."""

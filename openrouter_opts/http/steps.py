@@ -166,8 +166,7 @@ class Patience:
         try:
             reply = yield step(limit)
         except TimedOut as error:
-            connect = self._timeout.connect
-            if isinstance(error, ConnectTimedOut) and (limit is None or (connect and connect <= limit)):
+            if isinstance(error, ConnectTimedOut) and not self._is_over(limit, self._clock() - began):
                 raise
             delivered: Delivered = "no" if isinstance(error, ConnectTimedOut) else "maybe"
             raise _timed_out(phase, self._timeout, delivered=delivered) from None
@@ -175,6 +174,14 @@ class Patience:
         self._since_open += waited
         self._since_event += waited
         return reply
+
+    def _is_over(self, limit: float | None, waited: float) -> bool:
+        """Tell whether it is `limit` that a wait for a connection has met, not the time for the connection, which ends before if it can."""
+        connect = self._timeout.connect
+        if limit is None or connect == limit:
+            return False
+        # A proxy may take its time for a tunnel once the connection to it is there.
+        return connect is None or connect > limit or waited >= limit
 
 
 def _timed_out(

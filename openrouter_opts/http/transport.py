@@ -21,7 +21,7 @@ from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.http.cancellation import undisturbed
 from openrouter_opts.http.connections import Maker
 from openrouter_opts.http.faults import refused_by_proxy, translate
-from openrouter_opts.http.network import end_within, opening
+from openrouter_opts.http.network import Opening, end_within, opening
 from openrouter_opts.http.pools import Pools, close_with_loop, running_loop, shared
 from openrouter_opts.http.proxies import Proxy, proxy_for
 from openrouter_opts.http.secret import Secret, in_use
@@ -166,6 +166,12 @@ class SyncWire:
         self._transport = transport
         self._response: httpx.Response | None = None
         self._body: Iterator[bytes] | None = None
+        self._opening = Opening()
+
+    @property
+    def is_unsent(self) -> bool:
+        """Whether nothing of the request can have been sent."""
+        return self._opening.is_connecting
 
     def perform(self, step: Write | Open | Read | Rest | Sleep) -> Reply:
         """Do a step; raises `OpenRouterError`."""
@@ -185,13 +191,17 @@ class SyncWire:
         return step.request.written()
 
     def _open(self, step: Open) -> Head:
+        self._opening = Opening()
         self.close()
         end_within(step.seconds)
         try:
             request = self._transport.build(self._write(step))
+            request.extensions["trace"] = self._opening.follow
             self._response = response = self._transport.pools.of_threads().handle_request(request)
         except Exception as problem:  # noqa: BLE001 - every kind is translated
-            raise translate(problem, sent=False, host=self._transport.peer) from None
+            raise translate(
+                problem, sent=False, host=self._transport.peer, connecting=self.is_unsent
+            ) from None
         except BaseException as interrupted:
             # Error trackers show locals, and those of the libraries beneath hold the request's headers, and so the key.
             interrupted.__traceback__ = None
@@ -234,6 +244,12 @@ class AsyncWire:
         self._response: httpx.Response | None = None
         self._body: AsyncIterator[bytes] | None = None
         self._closing: asyncio.Future[None] | None = None
+        self._opening = Opening()
+
+    @property
+    def is_unsent(self) -> bool:
+        """Whether nothing of the request can have been sent."""
+        return self._opening.is_connecting
 
     async def perform(self, step: Write | Open | Read | Rest | Sleep) -> Reply:
         """Do a step; raises `OpenRouterError`."""
@@ -255,19 +271,20 @@ class AsyncWire:
         return await asyncio.to_thread(step.request.written) if step.request.is_unwritten else step.request
 
     async def _open(self, step: Open) -> Head:
+        self._opening = opening()
         await self.close()
         running_loop()
-        followed = opening()
         try:
             async with asyncio.timeout(step.seconds):
                 written = await self._write(step)
                 request = self._transport.build(written, _pieces(written.body))
+                request.extensions["trace"] = self._opening.afollow
                 pool = await self._transport.pools.of_loop()
-                followed.is_connecting = False
                 self._response = response = await pool.handle_async_request(request)
         except Exception as problem:  # noqa: BLE001 - every kind is translated
-            late = isinstance(problem, TimeoutError) and followed.is_connecting
-            raise translate(problem, sent=False, host=self._transport.peer, connecting=late) from None
+            raise translate(
+                problem, sent=False, host=self._transport.peer, connecting=self.is_unsent
+            ) from None
         except BaseException as interrupted:
             # Error trackers show locals, and those of the libraries beneath hold the request's headers, and so the key.
             interrupted.__traceback__ = None

@@ -27,7 +27,7 @@ from openrouter_opts.protocol.decode import count_of, text_of
 
 Outcome = Literal["answered", "interrupted", "failed"]
 """How a request ended: with its answer; in the middle, by an error or because the caller left, so that it may be billed; or with
-nothing."""
+nothing, as it does where it was left before it was sent."""
 
 
 _numbers = count()
@@ -186,7 +186,8 @@ def _of_answer(answer: Answer) -> _Facts:
 
 def _of_abandoned(left: Abandoned) -> _Facts:
     model, provider, generation_id = (text_of(left.chunk.get(name)) for name in ("model", "provider", "id"))
-    return model, provider, generation_id or left.generation_id, None, "interrupted", None
+    outcome: Outcome = "failed" if left.is_unsent else "interrupted"
+    return model, provider, generation_id or left.generation_id, None, outcome, None
 
 
 def _of_error(error: OpenRouterError, asking: Asking) -> _Facts:

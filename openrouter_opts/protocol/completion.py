@@ -224,3 +224,5 @@ class Abandoned(NamedTuple):
     attempts: int = 1
     generation_id: str | None = None
     """The id in the response's headers, which come before any chunk."""
+    is_unsent: bool = False
+    """Whether nothing of the request can have been sent."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import signal
 import socket
 import ssl
 import threading
@@ -66,6 +67,19 @@ def over_both(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """Run an async test over plain httpx and over aiohttp."""
     monkeypatch.setattr("openrouter_opts.http.connections.has_aiohttp", lambda: request.param == "aiohttp")
     return request.param
+
+
+@pytest.fixture
+def interrupted() -> Iterator[None]:
+    """Press Ctrl-C in a moment."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    main = threading.main_thread().ident
+    assert main
+    timer = threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGINT))
+    timer.start()
+    yield
+    timer.join()
+    signal.signal(signal.SIGINT, before)
 
 
 Handler: TypeAlias = Callable[[socket.socket], None]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import signal
 import socket
 import ssl
 import subprocess
@@ -647,19 +646,6 @@ def test_a_stream_has_one_reading_thread_at_a_time(scripted: Servers):
 
 
 # --- H6: Ctrl-C ---
-
-
-@pytest.fixture
-def interrupted() -> Iterator[None]:
-    """Press Ctrl-C in a moment."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    main = threading.main_thread().ident
-    assert main
-    timer = threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGINT))
-    timer.start()
-    yield
-    timer.join()
-    signal.signal(signal.SIGINT, before)
 
 
 @anywhere
