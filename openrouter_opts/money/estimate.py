@@ -78,13 +78,16 @@ class Priced:
     @classmethod
     def of(cls, body: Body, written: bytes, facts: Facts) -> Priced:
         """Read a request: as an object, and as it would be written."""
-        size = prompt_size(body, written)
-        return cls(body, size, extras_of(body), offer_of(body, facts, size), facts)
+        return cls._with_size(body, prompt_size(body, written), facts)
 
     def having(self, **options: Any) -> Priced:
         """The same request with some of its options replaced."""
-        body = {**self.body, **options}
-        return Priced(body, self.size, extras_of(body), offer_of(body, self.facts, self.size), self.facts)
+        return self._with_size({**self.body, **options}, self.size, self.facts)
+
+    @classmethod
+    def _with_size(cls, body: Body, size: PromptSize, facts: Facts) -> Priced:
+        extras = extras_of(body)
+        return cls(body, size, extras, offer_of(body, facts, size, extras), facts)
 
     @property
     def is_conversation(self) -> bool:
@@ -236,8 +239,10 @@ def _most(request: Priced, terms: Terms, limit: int | None) -> Decimal:
         fees = _fees(extras, calls, terms)
         bounds.append(fees + (calls + 1) * _turn(request, terms, added + calls * (text + cap), cap))
     if extras.stop_cost is not None:
-        # The turn that goes beyond it, its calls, and one last turn; the prompt has grown by no more than what was paid for.
-        grown = int(extras.stop_cost / terms.prompt) + 1 if terms.prompt else 0
+        # The turn that goes beyond it, its calls, and one last turn; the prompt has grown by no more than what was paid for, at the
+        # lowest price, and is read again at the highest.
+        lowest = terms.base.get("prompt", _NOTHING)
+        grown = int(extras.stop_cost / lowest) + 1 if lowest else terms.window or 0
         last = _turn(request, terms, added + grown + 2 * (_AT_ONCE * text + cap), cap)
         bounds.append(extras.stop_cost + _AT_ONCE * call + 2 * last)
     return once + min(bounds)

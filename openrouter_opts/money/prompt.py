@@ -30,6 +30,8 @@ _SAMPLES: Final = 300
 """The same for bare samples, 64 kbit/s at least."""
 _BARE: Final = frozenset({"wav", "aiff", "pcm16", "pcm24"})
 
+_CACHE_MARKS: Final = (b'"cache_control":', b'"prompt_cache_breakpoint":')
+"""OpenRouter makes each of the other where a provider knows that one alone."""
 _ONE_HOUR: Final = b'"ttl":"1h"'
 
 
@@ -42,6 +44,7 @@ class PromptSize:
         high: a bound; None where only the model's window is one.
         images: how many images there are.
         has_audio: whether there is audio.
+        caches: whether a part of it is marked to be kept in the provider's cache.
         caches_for_an_hour: whether a part of it is to be kept in the provider's cache for an hour, which costs more.
     """
 
@@ -49,6 +52,7 @@ class PromptSize:
     high: int | None
     images: int = 0
     has_audio: bool = False
+    caches: bool = False
     caches_for_an_hour: bool = False
 
 
@@ -74,6 +78,7 @@ def prompt_size(body: Body, written: bytes) -> PromptSize:
         high=None if None in tokens else text + around + known,
         images=sum(each.kind == "image" for each in media),
         has_audio=any(each.kind == "audio" for each in media),
+        caches=any(mark in written for mark in _CACHE_MARKS),
         caches_for_an_hour=_ONE_HOUR in written,
     )
 

@@ -11,7 +11,7 @@ from openrouter_opts.catalog import Endpoint, Model
 from openrouter_opts.catalog.slugs import FREE, Slug
 from openrouter_opts.lint.body import Body, has_preset, models_of, number_in, object_in, provider_of
 from openrouter_opts.lint.endpoints import BOUNDED, Excluded, judged, most_tokens
-from openrouter_opts.money.fees import NATIVE_SEARCH
+from openrouter_opts.money.fees import NATIVE_SEARCH, Extras
 from openrouter_opts.money.prompt import PromptSize
 
 Facts: TypeAlias = Callable[[str], Model | None]
@@ -23,6 +23,10 @@ _NOTHING: Final = Decimal(0)
 _SEARCHES_ITSELF: Final = frozenset({"openai", "anthropic", "google", "x-ai", "perplexity"})
 """Authors whose models have a search of their provider's; Perplexity's search with every request."""
 _LIMITS: Final = frozenset({"max_tokens", "max_completion_tokens"})
+_CACHE_WRITE: Final = Decimal("1.3")
+"""How many times the price of the prompt the dearest endpoint asks for what it keeps in its cache for some minutes: Gemini's; Claude's is 1.25."""
+_CACHE_WRITE_1H: Final = Decimal(2)
+"""The same for an hour: https://openrouter.ai/docs/guides/best-practices/prompt-caching"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,11 @@ class Offer:
     unbounded: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def offer_of(body: Body, facts: Facts, size: PromptSize) -> Offer:
+def offer_of(body: Body, facts: Facts, size: PromptSize, extras: Extras) -> Offer:
     """Return who may serve a request, and at what price."""
+    adds_text = extras.tools or any(fee.text for fee in extras.always)
+    # What plugins and tools find isn't known before, so it may reach any price of long prompts.
+    longest = None if adds_text else size.high
     names = models_of(body)
     if has_preset(body) or not names:
         # Other models than those of the request, or none that is known.
@@ -89,7 +96,7 @@ def offer_of(body: Body, facts: Facts, size: PromptSize) -> Offer:
     unbounded: dict[str, str] = {}
     for name in names:
         model = facts(name)
-        found = _terms_of(name, body, model, size)
+        found = _terms_of(name, body, model, size, longest)
         terms += found
         if not found:
             unpriced.append(name)
@@ -98,16 +105,18 @@ def offer_of(body: Body, facts: Facts, size: PromptSize) -> Offer:
     return Offer(tuple(terms), tuple(unpriced), unbounded)
 
 
-def _terms_of(name: str, body: Body, model: Model | None, size: PromptSize) -> list[Terms]:
+def _terms_of(
+    name: str, body: Body, model: Model | None, size: PromptSize, longest: int | None
+) -> list[Terms]:
     if FREE in Slug.parse(name).variants:
         model = model or Model(name, name)
         free = {"prompt": _NOTHING, "completion": _NOTHING}
         whole = Endpoint("", "", None, model.context_length, model.max_completion_tokens, pricing=free)
         return [_terms(whole, model, size, free, "free", draws=False)]
-    bounds, draws = _bounds(body), _may_draw(body, model)
+    bounds, draws = _bounds(body, size), _may_draw(body, model)
     if model is None or not model.endpoints:
         # Any endpoint that the bounds leave, so they are its price; but there is none for the price of an image.
-        known = model.highest_pricing(size.high) if model else None
+        known = model.highest_pricing(longest) if model else None
         prices = {**(known or {}), **bounds}
         if not {"prompt", "completion"} <= prices.keys() or (draws and not known):
             return []
@@ -120,7 +129,7 @@ def _terms_of(name: str, body: Body, model: Model | None, size: PromptSize) -> l
     left = judged(body, name, model)
     # Where nothing is left OpenRouter refuses for free, unless what is known of the endpoints is out of date.
     endpoints = model.endpoints if isinstance(left, Excluded) else left.endpoints
-    priced = [(each, each.highest_pricing(size.high)) for each in endpoints]
+    priced = [(each, each.highest_pricing(longest)) for each in endpoints]
     if any(prices is None or not {"prompt", "completion"} <= prices.keys() for _, prices in priced):
         return []
     return [_terms(each, model, size, prices or {}, "endpoint", draws=draws) for each, prices in priced]
@@ -179,16 +188,19 @@ def _prompt_price(prices: Mapping[str, Decimal], size: PromptSize) -> Decimal:
     names += ["audio"] if size.has_audio else []
     price = max(prices[name] for name in names if name in prices)
     if "input_cache_write" in prices and size.caches_for_an_hour:
-        # An hour costs twice the price of the prompt: https://openrouter.ai/docs/guides/best-practices/prompt-caching
-        price = max(price, prices.get("input_cache_write_1h", prices["prompt"] * 2))
+        price = max(price, prices.get("input_cache_write_1h", prices["prompt"] * _CACHE_WRITE_1H))
     return price
 
 
-def _bounds(body: Body) -> dict[str, Decimal]:
-    """`provider.max_price`, in USD per token."""
+def _bounds(body: Body, size: PromptSize) -> dict[str, Decimal]:
+    """`provider.max_price`, in USD per token, and what follows of it for the cache, whose price it doesn't bound."""
     given = object_in(provider_of(body), "max_price")
-    return {
+    bounds = {
         name: bound / scale
         for name, scale in BOUNDED.items()
         if (bound := number_in(given.get(name))) is not None
     }
+    if size.caches and "prompt" in bounds:
+        bounds["input_cache_write"] = bounds["prompt"] * _CACHE_WRITE
+        bounds["input_cache_write_1h"] = bounds["prompt"] * _CACHE_WRITE_1H
+    return bounds

@@ -129,6 +129,41 @@ def test_a_bound_on_prices_is_the_price_where_the_endpoints_are_not_known():
         assert found.high == high(most_tokens(found), 50, "3", "12")
 
 
+def cached(**mark: Any) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": [{"type": "text", "text": "hi " * 1000, **mark}]}]
+
+
+@pytest.mark.parametrize(
+    ("mark", "times"),
+    [
+        ({}, "1"),
+        ({"cache_control": {"type": "ephemeral"}}, "1.3"),
+        ({"cache_control": {"type": "ephemeral", "ttl": "5m"}}, "1.3"),
+        ({"cache_control": {"type": "ephemeral", "ttl": "1h"}}, "2"),
+        ({"prompt_cache_breakpoint": {"mode": "explicit"}}, "1.3"),
+    ],
+)
+def test_a_bound_on_prices_does_not_bound_what_is_written_to_the_cache(mark: Any, times: str):
+    options = {"max_tokens": 50, "provider": {"max_price": {"prompt": 3, "completion": 12}}}
+    for model in ("a/alone", "a/draws-alone", "b/new", "openrouter/auto"):
+        found = estimated(model, cached(**mark), modalities=["text"], **options)
+        assert found.high == high(most_tokens(found), 50, str(3 * D(times)), "12")
+
+
+def test_a_prompt_that_is_cached_as_a_whole_counts_like_one_with_marks():
+    bounds = {"max_price": {"prompt": 3, "completion": 12}}
+    found = estimated(
+        "b/new", cache_control={"type": "ephemeral", "ttl": "1h"}, provider=bounds, max_tokens=50
+    )
+    assert found.high == high(most_tokens(found), 50, "6", "12")
+
+
+def test_no_model_of_the_catalogue_asks_for_more_than_that_for_what_it_keeps():
+    prices = [model.pricing or {} for model in Catalog.bundled().values()]
+    times = [each["input_cache_write"] / each["prompt"] for each in prices if "input_cache_write" in each]
+    assert max(times) == D("1.3")
+
+
 # --- how many tokens ---
 
 
@@ -214,6 +249,46 @@ def test_a_long_prompt_counts_at_the_price_of_long_prompts():
         body = {"model": "a/l", "messages": [{"role": "user", "content": "x" * length}], "max_tokens": 10}
         found = estimate(body, encode(body), lambda _: Model("a/l", "L", endpoints=(endpoint,)))
         assert found.high == high(most_tokens(found), 10, prompt, "4")
+
+
+def tiered(**body: Any) -> Decimal:
+    """Return what a request may cost at an endpoint that asks for three times as much above 5,000 tokens."""
+    above = Override(5000, {"prompt": D("3e-6"), "completion": D("12e-6")})
+    endpoint = priced("x", "1", "4", context_length=10**6, overrides=(above,))
+    body = {"model": "a/l", "max_tokens": 10, "messages": HI, **body}
+    return high_of(estimate(body, encode(body), lambda _: Model("a/l", "L", endpoints=(endpoint,))))
+
+
+@pytest.mark.parametrize(
+    ("options", "added", "fees"),
+    [
+        ({"plugins": [{"id": "web", "engine": "exa"}]}, 10_000, "0.007"),
+        ({"plugins": [{"id": "web-fetch", "engine": "openrouter"}]}, 300_000, "0"),
+        ({"model": "a/l:online"}, 10_000, "0.007"),
+    ],
+)
+def test_what_plugins_add_to_the_prompt_may_make_it_a_long_one(options: Any, added: int, fees: str):
+    asked = [{"role": "user", "content": "http://a.com http://b.com http://c.com"}]
+    worst = high(added, 10, "3", "12") + D(fees)
+    assert worst < tiered(messages=asked, **options) < worst + high(500, 0, "3")
+
+
+def test_what_tools_add_to_the_prompt_may_make_it_a_long_one():
+    fetch = {"type": "openrouter:web_fetch", "parameters": {"engine": "openrouter"}}
+    worst = high(0, 10, "3", "12") + high(100_000, 10, "3", "12") + high(200_000, 10, "3", "12")
+    assert tiered(tools=[fetch], max_tool_calls=2) >= worst
+
+
+def test_a_plugin_that_adds_nothing_leaves_the_prompt_a_short_one():
+    ocr = [{"id": "file-parser", "pdf": {"engine": "mistral-ocr"}}, {"id": "response-healing"}]
+    assert tiered(plugins=ocr) < high(500, 10, "1", "4")
+
+
+def test_what_tools_found_at_the_price_of_short_prompts_is_read_again_at_that_of_long_ones():
+    stop = [{"type": "max_cost", "max_cost_in_dollars": 0.5}]
+    found_for_it = 500_000
+    last_turn = high(found_for_it, 10, "3", "12")
+    assert tiered(tools=[SEARCH], stop_server_tools_when=stop) >= D("0.5") + last_turn
 
 
 def test_images_and_requests_have_prices_of_their_own():
