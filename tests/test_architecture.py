@@ -44,6 +44,7 @@ LAYERS = (
     # what is kept of a response
     {"openrouter_opts.response"},
     # what a request may cost: its prompt and what is paid beside it, who serves it at what price, all of it, and made to fit
+    {"openrouter_opts.money.pdf"},
     {"openrouter_opts.money.prompt", "openrouter_opts.money.fees"},
     {"openrouter_opts.money.terms"},
     {"openrouter_opts.money.estimate"},

@@ -257,8 +257,9 @@ def _always(extras: Extras, terms: Terms) -> Decimal:
 def _turn(request: Priced, terms: Terms, added: int, cap: int) -> Decimal:
     """One time that the model reads and writes."""
     size = request.size
-    tokens = terms.window if size.high is None else size.high + added
-    tokens = min(tokens or 0, terms.window or tokens or 0)
+    window = terms.window and terms.window * size.prompts
+    tokens = window if size.high is None else size.high + added
+    tokens = min(tokens or 0, window or tokens or 0)
     return (
         tokens * terms.prompt
         + (cap * request.answers + request.predicted) * terms.completion

@@ -5,9 +5,6 @@ https://openrouter.ai/docs/guides/features/server-tools/web-search, …/web-fetc
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -15,6 +12,7 @@ from typing import Any, Final
 
 from openrouter_opts.catalog.slugs import Slug
 from openrouter_opts.lint.body import Body, models_of, object_in
+from openrouter_opts.money.pdf import is_here, is_read_by_ocr, pages_of
 
 MOST_CALLS: Final = 30
 """Server tool calls that a request allows by itself, https://openrouter.ai/docs/guides/features/server-tools#tool-call-limits."""
@@ -41,7 +39,6 @@ _NATIVE_SEARCHES: Final = 5
 _FETCH_PRICE: Final = Decimal("0.001")
 _PAGE_PRICE: Final = Decimal("0.002")
 _MOST_PAGES: Final = 1_000
-_BYTES_OF_A_SHORT_PAGE: Final = 1_000
 
 _CHARACTERS_OF_RESULT: Final[Mapping[str | None, int]] = {
     None: 4_000,
@@ -225,33 +222,22 @@ def _fetches(plugin: Mapping[str, Any], body: Body) -> Fee:
 
 def _parsed(plugin: Mapping[str, Any], body: Body) -> Fee:
     """Files that are read by OCR; those that an earlier answer has annotated aren't read again, which isn't relied on."""
-    if object_in(plugin, "pdf").get("engine") != "mistral-ocr":
+    if not is_read_by_ocr(plugin):
         return Fee()
-    pages = sum(_pages(file) for file in _files(body))
-    return Fee(high=pages * _PAGE_PRICE)
+    return Fee(high=sum(map(_paid_pages, _files(body))) * _PAGE_PRICE)
 
 
-def _files(body: Body) -> Iterator[str | None]:
+def _files(body: Body) -> Iterator[Any]:
     for message in _listed(body, "messages"):
         for part in _listed(message, "content"):
             if part.get("type") == "file":
-                data = object_in(part, "file").get("file_data")
-                yield data if isinstance(data, str) else None
+                yield object_in(part, "file").get("file_data")
 
 
-def _pages(data: str | None) -> int:
-    """How many pages a PDF has, if it says so in plain words, or may have."""
-    if data is None or data.startswith(("http://", "https://")):
-        return _MOST_PAGES
-    try:
-        content = base64.b64decode(data.rpartition(",")[2])
-    except (ValueError, binascii.Error):
-        return _MOST_PAGES
-    said = len(_PAGE.findall(content))
-    return min(said or len(content) // _BYTES_OF_A_SHORT_PAGE + 1, _MOST_PAGES)
+def _paid_pages(data: Any) -> int:
+    pages = pages_of(data) if is_here(data) else None
+    return _MOST_PAGES if pages is None else min(pages, _MOST_PAGES)
 
-
-_PAGE: Final = re.compile(rb"/Type\s*/Page(?![a-zA-Z])")
 
 _PLUGINS: Final[Mapping[str, Callable[[Mapping[str, Any], Body], Fee | None]]] = {
     "web": _one_search,

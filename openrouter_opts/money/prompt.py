@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from openrouter_opts.lint.body import Body, models_of
+from openrouter_opts.money.pdf import IMAGES_BY_OCR, guessed_pages, is_here, is_read_by_ocr, pages_of
 
 BYTES_OF_A_LONG_TOKEN: Final = 8
 """The least that a prompt can be expected to have: long English words are single tokens."""
@@ -20,7 +21,8 @@ _FOR_TOOLS: Final = 1_000
 """What providers write around messages and tools; https://docs.claude.com/en/docs/agents-and-tools/tool-use/overview has up to 500."""
 
 _IMAGE: Final = 5_000
-"""The largest image at the dearest provider: Claude's at its full size."""
+"""The largest image at the dearest provider: Claude's at its full size. A page has less, as an image and
+as text: https://docs.claude.com/en/docs/build-with-claude/pdf-support."""
 _IMAGE_OF: Final[Mapping[str, int]] = {"openai/gpt-4o-mini": 50_000}
 """It counts 33 times what others count: https://platform.openai.com/docs/guides/images-vision#calculating-costs."""
 
@@ -29,6 +31,9 @@ _AUDIO: Final = 40
 _SAMPLES: Final = 300
 """The same for bare samples, 64 kbit/s at least."""
 _BARE: Final = frozenset({"wav", "aiff", "pcm16", "pcm24"})
+
+_LARGE_FILE: Final = 2_000_000
+"""Characters of a file whose pages aren't counted, since an event loop waits meanwhile; they alone are more than most models take."""
 
 _CACHE_MARKS: Final = (b'"cache_control":', b'"prompt_cache_breakpoint":')
 """OpenRouter makes each of the other where a provider knows that one alone."""
@@ -42,7 +47,8 @@ class PromptSize:
     Attributes:
         low: the fewest that can be expected.
         high: a bound; None where only the model's window is one.
-        images: how many images there are.
+        prompts: how many there are, each of which may be as long as a model takes: one for each input of a request for embeddings.
+        images: how many images there are, pages of files among them.
         has_audio: whether there is audio.
         caches: whether a part of it is marked to be kept in the provider's cache.
         caches_for_an_hour: whether a part of it is to be kept in the provider's cache for an hour, which costs more.
@@ -50,6 +56,7 @@ class PromptSize:
 
     low: int
     high: int | None
+    prompts: int = 1
     images: int = 0
     has_audio: bool = False
     caches: bool = False
@@ -58,16 +65,18 @@ class PromptSize:
 
 @dataclass(frozen=True, slots=True)
 class _Medium:
-    """A part that isn't text: the characters it takes in the request, and the tokens it may be."""
+    """A part that isn't text: the characters it takes in the request, the tokens it may be, and what of it is seen or heard."""
 
-    kind: str
     written: int
     tokens: int | None
+    images: int = 0
+    has_audio: bool = False
 
 
 def prompt_size(body: Body, written: bytes) -> PromptSize:
     """Return the bounds of a prompt: of a request, as an object and as it would be written."""
-    messages = [each for each in body.get("messages") or () if isinstance(each, dict)]
+    inputs = _inputs(body)
+    messages = [each for each in (*(body.get("messages") or ()), *inputs) if isinstance(each, dict)]
     media = [found for message in messages for part in _parts(message) if (found := _medium(part, body))]
     text = max(len(written) - sum(each.written for each in media), 0)
     around = _PER_MESSAGE * len(messages) + (_FOR_TOOLS if body.get("tools") else 0)
@@ -76,11 +85,19 @@ def prompt_size(body: Body, written: bytes) -> PromptSize:
     return PromptSize(
         low=max(text // BYTES_OF_A_LONG_TOKEN, 1),
         high=None if None in tokens else text + around + known,
-        images=sum(each.kind == "image" for each in media),
-        has_audio=any(each.kind == "audio" for each in media),
+        prompts=max(len(inputs), 1),
+        images=sum(each.images for each in media),
+        has_audio=any(each.has_audio for each in media),
         caches=any(mark in written for mark in _CACHE_MARKS),
         caches_for_an_hour=_ONE_HOUR in written,
     )
+
+
+def _inputs(body: Body) -> list[Any]:
+    """What vectors are asked for; a list of numbers is one input, of tokens."""
+    given = body.get("input")
+    inputs = [*given] if isinstance(given, list | tuple) else []
+    return [each for each in inputs if not isinstance(each, int)]
 
 
 def _parts(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -93,46 +110,63 @@ def _parts(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _medium(part: Mapping[str, Any], body: Body) -> _Medium | None:
     read = _READ.get(part.get("type", ""))
-    inner = part.get(read.key) if read else None
-    return read.size(inner, body) if read and isinstance(inner, dict) else None
+    inner = next((part[key] for key in read.keys if isinstance(part.get(key), dict)), None) if read else None
+    return read.size(inner, body) if read and inner is not None else None
 
 
 def _image(image: Mapping[str, Any], body: Body) -> _Medium:
-    tokens = max((_IMAGE_OF.get(name.partition(":")[0], _IMAGE) for name in models_of(body)), default=_IMAGE)
-    return _Medium("image", _length(image.get("url")), tokens)
+    return _Medium(_length(image.get("url")), _tokens_of_image(body), images=1)
+
+
+def _tokens_of_image(body: Body) -> int:
+    return max((_IMAGE_OF.get(name.partition(":")[0], _IMAGE) for name in models_of(body)), default=_IMAGE)
 
 
 def _audio(audio: Mapping[str, Any], _: Body) -> _Medium:
-    length = _length(audio.get("data"))
-    return _Medium("audio", length, length // (_SAMPLES if audio.get("format") in _BARE else _AUDIO) + 100)
+    data = audio.get("data")
+    if not is_here(data):
+        return _Medium(0, None, has_audio=True)
+    length = len(data)
+    tokens = length // (_SAMPLES if audio.get("format") in _BARE else _AUDIO) + 100
+    return _Medium(length, tokens, has_audio=True)
 
 
-def _file(file: Mapping[str, Any], _: Body) -> _Medium | None:
+def _file(file: Mapping[str, Any], body: Body) -> _Medium:
     """A file in the request has a token for each of its characters at most, as text has, and a page of it is an image at most."""
-    data = file.get("file_data")
-    if not isinstance(data, str) or data.startswith(("http://", "https://")):
-        return _Medium("file", 0, None)
-    return _Medium("file", len(data), len(data) + _IMAGE)
+    data = file.get("file_data", file.get("data"))
+    if not is_here(data):
+        return _Medium(0, None)
+    length = len(data)
+    if data.startswith("data:text/"):
+        return _Medium(length, length)
+    pages = guessed_pages(length) if length > _LARGE_FILE else pages_of(data)
+    if pages is None:
+        return _Medium(length, None)
+    plugins = [each for each in body.get("plugins") or () if isinstance(each, dict)]
+    images = pages + (IMAGES_BY_OCR if any(map(is_read_by_ocr, plugins)) else 0)
+    return _Medium(length, length + images * _tokens_of_image(body), images)
 
 
 def _video(video: Mapping[str, Any], _: Body) -> _Medium:
     """Nobody says how long it is."""
-    return _Medium("video", _length(video.get("url")), None)
+    return _Medium(max(_length(video.get("url")), _length(video.get("data"))), None)
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    key: str
-    size: Callable[[Mapping[str, Any], Body], _Medium | None]
+    keys: tuple[str, ...]
+    size: Callable[[Mapping[str, Any], Body], _Medium]
 
 
 _READ: Final[Mapping[str, _Read]] = {
-    "image_url": _Read("image_url", _image),
-    "input_audio": _Read("input_audio", _audio),
-    "file": _Read("file", _file),
-    "video_url": _Read("video_url", _video),
-    "input_video": _Read("video_url", _video),
+    "image_url": _Read(("image_url",), _image),
+    "input_audio": _Read(("input_audio",), _audio),
+    "file": _Read(("file",), _file),
+    "input_file": _Read(("input_file",), _file),
+    "video_url": _Read(("video_url",), _video),
+    "input_video": _Read(("video_url", "input_video"), _video),
 }
+"""Where each type of part has what it is about; vectors of a video have it elsewhere than answers."""
 
 
 def _length(value: Any) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import zlib
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -459,16 +460,27 @@ def test_a_bound_on_what_tools_cost_is_a_bound_on_all():
     assert D("0.5") < found.high <= D("0.5") + 2 * high(10_000, 10) + 4 * D("0.007")
 
 
-def pdf(pages: int = 3) -> str:
-    return (
-        "data:application/pdf;base64," + base64.b64encode(b"/Type /Pages " + b"/Type/Page " * pages).decode()
-    )
+def pdf(pages: int = 3, padding: int = 0) -> str:
+    content = b"/Type /Pages " + b"/Type/Page " * pages + b" " * padding
+    return "data:application/pdf;base64," + base64.b64encode(content).decode()
+
+
+def packed(pages: int, *, swollen: int = 0, readable: bool = True) -> str:
+    """Return a PDF with its pages in a compressed stream, as most are."""
+    objects = b" " * swollen + b"<</Type /Pages>> " + b"<</Type /Page /Parent 2 0 R>> " * pages
+    stream = zlib.compress(objects) if readable else b"\0" * 100
+    known = b"<</Filter/FlateDecode/Type/ObjStm/DecodeParms<</Predictor 1>>/N 3>>"
+    content = b"%%PDF-1.5 1 0 obj%b\nstream\r\n%b\nendstream endobj" % (known, stream)
+    return "data:application/pdf;base64," + base64.b64encode(content).decode()
 
 
 @pytest.mark.parametrize(
     ("data", "pages"),
     [
         (pdf(3), 3),
+        (packed(300), 300),
+        (packed(300, readable=False), 1),
+        (packed(300, swollen=10**7), 10),
         ("data:application/pdf;base64," + base64.b64encode(b"x" * 4500).decode(), 5),
         ("https://example.com/a.pdf", 1000),
         ("data:application/pdf;base64,é", 1000),
@@ -513,37 +525,81 @@ def test_a_prompt_never_has_more_tokens_than_its_bound(messages: list[Mapping[st
         ({"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 10**6}}, 258, 6_000),
         ({"type": "input_audio", "input_audio": {"data": "A" * 400_000, "format": "mp3"}}, 10_000, 11_000),
         ({"type": "input_audio", "input_audio": {"data": "A" * 300_000, "format": "wav"}}, 1_000, 2_000),
-        ({"type": "file", "file": {"file_data": pdf()}}, 100, 6_000),
+        ({"type": "file", "file": {"file_data": pdf()}}, 4_500, 15_300),
+        ({"type": "file", "file": {"file_data": pdf(300)}}, 450_000, 1_510_000),
+        ({"type": "file", "file": {"file_data": packed(300)}}, 450_000, 1_501_000),
+        ({"type": "file", "file": {"file_data": "data:text/plain;base64," + "A" * 1000}}, 1_000, 1_200),
+        (
+            {"type": "file", "file": {"file_data": pdf(3, padding=3 * 10**6)}},
+            10**7,
+            10**8,
+        ),
+        ({"type": "input_file", "input_file": {"data": pdf(300), "format": "pdf"}}, 450_000, 1_510_000),
         ({"type": "text", "text": "A" * 1000}, 1000, 1_200),
         ({"type": "new", "thing": "A" * 1000}, 1000, 1_200),
         ("A" * 1000, 1000, 1_200),
     ],
 )
 def test_media_are_counted_as_what_they_are(part: Any, least: int, most: int):
-    body = {"model": "m/x", "messages": [{"role": "user", "content": [part]}]}
-    size = prompt_size(body, encode(body))
-    assert size.high is not None
-    assert least <= size.high <= most
+    for asked in ({"messages": [{"role": "user", "content": [part]}]}, {"input": [{"content": [part]}]}):
+        body = {"model": "m/x", **asked}
+        size = prompt_size(body, encode(body))
+        assert size.high is not None
+        assert least <= size.high <= most
 
 
 @pytest.mark.parametrize(
     "part",
     [
         {"type": "video_url", "video_url": {"url": "data:video/mp4;base64," + "A" * 10_000}},
+        {"type": "input_video", "input_video": {"data": "data:video/mp4;base64," + "A" * 10_000}},
+        {"type": "input_audio", "input_audio": {"data": "https://example.com/a.mp3", "format": "mp3"}},
         {"type": "file", "file": {"file_data": "https://example.com/a.pdf"}},
+        {"type": "file", "file": {"file_data": "data:application/pdf;base64,é"}},
         {"type": "file", "file": {"file_id": "file-1"}},
     ],
 )
 def test_what_is_not_in_the_request_has_no_bound_of_its_own(part: Any):
-    body = {"model": "m/x", "messages": [{"role": "user", "content": [part]}]}
-    size = prompt_size(body, encode(body))
-    assert (size.high, size.low < 100) == (None, True)
+    for asked in ({"messages": [{"role": "user", "content": [part]}]}, {"input": [{"content": [part]}]}):
+        body = {"model": "m/x", **asked}
+        size = prompt_size(body, encode(body))
+        assert (size.high, size.low < 100) == (None, True)
 
 
 def test_an_image_may_count_for_much_more_at_some_models():
     part = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
     body = {"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": [part]}]}
     assert (prompt_size(body, encode(body)).high or 0) > 50_000
+
+
+def test_images_that_are_taken_out_of_a_file_are_in_the_prompt():
+    body = {"model": "m/x", "messages": [{"role": "user", "content": [FILE]}]}
+    read = {**body, "plugins": [{"id": "file-parser", "pdf": {"engine": "mistral-ocr"}}]}
+    size, more = prompt_size(body, encode(body)), prompt_size(read, encode(read))
+    assert (size.images, more.images) == (1, 9)
+    assert (more.high or 0) - (size.high or 0) > 8 * 4_500
+    off = {**body, "plugins": [{"id": "file-parser", "enabled": False, "pdf": {"engine": "mistral-ocr"}}]}
+    assert prompt_size(off, encode(off)).images == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "tokens"),
+    [
+        ("x" * 9_000, 5_000),
+        (["x" * 4_000] * 100, 400_000),
+        ([1000] * 10_000, 5_000),
+        ([[1000] * 400] * 100, 40_000),
+        (
+            [{"content": [{"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}]}] * 9,
+            9 * 4_500,
+        ),
+    ],
+)
+def test_each_input_of_embeddings_may_be_as_long_as_the_model_takes(asked: Any, tokens: int):
+    model = Model("a/e", "E", endpoints=(priced("x", "1", "0", context_length=5_000),))
+    body = {"model": "a/e", "input": asked}
+    found = high_of(estimate(body, encode(body), lambda _: model))
+    assert high(tokens, 0, "1") <= found < high(6 * tokens, 0, "1")
 
 
 # --- against an account ---
