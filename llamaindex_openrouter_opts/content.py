@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from io import IOBase
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import filetype  # type: ignore[import-untyped]
 from llama_index.core.base.llms.types import (
@@ -27,12 +29,15 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.utils import resolve_binary
 
 from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.locks import forkable_lock
 from openrouter_opts.protocol.encoding import base64_of, in_base64, is_large
 from openrouter_opts.protocol.parts import Part, file_name, file_name_in, format_of_sound, is_fetchable
 
 _BLANK: Final[Part] = {"type": "text", "text": ""}
 _DEFAULT_TTL: Final = "5m"
 _UNTITLED: Final = "input_document"  # what LlamaIndex calls a document without a title
+_being_read: Final[WeakKeyDictionary[IOBase, Lock]] = WeakKeyDictionary()
+"""A file has one place at which it is read, and calls that are made at once may have it in common."""
 
 
 def parts_of(blocks: Iterable[tuple[int, Any]], where: str) -> list[Part]:
@@ -182,7 +187,7 @@ def _url(
     given = None if url is None else str(url)
     if given and not data and path is None:
         return _fetchable(given, where)
-    if isinstance(data, bytes) and mimetype and _is_base64(data):
+    if data and isinstance(data, bytes) and mimetype and _is_base64(data):
         # As blocks that were made from bytes hold them; there is no need to read it and to write it again.
         return b"".join([f"data:{mimetype};base64,".encode(), data]).decode("ascii")
     content = _read(data, path, where, given)
@@ -203,8 +208,9 @@ def _fetchable(url: str, where: str) -> str:
 def _read(data: bytes | IOBase | None, path: str | Path | None, where: str, url: str | None) -> bytes:
     """Return the bytes of a block; blocks that were made from bytes hold them as base64."""
     if isinstance(data, IOBase):
-        data.seek(0)
-        content = data.read()
+        with _being_read.setdefault(data, forkable_lock()):
+            data.seek(0)
+            content = data.read()
     elif data:
         content = b"".join(in_base64(data)) if _is_base64(data) else data
     elif path or url:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
+import time
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -23,7 +26,7 @@ from llama_index.core.base.llms.types import (
 )
 
 from llamaindex_openrouter_opts import OpenRouter
-from llamaindex_openrouter_opts.messages import wire_messages
+from llamaindex_openrouter_opts.messages import awire_messages, wire_messages
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.sandbox import Sandbox
 
@@ -232,6 +235,42 @@ def test_paths_of_errors_count_every_block_of_a_models_message() -> None:
     call = ToolCallBlock(tool_call_id="c1", tool_name="add", tool_kwargs={})
     with pytest.raises(ConfigurationError, match=r"^messages\[0\]\.blocks\[1\]"):
         sent("assistant", call, ImageBlock())
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        ImageBlock(image=b"", image_mimetype="image/png"),
+        VideoBlock(video=b"", video_mimetype="video/mp4"),
+        AudioBlock(audio=b"", format="wav"),
+        DocumentBlock(data=b"", document_mimetype="application/pdf"),
+        ImageBlock(image=BytesIO(), image_mimetype="image/png"),
+    ],
+    ids=["image", "video", "audio", "document", "file"],
+)
+def test_a_block_without_a_byte_is_refused(block: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^messages\[0\]\.blocks\[0\]: the block is empty"):
+        sent("user", block)
+
+
+class SlowFile(BytesIO):
+    """Takes its time between its beginning and its end."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        begun = super().read(4)
+        time.sleep(0.01)
+        return begun + super().read(size)
+
+
+async def test_a_file_that_calls_have_in_common_reaches_each_whole() -> None:
+    pdf = b"%PDF-1.4 of all"
+    document = DocumentBlock(data=SlowFile(pdf), document_mimetype="application/pdf")
+    asked = [ChatMessage(role="user", blocks=[document])]
+
+    wires = await asyncio.gather(*(awire_messages(asked) for _ in range(4)))
+
+    held = [wire[0]["content"][0]["file"]["file_data"] for wire in wires]
+    assert held == [f"data:application/pdf;base64,{base64.b64encode(pdf).decode()}"] * 4
 
 
 @pytest.mark.parametrize(
