@@ -23,7 +23,7 @@ from langchain_core.messages import (
 from langchain_openrouter_opts.assistant import Place, WireMessage, assistant_message
 from langchain_openrouter_opts.content import add, is_block, parts
 from openrouter_opts.errors import ConfigurationError
-from openrouter_opts.protocol.encoding import is_large
+from openrouter_opts.protocol.encoding import is_large, snapshot
 from openrouter_opts.protocol.parts import Part, marked
 from openrouter_opts.protocol.replay import json_text, name_calls, once_each
 
@@ -50,7 +50,10 @@ def wire_messages(messages: Sequence[BaseMessage]) -> list[WireMessage]:
 async def awire_messages(messages: Sequence[BaseMessage]) -> list[WireMessage]:
     """Convert a conversation as `wire_messages` does, in a thread if there is much in it that may have to be encoded."""
     if any(isinstance(each.content, list) and is_large(each.content) for each in messages):
-        return await asyncio.to_thread(wire_messages, messages)
+        # What it is now: a message may get another block while the thread is at work.
+        now = snapshot({"messages": [{"content": each.content} for each in messages]})["messages"]
+        asked = [each.model_copy(update=held) for each, held in zip(messages, now, strict=True)]
+        return await asyncio.to_thread(wire_messages, asked)
     return wire_messages(messages)
 
 

@@ -53,7 +53,9 @@ def wire_messages(messages: Sequence[ChatMessage]) -> list[WireMessage]:
 async def awire_messages(messages: Sequence[ChatMessage]) -> list[WireMessage]:
     """Convert a conversation as `wire_messages` does, in a thread if files are to be read for it, or much is to be encoded."""
     if any(takes_long(block) for message in messages for block in message.blocks):
-        return await asyncio.to_thread(wire_messages, messages)
+        # What it is now: a history may go on while the thread is at work.
+        asked = [each.model_copy(update={"blocks": [*each.blocks]}) for each in messages]
+        return await asyncio.to_thread(wire_messages, asked)
     return wire_messages(messages)
 
 

@@ -89,7 +89,7 @@ def copied(value: Any) -> Any:
         return {key: inner if type(inner) in ATOMS else copied(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [inner if type(inner) in ATOMS else copied(inner) for inner in value]
-    return value
+    return tuple(map(copied, value)) if isinstance(value, tuple) else value
 
 
 def look(options: Any, path: Path) -> Any:

@@ -13,6 +13,7 @@ from io import BytesIO
 from typing import Any, Final
 
 from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.options.merge import copied
 from openrouter_opts.protocol.surrogates import mended
 
 LARGE: Final = 1024 * 1024
@@ -49,6 +50,14 @@ def _holds(value: Any, most: int) -> bool:
         if most < 0:
             return True
     return False
+
+
+def snapshot(value: Any) -> Any:
+    """Return a value as it is now, whatever becomes of it; texts are shared. Raises `ConfigurationError` for one that contains itself."""
+    try:
+        return copied(value)
+    except RecursionError as error:
+        raise ConfigurationError(_why_not(value, error)) from None
 
 
 def encode(body: Mapping[str, Any]) -> bytes:
@@ -128,11 +137,11 @@ def _cuts(text: str) -> Iterator[tuple[int, int]]:
         start = end
 
 
-def _why_not(body: Mapping[str, Any], error: Exception) -> str:
+def _why_not(body: Any, error: Exception) -> str:
     return _find_unwritable(body) or f"body: cannot be written as JSON: {error}"
 
 
-def _find_unwritable(body: Mapping[str, Any]) -> str | None:
+def _find_unwritable(body: Any) -> str | None:
     pending: list[tuple[str, Any, tuple[int, ...]]] = [("", body, ())]
     while pending:
         path, value, above = pending.pop()

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.options import MOST_FALLBACKS, ProviderOptions, too_many
-from openrouter_opts.protocol.encoding import encode, encode_in_pieces, is_large
+from openrouter_opts.protocol.encoding import encode, encode_in_pieces, is_large, snapshot
 from openrouter_opts.protocol.wire import Messages
 
 
@@ -39,8 +39,13 @@ class Request:
         return self.body is None and bool(self.content)
 
     def with_content(self, content: Mapping[str, Any]) -> Request:
-        """Return the request with another body, which is written unless it is large; raises `ConfigurationError` as `written` does."""
-        return replace(self, body=None if is_large(content) else encode(content), content=content)
+        """Return the request with another body, which is written unless it is large; raises `ConfigurationError` as `written` does.
+
+        What is written later is what there is now: a history may go on while it waits.
+        """
+        if is_large(content):
+            return replace(self, body=None, content=snapshot(content))
+        return replace(self, body=encode(content), content=content)
 
     def written(self) -> Request:
         """Return the request with its body; raises `ConfigurationError`, with the path, for what JSON has no word for."""

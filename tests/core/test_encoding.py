@@ -90,6 +90,31 @@ def test_a_large_body_is_written_when_it_is_asked_for(text: str, as_parts: bool)
     assert written.written() is written
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda history: history.append({"role": "user", "content": "LATER"}),
+        lambda history: history.clear(),
+        lambda history: history[0].update(name="Ann"),
+        lambda history: history[1]["content"].pop(),
+        lambda history: history[1]["content"][0].update(text="LATER"),
+        lambda history: history[2]["content"][0].update(text="LATER"),
+    ],
+    ids=["longer", "shorter", "a key more", "a part less", "another text", "in a tuple"],
+)
+def test_a_large_body_is_written_as_it_was_when_it_was_asked_for(change: Callable[[Any], object]):
+    history: list[dict[str, Any]] = [
+        {"role": "user", "content": "A" * LARGE},
+        {"role": "user", "content": [{"type": "text", "text": "hi"}]},
+        {"role": "user", "content": ({"type": "text", "text": "hi"},)},
+    ]
+    request = chat_request({"messages": history}, {})
+    asked = encode({"messages": history})
+    assert request.content["messages"][0]["content"] is history[0]["content"]
+    change(history)
+    assert request.written().body == asked
+
+
 def test_a_small_body_is_written_at_once_and_a_lookup_has_none():
     assert not chat_request({"messages": [{"role": "user", "content": "hi"}]}, {}).is_unwritten
     assert not get_request("models").is_unwritten
@@ -111,7 +136,9 @@ def endless() -> dict[str, Any]:
     ],
     ids=["NaN", "set", "bytes", "cycle"],
 )
-@pytest.mark.parametrize("write", [encode, encode_in_pieces])
+@pytest.mark.parametrize(
+    "write", [encode, encode_in_pieces, lambda body: chat_request(body, {}).written().body]
+)
 def test_what_json_has_no_word_for_is_found_beside_a_large_text(
     wrong: Any, words: str, write: Callable[[Any], bytes]
 ):

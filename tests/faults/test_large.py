@@ -7,15 +7,17 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
-from tests.faults.calls import Servers
+from openrouter_opts.protocol.encoding import LARGE
+from tests.faults.calls import Callers, Servers, client_of
 from tests.faults.large_calls import BLOCKED, SIZE, WAYS, Ask
 from tests.scripted_server import ScriptedServer
-from tests.wire_bytes import COMPLETION, answer
+from tests.wire_bytes import COMPLETION, STREAM, answer, streamed
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -52,3 +54,35 @@ def test_a_large_image_takes_little_more_memory_than_it(way: str, scripted: Serv
 
     # The server's own copy is among it.
     assert asyncio.run(peak(WAYS[way](server.base_url))) - SIZE < 2.5 * SIZE
+
+
+@pytest.mark.parametrize("size", [1, LARGE], ids=["small", "large"])
+def test_a_stream_asks_what_was_said_when_it_was_made(size: int, scripted: Servers, caller: Callers):
+    server = scripted(streamed(STREAM))
+    history = [{"role": "user", "content": "A" * size}]
+    stream = caller(server).stream(history)
+    history.append({"role": "user", "content": "LATER"})
+    assert list(stream)
+    assert len(server.deliveries[0].json["messages"]) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda history: history.clear(),
+        lambda history: history[-1].update(name="Ann"),
+        lambda history: history[-1].clear(),
+    ],
+    ids=["shorter", "a key more", "keys less"],
+)
+@pytest.mark.usefixtures("over_both")
+async def test_a_history_that_changes_while_it_is_written_goes_out_as_it_was(
+    change: Callable[[list[Any]], None], scripted: Servers
+):
+    server = scripted([answer(COMPLETION)])
+    history = [{"role": "user", "content": "A" * 4 * LARGE} for _ in range(4)]
+    call = asyncio.create_task(client_of(server).acomplete(history))
+    await asyncio.sleep(0)
+    change(history)
+    await call
+    assert [each.keys() for each in server.deliveries[0].json["messages"]] == [{"role", "content"}] * 4

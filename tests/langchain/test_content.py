@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -16,8 +17,9 @@ from langchain_core.messages import (
 )
 
 from langchain_openrouter_opts import ChatOpenRouter
-from langchain_openrouter_opts.messages import wire_messages
+from langchain_openrouter_opts.messages import awire_messages, wire_messages
 from openrouter_opts import ConfigurationError
+from openrouter_opts.protocol.encoding import LARGE
 from openrouter_opts.sandbox import Sandbox
 
 PNG, WAV, PDF, MP4 = "iVBORw0KGgo=", "UklGRiQA", "JVBERi0x", "AAAAGGZ0"
@@ -329,3 +331,31 @@ def test_a_path_leads_into_results_and_documents() -> None:
     document = {"type": "document", "source": {"type": "content", "content": [broken]}}
     with pytest.raises(ConfigurationError, match=r"^messages\[0\]\.content\[0\]\.source\.content\[0\]: "):
         wire_messages([HumanMessage([document])])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content.append(text("b")),
+        lambda content: content.pop(),
+        lambda content: content[1].update(text="b"),
+    ],
+    ids=["longer", "shorter", "another text"],
+)
+async def test_a_message_that_changes_while_it_is_encoded_goes_out_as_it_was(change: Any) -> None:
+    message = HumanMessage(
+        [{"type": "image", "base64": bytes(16 * LARGE), "mime_type": "image/png"}, text("a")]
+    )
+    converting = asyncio.create_task(awire_messages([message]))
+    await asyncio.sleep(0)
+    change(message.content)
+
+    (wire,) = await converting
+    assert wire["content"][1:] == [text("a")]
+
+
+async def test_content_that_contains_itself_is_refused_in_a_thread_too() -> None:
+    knot = text("A" * LARGE)
+    knot["again"] = [knot]
+    with pytest.raises(ConfigurationError, match=r"^messages\[0\]\.content\[0\]\.again.*contains itself"):
+        await awire_messages([HumanMessage([knot])])

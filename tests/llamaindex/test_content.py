@@ -262,6 +262,25 @@ class SlowFile(BytesIO):
         return begun + super().read(size)
 
 
+@pytest.mark.parametrize("change", [list.pop, list.clear, lambda held: held.append(held[0])])
+@pytest.mark.parametrize("inside", [False, True], ids=["messages", "blocks"])
+async def test_a_history_that_changes_while_a_file_is_read_goes_out_as_it_was(
+    change: Any, inside: bool
+) -> None:
+    pdf = DocumentBlock(data=SlowFile(b"%PDF-1.4"), document_mimetype="application/pdf")
+    history = [
+        ChatMessage(role="user", blocks=[pdf, TextBlock(text="a")]),
+        ChatMessage(role="user", content="b"),
+    ]
+    converting = asyncio.create_task(awire_messages(history))
+    await asyncio.sleep(0)
+    change(history[0].blocks if inside else history)
+
+    first, second = await converting
+    assert [part["type"] for part in first["content"]] == ["file", "text"]
+    assert second["content"] == "b"
+
+
 async def test_a_file_that_calls_have_in_common_reaches_each_whole() -> None:
     pdf = b"%PDF-1.4 of all"
     document = DocumentBlock(data=SlowFile(pdf), document_mimetype="application/pdf")
