@@ -75,6 +75,8 @@ LAYERS = (
     {"openrouter_opts.options"},
     # what would go wrong, said before sending
     {"openrouter_opts.preflight"},
+    # what a server says, without the keys that it echoes
+    {"openrouter_opts.protocol.echoes"},
     # what content parts are; the server's word on what went wrong; values as JSON
     {
         "openrouter_opts.protocol.parts",

@@ -20,7 +20,8 @@ from openrouter_opts.errors import (
     Phase,
     TimedOut,
 )
-from openrouter_opts.protocol.failure import scrub, with_advice
+from openrouter_opts.protocol.echoes import scrub
+from openrouter_opts.protocol.failure import with_advice
 
 _CERTIFICATE: Final = frozenset({"SSLCertVerificationError", "ClientConnectorCertificateError"})
 _KIND_OF: Final[dict[str, str]] = {

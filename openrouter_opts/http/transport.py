@@ -27,7 +27,7 @@ from openrouter_opts.http.proxies import Proxy, proxy_for
 from openrouter_opts.http.secret import Secret, in_use
 from openrouter_opts.http.settings import Settings
 from openrouter_opts.http.steps import Head, Open, Read, Reply, Rest, Sleep, Write
-from openrouter_opts.protocol.failure import keyless
+from openrouter_opts.protocol.echoes import keyless
 from openrouter_opts.protocol.request import Request
 
 _USER_AGENT: Final = "openrouter-opts"

@@ -17,7 +17,8 @@ from pydantic_core import from_json
 from openrouter_opts.errors import Malformed
 from openrouter_opts.money.cost import CACHED, Cost
 from openrouter_opts.protocol.completion import Choice, Completion, ToolCall, Usage
-from openrouter_opts.protocol.failure import scrub, with_advice
+from openrouter_opts.protocol.echoes import scrub
+from openrouter_opts.protocol.failure import with_advice
 from openrouter_opts.protocol.surrogates import mended
 from openrouter_opts.response import USEFUL_HEADERS
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -35,13 +34,11 @@ from openrouter_opts.errors import (
     ServerError,
     TimedOut,
 )
-from openrouter_opts.http.secret import strike_out
 from openrouter_opts.protocol.completion import Completion
+from openrouter_opts.protocol.echoes import scrub, without_keys
 from openrouter_opts.protocol.retry_after import availability, headers_in, retry_after, retryable
 from openrouter_opts.protocol.surrogates import mended
 from openrouter_opts.response import USEFUL_HEADERS, ResponseView
-
-MAX_TEXT: Final = 2_000
 
 _BY_STATUS: Final[dict[int, type[APIError]]] = {
     400: BadRequest,
@@ -132,8 +129,6 @@ _TOO_LONG: Final = re.compile(
     r"|reduce the length of the (messages|prompt)",  # Groq
     re.IGNORECASE,
 )
-_ANY_KEY: Final = re.compile(r"sk-or-[\w-]+|(?<=Bearer )[\w.~+/-]+=*")
-_STRUCK_OUT: Final = "sk-or-…"
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 _LINK: Final = "https://"
@@ -209,7 +204,7 @@ def from_error(
         beside: The object that holds the `error`.
         sent: The size of the request's body.
     """
-    said = {"message": said} if isinstance(said, str) else _without_keys(said)
+    said = {"message": said} if isinstance(said, str) else without_keys(said)
     metadata = _mapping(said.get("metadata"))
     headers = {**headers_in(metadata), **(headers or {})}
     code = said.get("code", said.get("http_status"))
@@ -231,7 +226,7 @@ def from_error(
         "retry_after": retry_after(said, headers),
         "retryable": retryable(said, headers),
         "response": view(known or 200, headers, body),
-        "openrouter_metadata": _without_keys(_mapping((beside or {}).get("openrouter_metadata"))),
+        "openrouter_metadata": without_keys(_mapping((beside or {}).get("openrouter_metadata"))),
     }
     if cls is TimedOut:
         facts["phase"] = "server"
@@ -273,28 +268,6 @@ def _with_advice(message: str, advice: str | None) -> str:
     if advice is None or advice in message or (_LINK in advice and advice.rpartition(" ")[2] in message):
         return message
     return f"{message.rstrip('. ')}; {advice}"
-
-
-def scrub(text: str) -> str:
-    """Strike out whatever looks like a key, and cut the text at 2 kB: servers echo what they were sent. Half a character is U+FFFD."""
-    text = _keyless(mended(text))
-    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…"
-
-
-def keyless(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the headers of a response, without the keys that a server echoes in them."""
-    text = "\n".join(headers.values())
-    return headers if _keyless(text) == text else {name: _keyless(value) for name, value in headers.items()}
-
-
-def _keyless(text: str) -> str:
-    return _ANY_KEY.sub(_STRUCK_OUT, strike_out(text))
-
-
-def _without_keys(said: Mapping[str, Any]) -> Mapping[str, Any]:
-    text = json.dumps(said)
-    clean = _keyless(text)
-    return said if clean == text else json.loads(clean)
 
 
 def status_of_type(error_type: str | None) -> int | None:
