@@ -35,7 +35,7 @@ def parse(data: bytes) -> Any:
             # Half a character as an escape, or a raw tab or page break in a text: only the slower parser lets them pass.
             if any(kind in str(problem) for kind in ("hex escape", "control character")):
                 return json.loads(data, strict=False)
-        start = scrub(data[:200].decode("utf-8", "replace").strip())
+        start = scrub(data.decode("utf-8", "replace").strip(), 200)
         raise with_advice(
             Malformed, f"the server sent no JSON ({problem}): {start!r}", delivered="yes"
         ) from None

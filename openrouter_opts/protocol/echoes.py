@@ -11,14 +11,16 @@ from openrouter_opts.http.secret import strike_out
 from openrouter_opts.protocol.surrogates import mended
 
 MAX_TEXT: Final = 2_000
+_MOST_LOOKED_AT: Final = 64 * 1024
+"""As much as is read of an error's body, and far more than is shown; to look through all of a broken answer might take seconds."""
 _ANY_KEY: Final = re.compile(r"sk-or-[\w-]+|(?<=Bearer )[\w.~+/-]+=*")
 _STRUCK_OUT: Final = "sk-or-…"
 
 
-def scrub(text: str) -> str:
-    """Strike out whatever looks like a key, and cut the text at 2 kB. Half a character is U+FFFD."""
-    text = _keyless(mended(text))
-    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…"
+def scrub(text: str, longest: int = MAX_TEXT) -> str:
+    """Strike out whatever looks like a key, and then cut the text: half a key would be none, and stay. Half a character is U+FFFD."""
+    text = _keyless(mended(text[:_MOST_LOOKED_AT]))
+    return text if len(text) <= longest else text[:longest] + "…"
 
 
 def keyless(headers: Mapping[str, str]) -> Mapping[str, str]:

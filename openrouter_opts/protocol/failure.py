@@ -289,9 +289,8 @@ def _mapping(value: object) -> Mapping[str, Any]:
 def _plain_text(status: int, body: bytes) -> str:
     text = body.decode("utf-8", "replace").strip()
     title = _TITLE.search(text)
-    return (
-        title.group(1).strip() if title else text[:200]
-    ) or f"status {status} without a word of explanation"
+    said = title.group(1).strip() if title else scrub(text, 200)
+    return said or f"status {status} without a word of explanation"
 
 
 def _status(code: object) -> int | None:

@@ -357,7 +357,7 @@ def test_a_raw_control_character_in_a_text_is_let_pass(character: str):
 def test_the_beginning_of_what_came_is_shown():
     with pytest.raises(Malformed) as caught:
         decode.parse(b"a" * 199 + b"bc")
-    assert f": '{'a' * 199}b'; " in str(caught.value)
+    assert f": '{'a' * 199}b…'; " in str(caught.value)
 
 
 def test_a_key_in_what_came_instead_of_json_is_struck_out():

@@ -265,6 +265,24 @@ def test_a_key_is_struck_out_however_json_writes_it(
     shows_no_key(error, ODD)
 
 
+OF_A_GATEWAY = "gateway-" + "SECRET" * 6
+AT_THE_CUT = b"x" * 171 + OF_A_GATEWAY.encode()
+CUT: dict[str, Script] = {
+    "a refusal": [answer(AT_THE_CUT, 500)],
+    "what should be JSON": [answer(AT_THE_CUT)],
+    "what should be a chunk": streamed(b"data: " + AT_THE_CUT + b"\n\n"),
+}
+
+
+@pytest.mark.parametrize("kind", CUT)
+def test_no_part_of_a_key_is_left_where_a_text_is_cut(kind: str, scripted: Servers, caller: Callers):
+    made = caller(scripted(CUT[kind]), api_key=OF_A_GATEWAY, max_retries=0)
+    error = ending(made, stream="chunk" in kind)
+    assert error
+    shows_no_key(error, "gateway")
+    assert "x…" in str(error)
+
+
 def test_what_a_server_quotes_of_a_prompt_stays():
     """It often is what says what is wrong, and no word tells it from the server's own. It stays with who asked: no log has it."""
     said = {"code": 400, "message": "Unknown role in 'tell me'", "metadata": {"flagged_input": "tell...me"}}
