@@ -15,6 +15,8 @@ _MOST_LOOKED_AT: Final = 64 * 1024
 """As much as is read of an error's body, and far more than is shown; to look through all of a broken answer might take seconds."""
 _ANY_KEY: Final = re.compile(r"sk-or-[\w-]+|(?<=Bearer )[\w.~+/-]+=*")
 _STRUCK_OUT: Final = "sk-or-…"
+# The texts and whole numbers of JSON.
+_VALUE: Final = re.compile(r'"(?:[^"\\]|\\.)*"|(?<![\d.+-])\d+(?![\d.e])')
 
 
 def scrub(text: str, longest: int = MAX_TEXT) -> str:
@@ -30,10 +32,18 @@ def keyless(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def without_keys(said: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return an object without the keys that a server echoes in it."""
+    """Return an object without the keys that a server echoes in it: in its names and texts, or as a number that is the key."""
     text = json.dumps(said)
-    clean = _keyless(text)
+    clean = _VALUE.sub(_struck_out, text)
     return said if clean == text else json.loads(clean)
+
+
+def _struck_out(value: re.Match[str]) -> str:
+    text = value[0]
+    if text.startswith('"'):
+        return json.dumps(_keyless(json.loads(text)))
+    # A number that only has the digits of a short key among its own is the time of a reset, or a count.
+    return '"…"' if strike_out(text) == "…" else text
 
 
 def _keyless(text: str) -> str:

@@ -32,6 +32,7 @@ from openrouter_opts.errors import (
     ConfigurationError,
     ConnectionLost,
     OpenRouterError,
+    RateLimited,
 )
 from openrouter_opts.http.secret import Secret, in_use, strike_out
 from openrouter_opts.protocol.failure import from_error
@@ -281,6 +282,26 @@ def test_no_part_of_a_key_is_left_where_a_text_is_cut(kind: str, scripted: Serve
     assert error
     shows_no_key(error, "gateway")
     assert "x…" in str(error)
+
+
+# Local servers take any key, and some are asked with one like these. As text each would be found in JSON where it isn't, and break it.
+PLACEHOLDERS: dict[str, tuple[str, Any, Any]] = {
+    "digits of a number": ("00000000", 1700000000000, 1700000000000),
+    "digits of a fraction": ("12345678", 0.12345678, 0.12345678),
+    "a number of its own": ("12345678", [12345678, -12345678], ["…", -12345678]),
+    "the end of a character": ("u00e9t00", "\u00e9t00, said u00e9t00", "\u00e9t00, said …"),
+    "the end of a line break": ("nobodys-key", "\nobodys-key; nobodys-key", "\nobodys-key; …"),
+    "the name of a field": ("nobodys-key", {"nobodys-key": 1}, {"…": 1}),
+}
+
+
+@pytest.mark.parametrize(("key", "said", "shown"), PLACEHOLDERS.values(), ids=PLACEHOLDERS)
+def test_a_placeholder_for_a_key_breaks_no_error(
+    key: str, said: Any, shown: Any, scripted: Servers, caller: Callers
+):
+    body = {"error": {"code": 429, "message": "slow down", "metadata": {"echo": said}}}
+    made = caller(scripted([answer(body, 429)]), api_key=key, max_retries=0)
+    assert failure(made, RateLimited).metadata == {"echo": shown}
 
 
 def test_what_a_server_quotes_of_a_prompt_stays():
