@@ -157,6 +157,8 @@ class SoFar:
     assembler: Assembler = field(default_factory=Assembler)
     head: Head = field(default_factory=lambda: Head(0))
     attempt: int = 0
+    whole: Completion | None = None
+    """The answer, where it came whole though a stream was asked for."""
 
     def read(self, head: Head, attempt: int, patience: Patience) -> Flow:
         """Read a stream as `read_stream` does."""
@@ -164,6 +166,8 @@ class SoFar:
 
     def completion(self, *, ended: bool = False) -> Completion:
         """Return it as an answer; one that has not `ended` is taken literally."""
+        if self.whole:
+            return self.whole
         body, headers = self.assembler.body(), self.head.headers
         return decode.completion(body, headers=headers, attempts=self.attempt, ended=ended)
 
@@ -182,12 +186,12 @@ def read_stream(head: Head, attempt: int, patience: Patience, so_far: SoFar | No
         begun = yield from _beginning(patience.begin if comes_whole else patience.read)
     except OpenRouterError as error:
         raise with_facts(error, head) from None
-    # A body that is no stream is told by its look too: JSON, or a portal's login page.
-    if comes_whole or begun[:1] in (b"{", b"<"):
-        yield from _read_unstreamed(head, attempt, patience, begun)
-        return
     so_far = so_far or SoFar()
     so_far.assembler, so_far.head, so_far.attempt = Assembler(so_far.asked), head, attempt
+    # A body that is no stream is told by its look too: JSON, or a portal's login page.
+    if comes_whole or begun[:1] in (b"{", b"<"):
+        yield from _read_unstreamed(so_far, patience, begun)
+        return
     try:
         ended = yield from _read_chunks(so_far.assembler, patience, begun)
         yield from patience.handing(so_far.assembler.rest())
@@ -220,16 +224,19 @@ def _relay(assembler: Assembler, patience: Patience, data: bytes) -> Generator[S
     while True:
         events = _events(decoder, data)
         for event in events:
-            chunk = _chunk_of(event, at_end=not data)
-            if chunk is None:
-                return True
-            patience.progressed()
-            if error := _error_of(chunk, event, assembler):
+            try:
+                chunk = _chunk_of(event, at_end=not data)
+                if chunk is None:
+                    return True
+                patience.progressed()
+                if error := _error_of(chunk, event, assembler):
+                    raise error
+            except OpenRouterError:
                 # What the call cost comes after its error.
                 rest = yield from patience.rest(1.0)
                 late = chain(_events(decoder, rest), _events(decoder, b""))
                 _take_usage(assembler, chain(events, late))
-                raise error
+                raise
             yield from patience.handing(assembler.feed(chunk))
         if not data:
             return False
@@ -246,10 +253,11 @@ def _events(decoder: EventDecoder, data: bytes) -> Iterator[Event]:
 
 
 def _take_usage(assembler: Assembler, events: Iterable[Event]) -> None:
+    # What cannot be read says less than the error before it.
     with suppress(BadResponse):
-        # What cannot be read says less than the error before it.
         for event in events:
-            assembler.feed({**(_chunk_of(event, at_end=True) or {}), "choices": []})
+            with suppress(BadResponse):
+                assembler.feed({**(_chunk_of(event, at_end=True) or {}), "choices": []})
 
 
 def _chunk_of(event: Event, *, at_end: bool) -> Mapping[str, Any] | None:
@@ -298,13 +306,13 @@ def _without_error_reason(chunk: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{**choice, "finish_reason": None} for choice in decode.mappings(chunk.get("choices"))]
 
 
-def _read_unstreamed(head: Head, attempt: int, patience: Patience, begun: bytes) -> Flow:
+def _read_unstreamed(so_far: SoFar, patience: Patience, begun: bytes) -> Flow:
     """Read the whole answer that some servers give to a streaming request."""
     try:
         data = yield from _read_rest(patience, begun)
-        completion = whole(data, head, attempt)
+        so_far.whole = completion = whole(data, so_far.head, so_far.attempt)
     except OpenRouterError as error:
-        raise with_facts(error, head) from None
+        raise with_facts(error, so_far.head) from None
     yield from patience.handing(at_once(completion))
     yield completion
 

@@ -23,7 +23,7 @@ from openrouter_opts.errors import (
 from openrouter_opts.money.cost import UNKNOWN_COST, Cost
 from openrouter_opts.money.fees import has_extras
 from openrouter_opts.protocol.completion import Abandoned, Usage
-from openrouter_opts.protocol.decode import count_of, text_of
+from openrouter_opts.protocol.decode import count_of, mappings, text_of, usage_of
 
 Outcome = Literal["answered", "interrupted", "failed"]
 """How a request ended: with its answer; in the middle, by an error or because the caller left, so that it may be billed; or with
@@ -139,7 +139,7 @@ class Record:
     ) -> Record:
         """Make the record of a request that ended in `result`."""
         if isinstance(result, Abandoned):
-            facts = _of_abandoned(result)
+            facts = _of_abandoned(result, asking)
         elif isinstance(result, OpenRouterError):
             facts = _of_error(result, asking)
         else:
@@ -184,10 +184,18 @@ def _of_answer(answer: Answer) -> _Facts:
     return answer.model, answer.provider, answer.id, answer.usage, "answered", repeats
 
 
-def _of_abandoned(left: Abandoned) -> _Facts:
+def _of_abandoned(left: Abandoned, asking: Asking) -> _Facts:
     model, provider, generation_id = (text_of(left.chunk.get(name)) for name in ("model", "provider", "id"))
+    # A count that comes before the end goes on growing.
+    usage = usage_of(left.chunk, {}) if _ends(left.chunk, asking.content) else None
     outcome: Outcome = "failed" if left.is_unsent else "interrupted"
-    return model, provider, generation_id or left.generation_id, None, outcome, None
+    return model, provider, generation_id or left.generation_id, usage, outcome, None
+
+
+def _ends(chunk: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
+    """Tell whether all choices that were asked for end in a chunk."""
+    ended = [choice for choice in mappings(chunk.get("choices")) if choice.get("finish_reason")]
+    return len(ended) >= (count_of(request.get("n")) or 1)
 
 
 def _of_error(error: OpenRouterError, asking: Asking) -> _Facts:

@@ -735,16 +735,30 @@ def test_an_attempt_that_cost_something_is_not_made_again():
     assert outcome.error.usage.cost.total == Decimal("0.01")
 
 
+ODD = b"data: {oops\n\n"
+
+
 @pytest.mark.parametrize("ending", [DONE, b"", None], ids=["[DONE]", "nothing", "not even a blank line"])
 @pytest.mark.parametrize("apart", [False, True], ids=["in one read", "in reads of their own"])
-def test_the_usage_that_follows_an_error_is_kept(apart: bool, ending: bytes | None):
+@pytest.mark.parametrize(
+    ("broken", "cls"),
+    [(event({"error": {"code": 403, "message": "no"}}), Forbidden), (ODD, Malformed), (ODD + ODD, Malformed)],
+    ids=["an error", "no JSON", "no JSON twice"],
+)
+def test_the_usage_that_follows_an_error_is_kept(
+    broken: bytes, cls: type[OpenRouterError], apart: bool, ending: bytes | None
+):
     usage = usage_event(0.07)
-    pieces = [event({"error": {"code": 403, "message": "no"}}), usage.rstrip() if ending is None else usage]
+    pieces = [broken, usage.rstrip() if ending is None else usage]
     pieces += filter(None, [ending])
     outcome = call([SSE, *(pieces if apart else [b"".join(pieces)])])
-    assert isinstance(outcome.error, Forbidden)
-    assert outcome.error.usage
-    assert outcome.error.usage.cost.total == Decimal("0.07")
+    assert outcome.failed(cls).usage.cost.total == Decimal("0.07")
+    assert outcome.wire.opened == 1
+
+
+def test_the_usage_of_an_answer_that_is_whole_is_kept_whatever_came_before_it():
+    completion = call([SSE, delta("Hello"), STOP, ODD + usage_event(0.07) + DONE]).completion
+    assert (completion.text, completion.cost.total) == ("Hello", Decimal("0.07"))
 
 
 @pytest.mark.parametrize(

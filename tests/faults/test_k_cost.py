@@ -185,6 +185,39 @@ def test_what_nobody_said_is_looked_up_until_it_is_written(
     assert [sent.path.partition("?")[2] for sent in server.deliveries[1:]] == ["id=gen-1"] * 3
 
 
+def ended(*choices: int, ends: str | None = "stop") -> bytes:
+    """Return a chunk in which choices end, and which says what the call has cost."""
+    ending = [{"index": each, "delta": {"content": "Hello"}, "finish_reason": ends} for each in choices]
+    return event({"id": "gen-1", "provider": "Mock", "model": "m/x", "choices": ending, "usage": USAGE})
+
+
+LEFT: dict[str, tuple[Script, int, str | None]] = {
+    "that had come whole": ([answer(COMPLETION)], 1, "0.0003"),
+    "in the chunk that ends it": (streamed(ended(0), end="HANG"), 1, "0.0003"),
+    "in the chunk that ends both choices": (streamed(ended(0, 1), end="HANG"), 2, "0.0003"),
+    "in the chunk that ends one of two": (streamed(ended(0), end="HANG"), 2, None),
+    "that tells what it costs as it goes": (streamed(ended(0, ends=None), end="HANG"), 1, None),
+}
+
+
+@pytest.mark.parametrize(("script", "choices", "total"), LEFT.values(), ids=LEFT)
+def test_what_had_been_told_when_a_stream_was_left_is_in_the_book(
+    script: Script, choices: int, total: str | None, scripted: Servers, caller: Callers
+):
+    with track_costs() as spend:
+        stream = caller(scripted(script)).stream(HI, extra_body={"n": choices})
+        assert next(stream).text == "Hello"
+        stream.close()
+    (record,) = spend.records
+    assert (record.outcome, record.pending) == ("interrupted", total is None)
+    assert spend.total == D(total or 0)
+    assert (stream.partial.text, stream.partial.id, stream.partial.cost.total) == (
+        "Hello",
+        "gen-1",
+        D("0.0003"),
+    )
+
+
 def settled(client: Caller, spend: Spend, wait: float = 5.0) -> None:
     reconcile(spend, client.client, wait=wait)
 
