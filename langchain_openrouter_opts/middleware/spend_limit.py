@@ -214,13 +214,11 @@ class SpendLimitMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
             return state.get("thread_spend_now")
         spent = Decimal(state.get("thread_spend", "0"))
 
-        def fresh() -> ThreadMoney:
-            return ThreadMoney(SpendLimit(amount, on_limit="fit", spent=spent), spent)
+        def fresh(name: str) -> ThreadMoney:
+            return ThreadMoney(SpendLimit(amount, on_limit="fit", spent=spent), spent, name)
 
-        place = place_now(self)
-        thread = (
-            fresh() if place is None else _THREADS.find(amount, state.get("thread_spend_name"), place, fresh)
-        )
+        place, name = place_now(self), state.get("thread_spend_name")
+        thread = fresh("") if place is None else _THREADS.find(amount, name, place, fresh)
         thread.heard(spent)
         return thread
 

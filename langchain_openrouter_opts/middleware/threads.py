@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Self
 from uuid import uuid4
@@ -29,7 +29,7 @@ class ThreadMoney:
     limit: SpendLimit
     noted: Decimal
     """What this process has last said, or heard, that the thread has cost, USD."""
-    name: str = field(default_factory=lambda: uuid4().hex)
+    name: str
     """By which the thread is found again, whichever checkpointer and agent it is run with."""
 
     def heard(self, spent: Decimal) -> None:
@@ -68,7 +68,7 @@ class Threads:
         self._recent: OrderedDict[ThreadMoney, None] = OrderedDict()
 
     def find(
-        self, amount: Decimal, name: str | None, place: Hashable, fresh: Callable[[], ThreadMoney]
+        self, amount: Decimal, name: str | None, place: Hashable, fresh: Callable[[str], ThreadMoney]
     ) -> ThreadMoney:
         """Return the thread of this name or, else, at this place; or a new one.
 
@@ -76,11 +76,13 @@ class Threads:
             amount: Its limit, USD. Threads with another one are others.
             name: What its state calls it, if it has had a run that was noted.
             place: Where it is kept: several runs may begin before the first is noted.
-            fresh: Makes one.
+            fresh: Makes one of a name.
         """
         with self._lock:
             known = self._known
-            found = known.get((amount, name)) or known.get((amount, place)) or fresh()
+            found = known.get((amount, name)) or known.get((amount, place))
+            if found is None:
+                found = fresh(name or uuid4().hex)
             known[amount, name or found.name] = found
             if name is None:
                 known[amount, place] = found

@@ -478,6 +478,20 @@ def test_what_another_process_has_spent_in_a_thread_comes_on_top(
     assert sandbox.credits_used == AN_ANSWER * 4
 
 
+def test_a_run_that_was_left_counts_in_a_thread_that_was_begun_in_another_process(
+    make_llm: Make, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+):
+    agent = thrifty(make_llm, InMemorySaver(), "0.0019")
+    answers(sandbox)
+    agent.invoke(QUESTION, THREAD)
+    monkeypatch.setattr(spend_limit, "_THREADS", Threads())
+    for _ in range(4):
+        sandbox.answer_next("word " * 300)
+        asyncio.run(_left(agent))
+    assert sandbox.credits_used <= Decimal("0.0019")
+    assert is_last_answer(agent.invoke(QUESTION, THREAD)["messages"][-1])
+
+
 def test_runs_at_once_leave_in_the_state_what_they_have_cost_and_no_more(make_llm: Make, sandbox: Sandbox):
     agent = thrifty(make_llm, InMemorySaver(), "1")
     for _ in range(2):
@@ -567,7 +581,9 @@ def test_only_threads_that_ran_long_ago_are_forgotten():
 
     def find(place: str) -> ThreadMoney:
         amount = Decimal(1)
-        return threads.find(amount, None, place, lambda: ThreadMoney(SpendLimit(amount), Decimal(0)))
+        return threads.find(
+            amount, None, place, lambda name: ThreadMoney(SpendLimit(amount), Decimal(0), name)
+        )
 
     running = find("running")
     names = [find(place).name for place in ("a", "b", "c")]
