@@ -78,7 +78,9 @@ class SpendLimitMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
             process its runs share what is left, at once or one after another, also where an agent is made for each request, as long as the
             checkpointer is the same object or the thread has been stored before. What a run has cost that failed or was left counts here at
             once, in full while nobody knows what it was billed; in the state, and so in other processes, from the next run here on. That
-            is remembered of the last 10,000 threads. Agents inside another one have limits of their own, and so have agents of other amounts.
+            is remembered of the last 10,000 threads, by their ids too: who goes back to before the first answer has what is left, and so has
+            a thread of the id of one that was deleted, which should get an id of its own. Agents inside another one have limits of their
+            own, and so have agents of other amounts.
         exit_behavior: `"end"`, or `"error"` to raise `SpendLimitExceeded` after all.
 
     Raises:

@@ -75,17 +75,16 @@ class Threads:
         Args:
             amount: Its limit, USD. Threads with another one are others.
             name: What its state calls it, if it has had a run that was noted.
-            place: Where it is kept: several runs may begin before the first is noted.
+            place: Where it is kept: several runs may begin before the first is noted, and one may begin where none had been yet.
             fresh: Makes one of a name.
         """
         with self._lock:
             known = self._known
             found = known.get((amount, name)) or known.get((amount, place))
-            if found is None:
-                found = fresh(name or uuid4().hex)
+            if found is None or name is None:
+                # Not at every run: where a checkpointer is made for each request, each is a place of its own.
+                found = known[amount, place] = found or fresh(name or uuid4().hex)
             known[amount, name or found.name] = found
-            if name is None:
-                known[amount, place] = found
             self._recent[found] = None
             self._recent.move_to_end(found)
             if len(self._recent) > self._most:

@@ -492,6 +492,33 @@ def test_a_run_that_was_left_counts_in_a_thread_that_was_begun_in_another_proces
     assert is_last_answer(agent.invoke(QUESTION, THREAD)["messages"][-1])
 
 
+@pytest.mark.parametrize("process", ["the same", "another"])
+@pytest.mark.parametrize("given", [None, QUESTION], ids=["again", "anew"])
+def test_who_goes_back_to_before_the_first_answer_has_what_is_left(
+    process: str, given: Any, make_llm: Make, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+):
+    agent = thrifty(make_llm, InMemorySaver(), "0.0015")
+    answers(sandbox, 3)
+    agent.invoke(QUESTION, THREAD)
+    if process == "another":
+        monkeypatch.setattr(spend_limit, "_THREADS", Threads())
+    assert not is_last_answer(agent.invoke(QUESTION, THREAD)["messages"][-1])
+    first = list(agent.get_state_history(THREAD))[-1].config
+    assert is_last_answer(agent.invoke(given, first)["messages"][-1])
+    assert sandbox.credits_used == AN_ANSWER * 2
+
+
+def test_a_thread_has_what_is_left_by_one_of_its_id_that_was_deleted(make_llm: Make, sandbox: Sandbox):
+    saver = InMemorySaver()
+    agent = thrifty(make_llm, saver)
+    answers(sandbox, 2)
+    agent.invoke(QUESTION, THREAD)
+    saver.delete_thread("1")
+    assert is_last_answer(agent.invoke(QUESTION, THREAD)["messages"][-1])
+    other: RunnableConfig = {"configurable": {"thread_id": "2"}}
+    assert not is_last_answer(agent.invoke(QUESTION, other)["messages"][-1])
+
+
 def test_runs_at_once_leave_in_the_state_what_they_have_cost_and_no_more(make_llm: Make, sandbox: Sandbox):
     agent = thrifty(make_llm, InMemorySaver(), "1")
     for _ in range(2):
@@ -590,6 +617,15 @@ def test_only_threads_that_ran_long_ago_are_forgotten():
     assert find("running") is running
     assert find("c").name == names[-1]
     assert find("a").name != names[0]
+
+
+def test_a_thread_takes_no_more_room_with_every_checkpointer():
+    threads, amount = Threads(), Decimal(1)
+    for number in range(100):
+        threads.find(
+            amount, "name", f"place {number}", lambda name: ThreadMoney(SpendLimit(amount), Decimal(0), name)
+        )
+    assert len(threads._known) == 2
 
 
 # --- what else can be said ---
