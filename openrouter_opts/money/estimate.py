@@ -7,7 +7,7 @@ an answer as long as it may get, every tool used as often as it may be. The lowe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 from functools import cached_property
 from typing import Any, Final
@@ -83,6 +83,11 @@ class Priced:
     def having(self, **options: Any) -> Priced:
         """The same request with some of its options replaced."""
         return self._with_size({**self.body, **options}, self.size, self.facts)
+
+    def ending(self, conditions: list[Any]) -> Priced:
+        """The same request with other ends of its server tools, by which nobody is left out."""
+        body = {**self.body, "stop_server_tools_when": conditions}
+        return replace(self, body=body, extras=extras_of(body))
 
     @classmethod
     def _with_size(cls, body: Body, size: PromptSize, facts: Facts) -> Priced:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openrouter_opts import Endpoint, Model
+from openrouter_opts.catalog.rows import Override
 from openrouter_opts.money.estimate import Priced
 from openrouter_opts.money.fit import PLENTY_OF_TOKENS, USEFUL_TOKENS, fit
 from openrouter_opts.protocol.request import encode
@@ -41,6 +43,15 @@ MODELS = {
         pricing={"prompt": D("1e-6"), "completion": D("4e-6")},
     ),
     "a/draws": Model("a/draws", "Draws", output_modalities=("image", "text"), endpoints=(DEAR, MIDDLE)),
+    "a/tiered": Model(
+        "a/tiered",
+        "Tiered",
+        endpoints=(
+            endpoint(
+                "tiered", "4", overrides=(Override(50_000, {"prompt": D("2.5e-6"), "completion": D("6e-6")}),)
+            ),
+        ),
+    ),
     "a/endless": Model("a/endless", "Endless", pricing={"prompt": D("1e-6"), "completion": D("4e-6")}),
 }
 
@@ -93,9 +104,8 @@ def test_an_answer_without_a_limit_gets_one_and_leaves_half_to_others():
     found = fitted("0.2")
     assert found is not None
     assert 24_000 < found["max_tokens"] < 25_000
-    little = fitted("0.02")
-    assert little is not None
-    assert PLENTY_OF_TOKENS < little["max_tokens"] < 5_000
+    for little in ("0.018", "0.02", "0.03"):
+        assert fitted(little) == {"max_tokens": PLENTY_OF_TOKENS}
 
 
 def at_once(money: str, **options: Any) -> list[int]:
@@ -275,6 +285,99 @@ def test_tools_that_fit_as_they_are_may_spend_all_that_is_left():
     assert fitted("1", **options) == {**options, "stop_server_tools_when": ends}
     low = {**options, "stop_server_tools_when": [{"type": "max_cost", "max_cost_in_dollars": 0.3}]}
     assert fitted("1", **low) == low
+
+
+@pytest.mark.parametrize("money", ["0.5", "0.7", "1", "2", "5", "10", "50"])
+def test_server_tools_have_their_part_of_the_money_beside_an_answer_that_nobody_limited(money: str):
+    found = fitted(money, tools=[SEARCH])
+    assert found is not None
+    assert found.get("max_tokens", 100_000) >= PLENTY_OF_TOKENS
+    assert found["stop_server_tools_when"][-1]["max_cost_in_dollars"] >= float(money) / 12.1
+
+
+def test_server_tools_are_ended_after_their_first_calls_before_the_answer_gets_shorter():
+    found = fitted("0.21", tools=[SEARCH], max_tokens=1_000)
+    assert found is not None
+    assert found["max_tokens"] == 1_000
+    assert found["stop_server_tools_when"][-1]["max_cost_in_dollars"] < 0.01
+    less = fitted("0.21", tools=[SEARCH], max_tokens=4_000)
+    assert less is not None
+    assert USEFUL_TOKENS < less["max_tokens"] < 4_000
+    assert less["stop_server_tools_when"][-1]["max_cost_in_dollars"] < 0.001
+
+
+def test_tools_that_nothing_would_end_are_ended_by_the_money():
+    own = [{"type": "has_tool_call", "tool_name": "x"}]
+    found = fitted("1", tools=[SEARCH], max_tokens=1_000, stop_server_tools_when=own)
+    assert found is not None
+    assert found["stop_server_tools_when"][0] == own[0]
+    assert found["stop_server_tools_when"][1]["max_cost_in_dollars"] > 0.2
+
+
+# --- more money ---
+
+FREE_TOOL = {"type": "openrouter:datetime"}
+AMOUNTS = [D("0.0005") * D("1.22") ** power for power in range(56)]
+"""USD: from less than any answer costs to more than any costs, and each a little more than the one before."""
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"max_tokens": 20_000},
+        {"n": 3},
+        {"reasoning": {"max_tokens": 2_000}},
+        {"tools": [SEARCH]},
+        {"tools": [SEARCH], "max_tokens": 20_000},
+        {"tools": [FREE_TOOL]},
+        *({"tools": [SEARCH], "max_tool_calls": calls} for calls in (1, 2, 4, 8)),
+        {"tools": [SEARCH], "stop_server_tools_when": [{"type": "max_cost", "max_cost_in_dollars": 0.2}]},
+        {"tools": [SEARCH], "stop_server_tools_when": [{"type": "has_tool_call", "tool_name": "x"}]},
+        {"plugins": [{"id": "web", "engine": "exa"}]},
+    ],
+)
+@pytest.mark.parametrize("model", ["a/one", "a/three", "a/uneven", "a/bare", "a/endless", "a/tiered"])
+def test_more_money_never_makes_for_a_shorter_answer(model: str, options: Any, alone: bool):
+    request = asked(model, **options)
+    longest: dict[str, float] = {}
+    for money in AMOUNTS:
+        found = fit(request, money, alone=alone)
+        if found is None:
+            assert not longest
+            continue
+        served_by = str(found.body.get("provider"))
+        length = found.body.get("max_tokens", math.inf)
+        assert length >= longest.get(served_by, 0), money
+        longest[served_by] = length
+    assert len(longest) >= (model == "a/three") + 1
+
+
+@given(
+    less=st.decimals("0.001", 20, places=8),
+    more=st.decimals("0.00000001", 1, places=8),
+    calls=st.none() | st.integers(1, 30),
+    model=st.sampled_from(["a/one", "a/tiered"]),
+    alone=st.booleans(),
+)
+def test_the_least_more_of_money_never_makes_for_a_shorter_answer(
+    less: Decimal, more: Decimal, calls: int | None, model: str, alone: bool
+):
+    request = asked(model, tools=[SEARCH], **({} if calls is None else {"max_tool_calls": calls}))
+    poor, rich = fit(request, less, alone=alone), fit(request, less + more, alone=alone)
+    if poor is not None:
+        assert rich is not None
+        assert rich.body.get("max_tokens", math.inf) >= poor.body.get("max_tokens", math.inf)
+
+
+def test_more_money_never_leaves_less_to_server_tools_either():
+    request = asked(tools=[SEARCH])
+    found = [each.body for money in AMOUNTS if (each := fit(request, money)) is not None]
+    plenty = [each for each in found if each.get("max_tokens", math.inf) >= PLENTY_OF_TOKENS]
+    costs = [each["stop_server_tools_when"][-1]["max_cost_in_dollars"] for each in plenty]
+    assert len(costs) > 20
+    assert costs == sorted(costs)
 
 
 # --- whatever is asked ---
