@@ -193,10 +193,12 @@ class SyncWire:
     def _open(self, step: Open) -> Head:
         self._opening = Opening()
         self.close()
-        end_within(step.seconds)
+        began = time.monotonic()
         try:
             request = self._transport.build(self._write(step))
             request.extensions["trace"] = self._opening.follow
+            # Not before: whoever is asked for the key may wait for another server, in this thread.
+            end_within(None if step.seconds is None else began + step.seconds - time.monotonic())
             self._response = response = self._transport.pools.of_threads().handle_request(request)
         except Exception as problem:  # noqa: BLE001 - every kind is translated
             raise translate(

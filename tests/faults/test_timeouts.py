@@ -13,8 +13,8 @@ from openrouter_opts import Timeout
 from openrouter_opts.errors import NoProvider, ProviderFailed, TimedOut
 from openrouter_opts.http.network import _Connection, end_within
 from tests.both import Caller
-from tests.faults.aftermath import HI, SOON, failure
-from tests.faults.calls import Callers, Servers
+from tests.faults.aftermath import HI, KEY, SOON, failure
+from tests.faults.calls import Callers, Servers, client_of
 from tests.scripted_server import Delivery, Script
 from tests.wire_bytes import COMPLETION, STREAM_HEAD, answer, chunked, delta, event, streamed
 
@@ -165,6 +165,29 @@ def test_a_deadline_of_one_thread_is_no_other_threads(scripted: Servers, caller:
         caller(server, timeout={"first_byte": None, "idle": None, "progress": None}).complete(HI).text
         == "Hello"
     )
+
+
+def test_where_a_key_comes_from_sets_no_deadline_for_the_call(scripted: Servers, caller: Callers):
+    vault = client_of(scripted([answer({"data": {"label": "mine"}})]), timeout=SOON)
+
+    def fetch() -> str:
+        assert vault.key()
+        return KEY
+
+    server = scripted([2 * SOON, answer(COMPLETION)])
+    assert caller(server, api_key=fetch, timeout=10).complete(HI).text == "Hello"
+
+
+def test_a_key_that_comes_too_late_is_sent_nowhere(scripted: Servers, caller: Callers):
+    server = scripted([answer(COMPLETION)])
+
+    def fetch() -> str:
+        time.sleep(SOON)
+        return KEY
+
+    error = failure(caller(server, api_key=fetch, timeout={"total": SOON}), TimedOut)
+    assert (error.phase, error.delivered) == ("total", "no")
+    assert server.deliveries == []
 
 
 class Interrupted:
