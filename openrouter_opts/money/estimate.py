@@ -15,7 +15,7 @@ from typing import Any, Final
 from openrouter_opts.lint.body import Body, listed
 from openrouter_opts.lint.endpoints import limits_of
 from openrouter_opts.money.cost import EXACT, dollars
-from openrouter_opts.money.fees import Extras, Fee, extras_of
+from openrouter_opts.money.fees import Extras, Fee, ends_of, extras_of
 from openrouter_opts.money.prompt import PromptSize, prompt_size
 from openrouter_opts.money.terms import Facts, Offer, Terms, offer_of
 
@@ -78,21 +78,19 @@ class Priced:
     @classmethod
     def of(cls, body: Body, written: bytes, facts: Facts) -> Priced:
         """Read a request: as an object, and as it would be written."""
-        return cls._with_size(body, prompt_size(body, written), facts)
+        size, extras = prompt_size(body, written), extras_of(body)
+        return cls(body, size, extras, offer_of(body, facts, size, extras), facts)
 
     def having(self, **options: Any) -> Priced:
-        """The same request with some of its options replaced."""
-        return self._with_size({**self.body, **options}, self.size, self.facts)
+        """The same request with other routing preferences, or with another limit of its answer."""
+        body = {**self.body, **options}
+        return replace(self, body=body, offer=offer_of(body, self.facts, self.size, self.extras))
 
     def ending(self, conditions: list[Any]) -> Priced:
-        """The same request with other ends of its server tools, by which nobody is left out."""
+        """The same request with other ends of its server tools."""
         body = {**self.body, "stop_server_tools_when": conditions}
-        return replace(self, body=body, extras=extras_of(body))
-
-    @classmethod
-    def _with_size(cls, body: Body, size: PromptSize, facts: Facts) -> Priced:
-        extras = extras_of(body)
-        return cls(body, size, extras, offer_of(body, facts, size, extras), facts)
+        calls, stop_cost = ends_of(body)
+        return replace(self, body=body, extras=replace(self.extras, calls=calls, stop_cost=stop_cost))
 
     @property
     def is_conversation(self) -> bool:

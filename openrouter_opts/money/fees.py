@@ -118,7 +118,7 @@ def extras_of(body: Body) -> Extras:
     """Read the plugins and server tools of a request."""
     named = [*_plugins(body), *_tools(body)]
     tools = [fee for _, fee, is_tool in named if is_tool and fee]
-    calls, stop_cost = _ends(body) if any(is_tool for *_, is_tool in named) else (0, None)
+    calls, stop_cost = ends_of(body) if any(is_tool for *_, is_tool in named) else (0, None)
     return Extras(
         always=tuple(fee for _, fee, is_tool in named if not is_tool and fee),
         tools=tuple(tools),
@@ -246,7 +246,7 @@ _PLUGINS: Final[Mapping[str, Callable[[Mapping[str, Any], Body], Fee | None]]] =
 }
 
 
-def _ends(body: Body) -> tuple[int | None, Decimal | None]:
+def ends_of(body: Body) -> tuple[int | None, Decimal | None]:
     """What ends a loop of server tools: so many calls, or so much money. Conditions take the place of the usual number."""
     conditions = _listed(body, "stop_server_tools_when")
     if not conditions:

@@ -16,8 +16,9 @@ IMAGES_BY_OCR: Final = 8
 
 _BYTES_OF_A_SHORT_PAGE: Final = 1_000
 _PAGE: Final = re.compile(rb"/Type\s*/Page(?![a-zA-Z])")
-_OBJECT_STREAM: Final = re.compile(rb"/Type\s*/ObjStm\b.{0,300}?stream\r?\n", re.DOTALL)
-"""Where most PDFs since version 1.5 have their pages, compressed: ISO 32000-1, 7.5.7."""
+_STREAM: Final = re.compile(rb"(?<!end)stream\r?\n")
+_BYTES_OF_DICTIONARY: Final = 300
+"""Before a stream there is a dictionary that says what is in it."""
 _INFLATED: Final = 5_000_000
 """The bytes of such streams that are looked at; what swells to more than that is made to do so."""
 
@@ -44,14 +45,18 @@ def pages_of(data: str) -> int | None:
         content = base64.b64decode(data.rpartition(",")[2])
     except (ValueError, binascii.Error):
         return None
-    said = sum(len(_PAGE.findall(part)) for part in (content, *_objects(content)))
-    return said or guessed_pages(len(content))
+    objects = [*_objects(content)]
+    said = sum(len(_PAGE.findall(part)) for part in (content, *objects))
+    is_all_seen = sum(map(len, objects)) < _INFLATED
+    return said if said and is_all_seen else max(said, guessed_pages(len(content)))
 
 
 def _objects(content: bytes) -> Iterator[bytes]:
-    """What the object streams of a PDF have in them."""
+    """What the object streams of a PDF have in them: most since version 1.5 have their pages there, compressed (ISO 32000-1, 7.5.7)."""
     left = _INFLATED
-    for found in _OBJECT_STREAM.finditer(content):
+    for found in _STREAM.finditer(content):
+        if content.find(b"/ObjStm", max(found.start() - _BYTES_OF_DICTIONARY, 0), found.start()) < 0:
+            continue
         end = content.find(b"endstream", found.end())
         if end < 0 or left <= 0:
             return

@@ -467,7 +467,8 @@ def pdf(pages: int = 3, padding: int = 0) -> str:
 
 def packed(pages: int, *, swollen: int = 0, readable: bool = True) -> str:
     """Return a PDF with its pages in a compressed stream, as most are."""
-    objects = b" " * swollen + b"<</Type /Pages>> " + b"<</Type /Page /Parent 2 0 R>> " * pages
+    page = b"<</Type /Page /Parent 2 0 R>> "
+    objects = b"<</Type /Pages>> " + page + b" " * swollen + page * (pages - 1)
     stream = zlib.compress(objects) if readable else b"\0" * 100
     known = b"<</Filter/FlateDecode/Type/ObjStm/DecodeParms<</Predictor 1>>/N 3>>"
     content = b"%%PDF-1.5 1 0 obj%b\nstream\r\n%b\nendstream endobj" % (known, stream)
