@@ -8,7 +8,6 @@ from typing import TypeAlias
 
 from openrouter_opts.http.drive import adrive, drive
 from openrouter_opts.http.exchange import exchange
-from openrouter_opts.http.prices import Left
 from openrouter_opts.http.reading import Reader
 from openrouter_opts.http.retry import Retry
 from openrouter_opts.http.settings import Settings
@@ -19,8 +18,8 @@ from openrouter_opts.money.account import UNCOUNTED, Account
 from openrouter_opts.protocol.request import Request
 from openrouter_opts.telemetry.watching import awatched, watch_of, watched
 
-Ask: TypeAlias = Callable[[str, Iterable[str], Left], Flow]
-"""Asks a server for the prices of models, in the time that is left."""
+Ask: TypeAlias = Callable[[str, Iterable[str], Patience, Retry], Flow]
+"""Asks a server for the prices of models, in the time that is left of a call, and as often as that may be tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,5 +51,5 @@ class Call:
         patience = Patience(self.settings.timeout)
         if self.ask_for_prices:
             models = models_of(self.request.content)
-            yield from self.ask_for_prices(self.settings.base_url, models, patience.left)
+            yield from self.ask_for_prices(self.settings.base_url, models, patience, self.retry)
         yield from exchange(self.request, read, self.retry, patience)

@@ -7,41 +7,64 @@ look again and again whether it knows. That is the same in threads and tasks, an
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import replace
 from itertools import chain, repeat
 from time import monotonic
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 from openrouter_opts.catalog import Catalog, Model
 from openrouter_opts.catalog.catalog import ROUTERS
 from openrouter_opts.catalog.slugs import FREE, VIRTUAL, Slug
-from openrouter_opts.errors import ConfigurationError, Malformed, OpenRouterError
+from openrouter_opts.errors import BadRequest, ConfigurationError, Malformed, NotFound, OpenRouterError
 from openrouter_opts.http.exchange import exchange
-from openrouter_opts.http.reading import read_body
-from openrouter_opts.http.retry import Retry
+from openrouter_opts.http.reading import Reader, read_body
+from openrouter_opts.http.retry import MAX_WAIT, Retry
 from openrouter_opts.http.settings import Timeout
 from openrouter_opts.http.steps import Flow, Head, Patience, Sleep, Step
 from openrouter_opts.protocol.request import get_request
 
 _SECONDS_KEPT: Final = 3600.0
 _SECONDS_UNTIL_ASKED_AGAIN: Final = 60.0
-"""After an answer that was none."""
+"""After an answer that was none, and will be none."""
+_MOMENT: Final = 2.0
+"""The same after a failure that may be over by then: the calls that waited for the answer are told, and don't all ask again."""
+_FINAL: Final = (BadRequest, ConfigurationError, Malformed, NotFound)
+"""What is no answer whoever asks, and whenever."""
 _VECTORS: Final = "embeddings/models"
 """What is remembered of the list of models that make vectors: whether it was asked for."""
-_LONGEST: Final = 10.0
+_LONGEST: Final = MAX_WAIT + 10.0
+"""With the wait that the server asks for."""
 _PATIENCE: Final = Timeout(first_byte=5.0, idle=5.0, total=_LONGEST)
 _PAUSES: Final = (0.01, 0.02, 0.03, 0.04)
 """Seconds between two looks at what another one has found; then the last one again."""
-Left: TypeAlias = Callable[[], float | None]
-"""Says how many seconds a call has left; `None` if it may take as long as it likes."""
 
 
 class _Asker(NamedTuple):
     """One who asks; they are told apart by identity."""
 
     until: float
-    """When it is done at the latest. One that a fork left behind, or an event loop that was stopped, never is."""
+    """When it is done at the latest. One whose event loop was stopped never is."""
+
+
+class _Means(NamedTuple):
+    """What a call has to ask with."""
+
+    patience: Patience
+    retry: Retry
+    headers: Mapping[str, str]
+
+    @property
+    def are_spent(self) -> bool:
+        """Whether the call has no time left."""
+        left = self.patience.left()
+        return left is not None and left <= 0
+
+    def get(self, read: Reader, *path: str) -> Flow:
+        """Ask, as often as the call may. It is free, so what may have been delivered is asked again too."""
+        request = replace(get_request(*path), headers=self.headers)
+        return exchange(request, read, replace(self.retry, uncertain=True), self.patience.hurried(_PATIENCE))
 
 
 class LivePrices:
@@ -77,31 +100,48 @@ class LivePrices:
         """Forget everything."""
         self._known.clear()
         self._failures.clear()
+        self.forget_askers()
+
+    def forget_askers(self) -> None:
+        """Forget who asks: in a forked child nobody does."""
         self._askers.clear()
 
     def asking(
-        self, server: str, slugs: Iterable[str], left: Left, headers: Mapping[str, str]
+        self,
+        server: str,
+        slugs: Iterable[str],
+        patience: Patience,
+        retry: Retry,
+        headers: Mapping[str, str],
     ) -> Generator[Step, Any, None]:
-        """Ask, with these headers, for those that aren't known, in the time that is left of the call.
+        """Ask, with these headers, for those that aren't known.
 
-        Without an answer they stay unknown: that is for the limit to judge.
+        It is asked as often as the call may be tried, in the time that is left of the call, and with no more patience than it has. Without
+        an answer they stay unknown: that is for the limit to judge.
         """
+        means = _Means(patience, retry, headers)
         for slug in filter(_has_endpoints, dict.fromkeys(map(_listed, slugs))):
-            yield from self._once((server, slug), left, self._endpoints(server, slug, left, headers))
+            yield from self._once((server, slug), means, self._endpoints(server, slug, means))
 
     def asking_for_vectors(
-        self, server: str, slugs: Iterable[str], left: Left, headers: Mapping[str, str]
+        self,
+        server: str,
+        slugs: Iterable[str],
+        patience: Patience,
+        retry: Retry,
+        headers: Mapping[str, str],
     ) -> Generator[Step, Any, None]:
         """Ask for models that make vectors. Where no endpoints are listed for one, its price is taken from the list of such models."""
         slugs = tuple(slugs)
-        yield from self.asking(server, slugs, left, headers)
+        yield from self.asking(server, slugs, patience, retry, headers)
         if not all(self.get(server, slug) for slug in slugs):
-            yield from self._once((server, _VECTORS), left, self._vectors(server, left, headers))
+            means = _Means(patience, retry, headers)
+            yield from self._once((server, _VECTORS), means, self._vectors(server, means))
 
-    def _once(self, wanted: tuple[str, str], left: Left, asking: Flow) -> Flow:
+    def _once(self, wanted: tuple[str, str], means: _Means, asking: Flow) -> Flow:
         """Ask for what isn't known, unless somebody does: then wait, and ask only if they leave without an answer."""
         pauses = chain(_PAUSES, repeat(_PAUSES[-1]))
-        while self._clock() >= self._known.get(wanted, (0.0, None))[0] and not _is_over(left):
+        while self._clock() >= self._known.get(wanted, (0.0, None))[0] and not means.are_spent:
             me = _Asker(self._clock() + _LONGEST)
             asker = self._askers.setdefault(wanted, me)
             if asker is me:
@@ -115,26 +155,28 @@ class LivePrices:
             else:
                 self._askers.pop(wanted, None)
 
-    def _endpoints(self, server: str, slug: str, left: Left, headers: Mapping[str, str]) -> Flow:
+    def _endpoints(self, server: str, slug: str, means: _Means) -> Flow:
         try:
-            yield from self._asked(server, slug, left, headers)
+            yield from self._asked(server, slug, means)
         except (OpenRouterError, ValueError) as error:
             _raise_if_never_asked(error)
             # Refused, or no such answer; or too late, which says nothing to others where it was the call that had too little time.
-            if not _is_over(left):
-                self._failed(server, slug, _reason(error))
+            if not means.are_spent:
+                self._failed(server, slug, _reason(error), _seconds_until_asked_again(error))
 
-    def _vectors(self, server: str, left: Left, headers: Mapping[str, str]) -> Flow:
+    def _vectors(self, server: str, means: _Means) -> Flow:
+        seconds = _SECONDS_UNTIL_ASKED_AGAIN
         try:
-            yield from self._list_of_vectors(server, left, headers)
+            yield from self._list_of_vectors(server, means)
         except (OpenRouterError, ValueError) as error:
             # That they stay unknown is for the limit to judge.
             _raise_if_never_asked(error)
-            if _is_over(left):
+            if means.are_spent:
                 return
-        self._known[server, _VECTORS] = (self._clock() + _SECONDS_UNTIL_ASKED_AGAIN, None)
+            seconds = _seconds_until_asked_again(error)
+        self._known[server, _VECTORS] = (self._clock() + seconds, None)
 
-    def _list_of_vectors(self, server: str, left: Left, headers: Mapping[str, str]) -> Flow:
+    def _list_of_vectors(self, server: str, means: _Means) -> Flow:
         def read(head: Head, attempt: int, patience: Patience) -> Flow:  # noqa: ARG001 - a reader's signature
             answer = yield from read_body(head, patience)
             rows = answer.get("data") if isinstance(answer, dict) else None
@@ -144,10 +186,9 @@ class LivePrices:
                 if self.get(server, model.id) is None:
                     self._known[server, model.id] = until, model
 
-        request = replace(get_request("embeddings", "models"), headers=headers)
-        return exchange(request, read, Retry(0), _patience(left))
+        return means.get(read, "embeddings", "models")
 
-    def _asked(self, server: str, slug: str, left: Left, headers: Mapping[str, str]) -> Flow:
+    def _asked(self, server: str, slug: str, means: _Means) -> Flow:
         def read(head: Head, attempt: int, patience: Patience) -> Flow:  # noqa: ARG001 - a reader's signature
             answer = yield from read_body(head, patience)
             model = Catalog.bundled().certain(slug) or Model(slug, slug)
@@ -155,27 +196,18 @@ class LivePrices:
             if model.endpoints:
                 self._known[server, slug] = (self._clock() + _SECONDS_KEPT, model)
             else:
-                self._failed(server, slug, "none is listed")
+                self._failed(server, slug, "none is listed", _SECONDS_UNTIL_ASKED_AGAIN)
 
-        request = replace(get_request("models", slug, "endpoints"), headers=headers)
-        return exchange(request, read, Retry(0), _patience(left))
+        return means.get(read, "models", slug, "endpoints")
 
-    def _failed(self, server: str, slug: str, why: str) -> None:
+    def _failed(self, server: str, slug: str, why: str, seconds: float) -> None:
         self._failures[server, slug] = why
-        self._known[server, slug] = (self._clock() + _SECONDS_UNTIL_ASKED_AGAIN, None)
+        self._known[server, slug] = (self._clock() + seconds, None)
 
 
 LIVE: Final = LivePrices()
-
-
-def _patience(left: Left) -> Patience:
-    seconds = left()
-    return Patience(_PATIENCE if seconds is None else replace(_PATIENCE, total=min(seconds, _LONGEST)))
-
-
-def _is_over(left: Left) -> bool:
-    seconds = left()
-    return seconds is not None and seconds <= 0
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has none
+    os.register_at_fork(after_in_child=LIVE.forget_askers)
 
 
 def _listed(slug: str) -> str:
@@ -188,6 +220,11 @@ def _raise_if_never_asked(error: OpenRouterError | ValueError) -> None:
     """Raise what is wrong with the caller's settings: that says nothing of prices, and the call itself would end in it."""
     if isinstance(error, ConfigurationError) and error.status is None:
         raise error
+
+
+def _seconds_until_asked_again(error: OpenRouterError | ValueError) -> float:
+    is_final = not isinstance(error, OpenRouterError) or isinstance(error, _FINAL)
+    return _SECONDS_UNTIL_ASKED_AGAIN if is_final else _MOMENT
 
 
 def _reason(error: OpenRouterError | ValueError) -> str:

@@ -67,6 +67,11 @@ class Timeout:
             f"timeout: needs seconds, `(connect, read)`, a `Timeout` or a mapping of its fields, got {given!r}"
         )
 
+    def shorter(self, other: Timeout) -> Timeout:
+        """Return the shorter wait of each phase."""
+        waits = {each.name: [getattr(self, each.name), getattr(other, each.name)] for each in fields(self)}
+        return Timeout(**{name: min(filter(None, pair), default=None) for name, pair in waits.items()})
+
 
 TimeoutLike: TypeAlias = Timeout | float | Mapping[str, Any] | Any | None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any, NamedTuple, TypeAlias
 
@@ -113,6 +113,13 @@ class Patience:
         """Return the seconds left of the total timeout."""
         total = self._timeout.total
         return None if total is None else total - (self._clock() - self._started)
+
+    def hurried(self, by: Timeout) -> Patience:
+        """Return the patience for what is asked on the way: in each phase no more than that of the call, in all no more than it has left."""
+        left = self.left()
+        # One that is over is no timeout: whoever asks then ends at once all the same.
+        rest = self._timeout if left is None else replace(self._timeout, total=max(left, 0.001))
+        return Patience(by.shorter(rest), self._clock)
 
     def handing(self, deltas: Iterable[Delta]) -> Flow:
         """Hand deltas over. What is done with them takes no time of the call."""

@@ -317,20 +317,20 @@ def test_a_catalogue_of_ones_own_is_taken_at_its_word(scripted: Servers, limited
 
 
 @pytest.mark.parametrize(
-    ("endpoints", "why"),
+    ("endpoints", "why", "times"),
     [
-        (answer({"error": {"code": 404}}, 404), "404"),
-        (answer({"error": {"code": 503}}, 503), "503"),
-        (answer({"data": {"endpoints": []}}), "none is listed"),
-        (answer({"data": {"endpoints": [{}]}}), "no such answer"),
-        (answer([]), "no such answer"),
-        (answer(b"<html>"), "no such answer"),
-        (answer({"error": {"code": 500, "message": "late"}}), "500"),
-        (answer({}, 302, Location="https://elsewhere.example/"), "302"),
+        (answer({"error": {"code": 404}}, 404), "404", 1),
+        (answer({"error": {"code": 503}}, 503, Retry_After="0"), "503", 3),
+        (answer({"data": {"endpoints": []}}), "none is listed", 1),
+        (answer({"data": {"endpoints": [{}]}}), "no such answer", 1),
+        (answer([]), "no such answer", 1),
+        (answer(b"<html>"), "no such answer", 1),
+        (answer({"error": {"code": 500, "message": "late"}}, Retry_After="0"), "500", 3),
+        (answer({}, 302, Location="https://elsewhere.example/"), "302", 1),
     ],
 )
 def test_without_the_prices_of_its_endpoints_what_a_model_may_cost_is_not_known(
-    endpoints: bytes, why: str, scripted: Servers, caller: Callers
+    endpoints: bytes, why: str, times: int, scripted: Servers, caller: Callers
 ):
     """The catalogue that comes with this package has the price of one endpoint, and another may ask for ten times that."""
     server = scripted(choose=serving(endpoints))
@@ -343,7 +343,8 @@ def test_without_the_prices_of_its_endpoints_what_a_model_may_cost_is_not_known(
             f"{model} asks at most isn't known: the prices of its endpoints could not be had: {why};"
             in str(error)
         )
-    assert paths(server) == ["/models/openai/gpt-5-mini/endpoints", "/models/b/new/endpoints"]
+    asked = ["/models/openai/gpt-5-mini/endpoints", "/models/b/new/endpoints"]
+    assert paths(server) == [path for path in asked for _ in range(times)]
     allowing = caller(server, check="off", spend_limit=SpendLimit("0.01", unknown_price="0.005"))
     assert allowing.complete(HI, model="openai/gpt-5-mini", max_tokens=1).text == "Hello"
 
@@ -392,7 +393,7 @@ def test_a_limit_holds_where_only_the_price_of_some_other_endpoint_is_known(
 ):
     call = {"model": LLAMA, "max_tokens": 1000, **dear}
     path = f"/models/{call['model'].removesuffix(':nitro')}/endpoints"
-    openrouter_sandbox.fail_next(503, path=path)
+    openrouter_sandbox.fail_next(503, times=3, retry_after=0, path=path)
     openrouter_sandbox.answer_next("word " * 990)
     client = OpenRouterClient(check="off", catalog=catalog)
     with pytest.raises(SpendLimitExceeded, match="isn't known"):
@@ -440,7 +441,9 @@ def test_prices_are_asked_for_until_they_are_known_and_again_when_they_are_old()
 
     def asks(reply: Any = None) -> list[str]:
         """Play a server for the questions; return them."""
-        flow, asked, answer = live.asking("s", ["m/x:nitro", "m/x"], lambda: None, {}), list[str](), None
+        patience = Patience(Timeout(), lambda: now)
+        flow = live.asking("s", ["m/x:nitro", "m/x"], patience, Retry(0), {})
+        asked, answer = list[str](), None
         try:
             while True:
                 step = flow.send(answer)
@@ -455,7 +458,7 @@ def test_prices_are_asked_for_until_they_are_known_and_again_when_they_are_old()
 
     assert asks() == ["/models/m/x/endpoints"]
     assert (asks(), live.get("s", "m/x")) == ([], None)
-    now = 61.0
+    now = 2.0
     assert asks(json.dumps(ENDPOINTS).encode()) == ["/models/m/x/endpoints"]
     known = live.get("s", "m/x:nitro")
     assert known is not None
