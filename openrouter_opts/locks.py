@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import threading
 from typing import Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 _making: Final = threading.Lock()
 _locks: Final[WeakKeyDictionary[threading.Lock, None]] = WeakKeyDictionary()
 """In the order in which they were made."""
-_held: Final[list[threading.Lock]] = []
+_reentrant: Final[WeakSet[threading.RLock]] = WeakSet()
+_held: Final[list[threading.Lock | threading.RLock]] = []
 
 
 def forkable_lock() -> threading.Lock:
@@ -25,9 +26,21 @@ def forkable_lock() -> threading.Lock:
     return lock
 
 
+def reentrant_forkable_lock() -> threading.RLock:
+    """Return a lock that finalizers may take, wherever they run. Whoever holds it must wait for no other lock.
+
+    A finalizer runs while its thread holds any other lock, too. So a fork takes these last: whoever it waits for gets what it waits for.
+    """
+    lock = threading.RLock()
+    with _making:
+        _reentrant.add(lock)
+    return lock
+
+
 def _hold() -> None:
     _making.acquire()
     _held.extend(reversed(list(_locks)))
+    _held.extend(_reentrant)
     for lock in _held:
         lock.acquire()
 

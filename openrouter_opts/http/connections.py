@@ -19,7 +19,7 @@ from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.http.cancellation import to_its_end, undisturbed
 from openrouter_opts.http.network import AsyncNetwork, Network
 from openrouter_opts.http.proxies import Proxy
-from openrouter_opts.http.reuse import careful
+from openrouter_opts.http.reuse import careful, careful_in_threads
 from openrouter_opts.locks import forkable_lock
 
 # httpx loses pool slots for cancelled requests, so slots are not what bounds us; and few kept-alive connections keep its pool fast.
@@ -82,7 +82,7 @@ class _Connections(httpx.HTTPTransport):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._pool._network_backend = Network()  # noqa: SLF001
-        careful(self._pool)
+        careful_in_threads(self._pool)
 
 
 class _AsyncConnections(httpx.AsyncHTTPTransport):

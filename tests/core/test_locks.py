@@ -14,13 +14,15 @@ from langchain_openrouter_opts.middleware import spend_limit
 from langchain_openrouter_opts.middleware import threads as agent_threads
 from langchain_openrouter_opts.middleware.cache_watch import CacheWatch
 from openrouter_opts import limited
-from openrouter_opts.http import connections, pools
-from openrouter_opts.locks import forkable_lock
+from openrouter_opts.http import connections, pools, reuse
+from openrouter_opts.locks import forkable_lock, reentrant_forkable_lock
 from openrouter_opts.money import background, limits, store, threads
 
 LOCKS: dict[str, Callable[[], Any]] = {
     "of its own": forkable_lock,
-    "connections": lambda: pools._lock,
+    "of finalizers": reentrant_forkable_lock,
+    "pools": lambda: pools._lock,
+    "connections": lambda: reuse._lock,
     "certificates": lambda: connections._reading,
     "limits": lambda: store.MEMORY._lock,  # type: ignore[attr-defined]
     "limits that were stored": lambda: limits._storing,
@@ -93,3 +95,30 @@ def test_a_fork_waits_for_whoever_holds_a_lock_and_waits_for_an_older_one():
     assert os.waitpid(child, 0)[1] == 0
     holding.join()
     assert had == [True] * 30
+
+
+@pytest.mark.timeout(10, method="thread")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_fork_lets_a_finalizer_end_that_runs_while_its_thread_holds_a_lock():
+    held, asked, taken, forking = (
+        forkable_lock(),
+        reentrant_forkable_lock(),
+        threading.Event(),
+        threading.Event(),
+    )
+
+    def finalize() -> None:
+        with held:
+            taken.set()
+            forking.wait(0.2)
+            with asked:
+                pass
+
+    thread = threading.Thread(target=finalize)
+    thread.start()
+    taken.wait()
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    thread.join()
