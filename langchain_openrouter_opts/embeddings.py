@@ -20,7 +20,7 @@ from typing_extensions import override
 from langchain_openrouter_opts.errors import ModelErrors
 from openrouter_opts.built import Built
 from openrouter_opts.client import OpenRouterClient
-from openrouter_opts.http.pools import running_loop
+from openrouter_opts.http.loops import running_loop
 from openrouter_opts.http.settings import TimeoutLike
 from openrouter_opts.http.urls import UrlField
 from openrouter_opts.limited import Limited

@@ -5,7 +5,6 @@ Source: https://openrouter.ai/docs/api_reference/overview
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, TypeAlias
@@ -23,6 +22,7 @@ from langchain_core.messages import (
 from langchain_openrouter_opts.assistant import Place, WireMessage, assistant_message
 from langchain_openrouter_opts.content import add, is_block, parts
 from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.http.loops import in_thread
 from openrouter_opts.protocol.encoding import is_large, snapshot
 from openrouter_opts.protocol.parts import Part, marked
 from openrouter_opts.protocol.replay import json_text, name_calls, once_each
@@ -53,7 +53,7 @@ async def awire_messages(messages: Sequence[BaseMessage]) -> list[WireMessage]:
         # What it is now: a message may get another block while the thread is at work.
         now = snapshot({"messages": [{"content": each.content} for each in messages]})["messages"]
         asked = [each.model_copy(update=held) for each, held in zip(messages, now, strict=True)]
-        return await asyncio.to_thread(wire_messages, asked)
+        return await in_thread(wire_messages, asked)
     return wire_messages(messages)
 
 

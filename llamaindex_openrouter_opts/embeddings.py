@@ -23,7 +23,7 @@ from llamaindex_openrouter_opts.loading import LoadedModel
 from llamaindex_openrouter_opts.runs import CountedModel
 from openrouter_opts.built import Built
 from openrouter_opts.client import OpenRouterClient
-from openrouter_opts.http.pools import running_loop
+from openrouter_opts.http.loops import running_loop
 from openrouter_opts.http.settings import TimeoutLike
 from openrouter_opts.http.urls import UrlField
 from openrouter_opts.limited import Limited

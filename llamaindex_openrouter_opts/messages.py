@@ -5,7 +5,6 @@ Source: https://openrouter.ai/docs/api_reference/overview
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -22,6 +21,7 @@ from llama_index.core.base.llms.types import (
 
 from llamaindex_openrouter_opts.content import parts_of, takes_long
 from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.http.loops import in_thread
 from openrouter_opts.protocol.parts import Part, marked
 from openrouter_opts.protocol.replay import name_calls, once_each, other_output, sendable, tool_call
 
@@ -55,7 +55,7 @@ async def awire_messages(messages: Sequence[ChatMessage]) -> list[WireMessage]:
     if any(takes_long(block) for message in messages for block in message.blocks):
         # What it is now: a history may go on while the thread is at work.
         asked = [each.model_copy(update={"blocks": [*each.blocks]}) for each in messages]
-        return await asyncio.to_thread(wire_messages, asked)
+        return await in_thread(wire_messages, asked)
     return wire_messages(messages)
 
 

@@ -57,8 +57,8 @@ LAYERS = (
     {"openrouter_opts.tracing"},
     # the figures of limits
     {"openrouter_opts.money.store"},
-    # what is cancelled and tidies up all the same
-    {"openrouter_opts.http.cancellation"},
+    # what is cancelled and tidies up all the same; what would keep a loop waiting
+    {"openrouter_opts.http.cancellation", "openrouter_opts.http.loops"},
     # where a host is
     {"openrouter_opts.http.addresses", "openrouter_opts.http.urls"},
     # what the user sets: key, address, timeouts; options

@@ -20,7 +20,7 @@ from openrouter_opts.errors import (
 )
 from openrouter_opts.http.reading import Reader, usage_in, with_facts
 from openrouter_opts.http.retry import Retry
-from openrouter_opts.http.steps import Flow, Head, Patience, Sleep, Step, Write
+from openrouter_opts.http.steps import Flow, Head, Patience, Sleep, Step
 from openrouter_opts.protocol import failure
 from openrouter_opts.protocol.request import Request
 
@@ -37,7 +37,7 @@ def exchange(request: Request, read: Reader, retry: Retry, patience: Patience) -
     before: OpenRouterError | None = None
     was_empty = False
     if request.is_unwritten:
-        request = yield Write(request)
+        request = yield from patience.write(request)
     while True:
         attempt += 1
         try:

@@ -13,8 +13,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from functools import partial
 from typing import Any, Protocol
 
-from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.http.cancellation import undisturbed
+from openrouter_opts.http.loops import in_thread, running_loop
 from openrouter_opts.locks import forkable_lock
 
 
@@ -36,17 +36,6 @@ class Maker(Protocol):
     def async_pool(self) -> Any:
         """Return connections for the running loop; they have `aclose`."""
         ...
-
-
-def running_loop() -> asyncio.AbstractEventLoop:
-    """Return the running event loop; raises `ConfigurationError` where none of asyncio's runs, as under trio."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        raise ConfigurationError(
-            "async calls need an event loop of asyncio, and none is running here; under trio, make the sync call in a thread: "
-            "`await trio.to_thread.run_sync(…)`"
-        ) from None
 
 
 class Closable(Protocol):
@@ -90,7 +79,7 @@ class Pools:
         held = self._of_loops.get(loop)
         if held is None and not self._prepared:
             # To read the certificates takes 20 ms, and imports ten times as long, in which the loop would stand still.
-            await asyncio.to_thread(self._maker.prepare_async)
+            await in_thread(self._maker.prepare_async)
             self._prepared = True
             held = self._of_loops.get(loop)
         if held is None:

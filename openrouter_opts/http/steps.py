@@ -27,6 +27,7 @@ class Write(NamedTuple):
     """Answer with the request, its body written."""
 
     request: Request
+    seconds: float | None
 
 
 class Read(NamedTuple):
@@ -132,12 +133,18 @@ class Patience:
         left = self.left()
         return (yield Rest(seconds if left is None else max(0.0, min(seconds, left))))
 
+    def write(self, request: Request) -> Generator[Step, Request, Request]:
+        """Have the body of the request written; nothing is sent by then."""
+        try:
+            return (yield Write(request, self._left_to_begin()))
+        except TimedOut:
+            raise self._too_late() from None
+
     def open(self, request: Request) -> Generator[Step, Head, Head]:
         """Send the request."""
         self._since_open = 0.0
-        limit, left = self._timeout.first_byte, self.left()
-        if left is not None and left <= 0:
-            raise _timed_out("total", self._timeout, delivered="no", attempts=0)
+        limit = self._timeout.first_byte
+        self._left_to_begin()
         head: Head = yield from self._wait(lambda seconds: Open(request, seconds), limit, "first_byte")
         self._since_event = 0.0
         return head
@@ -156,6 +163,15 @@ class Patience:
         if idle is not None and (left is None or idle <= left):
             left, phase = idle, "idle"
         return self._wait(Read, left, phase)
+
+    def _left_to_begin(self) -> float | None:
+        left = self.left()
+        if left is not None and left <= 0:
+            raise self._too_late()
+        return left
+
+    def _too_late(self) -> TimedOut:
+        return _timed_out("total", self._timeout, delivered="no", attempts=0)
 
     def progressed(self) -> None:
         """Note that an event has come."""

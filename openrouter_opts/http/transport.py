@@ -21,8 +21,9 @@ from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.http.cancellation import undisturbed
 from openrouter_opts.http.connections import Maker
 from openrouter_opts.http.faults import refused_by_proxy, translate
+from openrouter_opts.http.loops import in_thread, running_loop
 from openrouter_opts.http.network import Opening, end_within, opening
-from openrouter_opts.http.pools import Pools, close_with_loop, running_loop, shared
+from openrouter_opts.http.pools import Pools, close_with_loop, shared
 from openrouter_opts.http.proxies import Proxy, proxy_for
 from openrouter_opts.http.secret import Secret, in_use
 from openrouter_opts.http.settings import Settings
@@ -152,6 +153,11 @@ def _pieces(body: bytes | None) -> AsyncIterator[bytes] | None:
     return _cut_up(body) if body and len(body) > _LARGE else None
 
 
+async def _written(request: Request) -> Request:
+    # It is written in pieces, between which the thread lets the loop go on.
+    return await in_thread(request.written) if request.is_unwritten else request
+
+
 async def _cut_up(body: bytes) -> AsyncIterator[bytes]:
     for start in range(0, len(body), _PIECE):
         yield body[start : start + _PIECE]
@@ -187,7 +193,7 @@ class SyncWire:
         time.sleep(step.seconds)
         return None
 
-    def _write(self, step: Write | Open) -> Request:
+    def _write(self, step: Write) -> Request:
         return step.request.written()
 
     def _open(self, step: Open) -> Head:
@@ -195,7 +201,7 @@ class SyncWire:
         self.close()
         began = time.monotonic()
         try:
-            request = self._transport.build(self._write(step))
+            request = self._transport.build(step.request.written())
             request.extensions["trace"] = self._opening.follow
             # Not before: whoever is asked for the key may wait for another server, in this thread.
             end_within(None if step.seconds is None else began + step.seconds - time.monotonic())
@@ -267,10 +273,13 @@ class AsyncWire:
         await asyncio.sleep(step.seconds)
         return None
 
-    async def _write(self, step: Write | Open) -> Request:
+    async def _write(self, step: Write) -> Request:
         running_loop()
-        # It is written in pieces, between which the thread lets the loop go on.
-        return await asyncio.to_thread(step.request.written) if step.request.is_unwritten else step.request
+        try:
+            async with asyncio.timeout(step.seconds):
+                return await _written(step.request)
+        except TimeoutError as problem:
+            raise translate(problem, sent=False, host=self._transport.peer, connecting=True) from None
 
     async def _open(self, step: Open) -> Head:
         self._opening = opening()
@@ -278,7 +287,7 @@ class AsyncWire:
         running_loop()
         try:
             async with asyncio.timeout(step.seconds):
-                written = await self._write(step)
+                written = await _written(step.request)
                 request = self._transport.build(written, _pieces(written.body))
                 request.extensions["trace"] = self._opening.afollow
                 pool = await self._transport.pools.of_loop()

@@ -32,6 +32,7 @@ from openrouter_opts import OpenRouterClient, track_costs
 from openrouter_opts.errors import ConfigurationError, OpenRouterError, RateLimited
 from openrouter_opts.http import pools
 from openrouter_opts.http.retry import MAX_WAIT, Retry
+from openrouter_opts.protocol.encoding import LARGE
 from openrouter_opts.protocol.failure import from_status
 from tests.both import Side
 from tests.faults.aftermath import HI, KEY, in_use
@@ -256,6 +257,9 @@ UNDER_TRIO: dict[str, Callable[[ScriptedServer], Any]] = {
     "lookup": lambda server: client_of(server).amodels(),
     "LlamaIndex": lambda server: OpenRouter("m/x", api_base=server.base_url, api_key=KEY).achat(
         [ChatMessage("hi")]
+    ),
+    "LlamaIndex, much": lambda server: OpenRouter("m/x", api_base=server.base_url, api_key=KEY).achat(
+        [ChatMessage("hi" * LARGE)]
     ),
     "LangChain's documents": lambda server: OpenRouterEmbeddings(
         model="m/x", base_url=server.base_url, api_key=KEY

@@ -6,14 +6,22 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
+import time
 import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from openrouter_opts.errors import TimedOut
+from openrouter_opts.http import pools
+from openrouter_opts.protocol import request as wire_request
 from openrouter_opts.protocol.encoding import LARGE
+from tests.both import Side
+from tests.faults.aftermath import both_kinds
 from tests.faults.calls import Callers, Servers, client_of
 from tests.faults.large_calls import BLOCKED, SIZE, WAYS, Ask
 from tests.scripted_server import ScriptedServer
@@ -86,3 +94,50 @@ async def test_a_history_that_changes_while_it_is_written_goes_out_as_it_was(
     change(history)
     await call
     assert [each.keys() for each in server.deliveries[0].json["messages"]] == [{"role", "content"}] * 4
+
+
+@both_kinds
+def test_the_whole_call_bounds_the_writing_too(
+    stream: bool, side: Side, scripted: Servers, caller: Callers, monkeypatch: pytest.MonkeyPatch
+):
+    """Nothing waits for anything on the sync side, so that there it is written first."""
+    written = threading.Event()
+
+    def slowly(_: Any) -> bytes:
+        written.wait(1.0)
+        return b"{}"
+
+    monkeypatch.setattr(wire_request, "encode_in_pieces", slowly)
+    server, began = scripted([answer(COMPLETION)]), time.monotonic()
+    client, long = caller(server, timeout={"total": 0.05}), [{"role": "user", "content": "A" * LARGE}]
+    with pytest.raises(TimedOut) as caught:
+        list(client.stream(long)) if stream else client.complete(long)
+    took = time.monotonic() - began
+    written.set()
+    error = caught.value
+    assert (error.phase, error.delivered, error.attempts, server.connections) == ("total", "no", 0, 0)
+    assert "`total` timeout of 0.05 s; nothing was sent" in str(error)
+    assert took < 0.5 or side == "sync"
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.wrong_on_purpose
+def test_a_large_image_waits_for_no_thread_that_waits_for_the_call(
+    way: str, scripted: Servers, over_both: str, monkeypatch: pytest.MonkeyPatch
+):
+    """As those of sync tools do that ask a model in the loop."""
+    monkeypatch.setattr(pools, "_shared", {})
+    server, answered = forgetting(scripted([answer(COMPLETION)])), threading.Event()
+
+    async def ask() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        tool = loop.run_in_executor(None, answered.wait)
+        try:
+            async with asyncio.timeout(20):
+                await WAYS[way](server.base_url)()
+        finally:
+            answered.set()
+            await tool
+
+    asyncio.run(ask())
