@@ -6,7 +6,7 @@ Source: https://openrouter.ai/docs/guides/overview/multimodal/overview
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import IOBase
 from pathlib import Path
 from threading import Lock
@@ -65,7 +65,14 @@ def takes_long(block: Any) -> bool:
         held.get("path") is not None
         or is_large(held)
         or any(isinstance(each, IOBase) for each in held.values())
+        or any(map(takes_long, _inside(block)))
     )
+
+
+def _inside(block: Any) -> Sequence[Any]:
+    if isinstance(block, CitationBlock):
+        return [block.cited_content]
+    return block.content if isinstance(block, CitableBlock) else ()
 
 
 def _mark(parts: list[Part], point: CachePoint, where: str) -> None:

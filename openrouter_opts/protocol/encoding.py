@@ -21,6 +21,7 @@ LARGE: Final = 1024 * 1024
 PIECE: Final = 256 * 1024
 _OF_A_VALUE: Final = 64
 """What an object or a list counts at least, so that one which contains itself is not looked through for ever."""
+_COUNTED: Final = frozenset({str, bytes, bytearray, memoryview})
 _DEEP: Final = 8
 """Images, files and recordings lie less deep in a request."""
 
@@ -43,7 +44,7 @@ def _holds(value: Any, most: int) -> bool:
                     most -= len(said)
                 else:
                     pending.append(each.values())
-            elif kind is str or kind is bytes:
+            elif kind in _COUNTED:
                 most -= len(each)
             elif kind is list or kind is tuple:
                 pending.append(each)

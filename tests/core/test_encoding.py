@@ -153,3 +153,9 @@ def test_many_texts_are_as_large_as_one():
     assert is_large([[]] * 20_000)
     assert is_large([{"content": "", "reasoning": "A" * LARGE}])
     assert is_large([{"content": [{"type": "text", "text": "A" * LARGE}]}])
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, lambda size: memoryview(bytes(size))])
+def test_bytes_of_every_kind_count(kind: Callable[[int], Any]):
+    assert is_large([{"type": "file", "base64": kind(LARGE)}])
+    assert not is_large([{"type": "file", "base64": kind(LARGE // 2)}])

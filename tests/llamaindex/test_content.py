@@ -7,6 +7,7 @@ import base64
 import re
 import time
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,8 +27,10 @@ from llama_index.core.base.llms.types import (
 )
 
 from llamaindex_openrouter_opts import OpenRouter
+from llamaindex_openrouter_opts.content import takes_long
 from llamaindex_openrouter_opts.messages import awire_messages, wire_messages
 from openrouter_opts.errors import ConfigurationError
+from openrouter_opts.protocol.encoding import LARGE
 from openrouter_opts.sandbox import Sandbox
 
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt \x10\x00\x00\x00" + bytes(28)
@@ -260,6 +263,34 @@ class SlowFile(BytesIO):
         begun = super().read(4)
         time.sleep(0.01)
         return begun + super().read(size)
+
+
+def in_a_source(block: Any) -> CitableBlock:
+    return CitableBlock(title="T", source="s", content=[TextBlock(text="a"), block])
+
+
+def in_a_citation(block: Any) -> CitationBlock:
+    return CitationBlock(title="T", source="s", cited_content=block, additional_location_info={})
+
+
+@pytest.mark.parametrize("held", [lambda block: block, in_a_source, in_a_citation])
+@pytest.mark.parametrize(
+    ("block", "long"),
+    [
+        (lambda path: ImageBlock(path=path), True),
+        (lambda _: ImageBlock(image=BytesIO(b"a")), True),
+        (lambda _: ImageBlock(image=bytes(LARGE)), True),
+        (lambda _: ImageBlock(image=b"a"), False),
+        (lambda _: TextBlock(text="a"), False),
+    ],
+    ids=["path", "file", "many bytes", "few bytes", "text"],
+)
+def test_what_has_to_be_read_or_encoded_is_found_wherever_it_is(
+    held: Any, block: Any, long: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.png"
+    path.touch()
+    assert takes_long(held(block(path))) is long
 
 
 @pytest.mark.parametrize("change", [list.pop, list.clear, lambda held: held.append(held[0])])
