@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from ipaddress import ip_address
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
@@ -12,12 +13,15 @@ def addresses_of(host: str, port: int, seconds: float | None) -> list[str]:
     """Return the addresses of a host.
 
     `getaddrinfo` has no limit of its own, and cannot be interrupted; it is asked in a thread, which is left to itself when it is late.
+    Where no thread begins, as at the end of some Pythons, its answer is waited for however long it takes.
 
     Raises:
         TimeoutError: it took longer than `seconds`.
         OSError: there are none.
         UnicodeError: that is not the name of a host.
     """
+    if _is_address(host):
+        return [host]
     answers: SimpleQueue[list[str] | Exception] = SimpleQueue()
 
     def ask() -> None:
@@ -27,7 +31,10 @@ def addresses_of(host: str, port: int, seconds: float | None) -> list[str]:
         except Exception as problem:  # noqa: BLE001 - whoever asked waits, and is told
             answers.put(problem)
 
-    Thread(target=ask, name="openrouter-opts-addresses", daemon=True).start()
+    try:
+        Thread(target=ask, name="openrouter-opts-addresses", daemon=True).start()
+    except RuntimeError:
+        ask()
     try:
         answer = answers.get(timeout=seconds)
     except Empty:
@@ -39,6 +46,14 @@ def addresses_of(host: str, port: int, seconds: float | None) -> list[str]:
             # Kept here, it would be kept by its own traceback, until the collector comes.
             del answer
     return answer
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _written(place: tuple[Any, ...]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import socket
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -108,6 +109,33 @@ def test_a_host_that_is_found_too_late_is_asked_nothing(
     assert time.monotonic() - began < SOON + LATE
     client.pause(3 * LATE)
     assert server.deliveries == []
+
+
+@pytest.fixture
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no thread begin that looks for addresses, as where a system has no more of them, or Python 3.12.1 is about to end."""
+    start = threading.Thread.start
+
+    def begin(thread: threading.Thread) -> None:
+        if thread.name == "openrouter-opts-addresses":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", begin)
+
+
+@pytest.mark.usefixtures("no_threads")
+def test_a_host_is_found_where_no_thread_begins(
+    gateway: Callable[..., str], scripted: Servers, caller: Callers
+):
+    server = scripted([answer(COMPLETION)])
+    assert caller(server, base_url=gateway(("127.0.0.1", server.port))).complete(HI).text == "Hello"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "fe80::1%3"])
+def test_an_address_is_not_looked_for(address: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(socket, "getaddrinfo", None)
+    assert addresses_of(address, 443, 1.0) == [address]
 
 
 def test_an_address_of_one_link_is_written_with_the_link(monkeypatch: pytest.MonkeyPatch):
