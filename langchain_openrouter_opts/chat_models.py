@@ -109,7 +109,10 @@ class ChatOpenRouter(ModelOptions, Limited, RunningModel, BindingModel):
             given = covered(given)
             super().__init__(**arguments.of_constructor(type(self), given))
             refuse_to_take_the_key(
-                key=self.openrouter_api_key, url=self.openrouter_api_base, proxy=self.proxy
+                key=self.openrouter_api_key,
+                url=self.openrouter_api_base,
+                proxy=self.proxy,
+                verify=self.verify,
             )
             self._made_ready()
 

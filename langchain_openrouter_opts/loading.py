@@ -12,15 +12,16 @@ _LOADER: Final = "langchain_core.load.load"
 _REMEDY: Final = f"`load(…, secrets_map={{'{ENV_KEY}': …}})`"
 
 
-def refuse_to_take_the_key(*, key: Any, url: str | None, proxy: str | None) -> None:
-    """Raise `ConfigurationError` if a model that is being loaded would take the environment's key to an address of its own.
+def refuse_to_take_the_key(*, key: Any, url: str | None, proxy: str | None, verify: Any) -> None:
+    """Raise `ConfigurationError` if a model that is being loaded would take the environment's key where others get it, or can read it.
 
     Args:
         key: The key that was given to the constructor, if one was.
         url: The `base_url` that was.
         proxy: The proxy that was.
+        verify: Whether certificates are checked.
     """
-    refusal = refusal_of_the_key(key=key, url=url, proxy=proxy, remedy=_REMEDY)
+    refusal = refusal_of_the_key(key=key, url=url, proxy=proxy, verify=verify, remedy=_REMEDY)
     if refusal and _is_loading():
         raise refusal
 

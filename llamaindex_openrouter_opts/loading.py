@@ -24,7 +24,8 @@ class LoadedModel(BaseComponent):
             **kwargs: Further arguments of the constructor, such as `api_key`; they win over what was written.
 
         Raises:
-            ConfigurationError: It would take the key of the environment to an address that came with it; or an argument is wrong.
+            ConfigurationError: It would take the key of the environment to an address that came with it, or where others can read it; or an
+                argument is wrong.
         """
         # Error trackers show the locals of every frame.
         data, kwargs = covered(data), covered(kwargs)
@@ -33,6 +34,7 @@ class LoadedModel(BaseComponent):
             key={**data, **kwargs}.get("api_key"),
             url=came.get("api_base") or came.get("base_url"),
             proxy=came.get("proxy"),
+            verify=came.get("verify", True),
             remedy=_REMEDY,
         )
         if refusal:

@@ -296,6 +296,8 @@ def test_a_key_of_the_environment_that_goes_elsewhere_is_warned_about(monkeypatc
 LOADED: dict[str, tuple[dict[str, Any], bool]] = {
     "from a gateway": ({"openrouter_api_base": "https://gateway.example/v1"}, False),
     "through a proxy": ({"proxy": "http://gateway.example:3128"}, False),
+    "in the clear": ({"openrouter_api_base": "http://openrouter.ai/api/v1"}, False),
+    "from whoever says so": ({"verify": False}, False),
     "from OpenRouter": ({"openrouter_api_base": "https://eu.openrouter.ai/api/v1"}, True),
     "from this machine": ({"openrouter_api_base": "http://localhost:8000/v1"}, True),
     "from wherever it is": ({}, True),
@@ -304,6 +306,7 @@ LOADED: dict[str, tuple[dict[str, Any], bool]] = {
 
 @pytest.mark.parametrize(("said", "loads"), LOADED.values(), ids=LOADED)
 @pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
+@pytest.mark.filterwarnings("ignore::openrouter_opts.errors.InsecureTransportWarning")
 def test_a_model_that_is_loaded_takes_no_key_of_the_environment_elsewhere(
     said: dict[str, Any], loads: bool, monkeypatch: pytest.MonkeyPatch
 ):
@@ -332,6 +335,7 @@ of_llamaindex = pytest.mark.parametrize("cls", [OpenRouter, OpenRouterEmbedding]
 
 @of_llamaindex
 @by_llamaindex
+@pytest.mark.filterwarnings("ignore::openrouter_opts.errors.InsecureTransportWarning")
 @pytest.mark.parametrize("name", ["api_base", "base_url"])
 @pytest.mark.parametrize(("said", "loads"), LOADED.values(), ids=LOADED)
 def test_a_model_that_llamaindex_loads_takes_no_key_of_the_environment_elsewhere(
