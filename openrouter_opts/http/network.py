@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from ssl import SSLContext, SSLError, SSLObject, SSLWantReadError
@@ -193,10 +193,11 @@ class _AsyncConnection(httpcore.AsyncNetworkStream):
         await self._stream.aclose()
 
     def get_extra_info(self, info: str) -> Any:
-        if info == "is_readable" and (encryption := self._stream.get_extra_info("ssl_object")):
-            # What has come is not in the socket any more, where httpcore looks for it.
-            return _holds_more(encryption) or self._stream.get_extra_info(info)
-        return self._stream.get_extra_info(info)
+        found = self._stream.get_extra_info(info)
+        if info == "is_readable":
+            # What has come may not be in the socket any more, where httpcore looks for it.
+            return found or any(map(_has_more, _layers(self._stream)))
+        return found
 
     async def start_tls(
         self,
@@ -210,6 +211,25 @@ class _AsyncConnection(httpcore.AsyncNetworkStream):
             # httpcore closes after errors, but not when the task is cancelled.
             await self._stream.aclose()
             raise
+
+
+def _layers(stream: Any) -> Iterator[Any]:
+    """Return anyio's streams beneath httpcore's: the outermost encryption first, and at last the one of the socket."""
+    layer = getattr(stream, "_stream", None)
+    while layer is not None:
+        yield layer
+        layer = getattr(layer, "transport_stream", None)
+
+
+def _has_more(layer: Any) -> bool:
+    """Tell whether one of anyio's streams holds something that nobody has read.
+
+    anyio lets the event loop take up to 256 KB from a socket, hands httpcore the 64 KB it asks for, and queues the rest
+    (`StreamProtocol.read_queue`, anyio/_backends/_asyncio.py).
+    """
+    if encryption := getattr(layer, "_ssl_object", None):
+        return _holds_more(encryption)
+    return bool(getattr(getattr(layer, "_protocol", None), "read_queue", ()))
 
 
 def _holds_more(encryption: SSLObject) -> bool:

@@ -79,6 +79,46 @@ def test_more_than_an_answer_is_nobody_elses_answer(
     assert [each.json["messages"][0]["content"] for each in server.deliveries] == ["alice", "bob", "carol"]
 
 
+def said_in(size: int, words: str) -> bytes:
+    """Return an answer of so many bytes, with its head."""
+
+    def padded(spaces: int) -> bytes:
+        choice = {"index": 0, "message": {"role": "assistant", "content": words}, "finish_reason": "stop"}
+        return answer(json.dumps({**COMPLETION, "choices": [choice]}).encode() + b" " * spaces)
+
+    spaces = size - len(padded(0))
+    return padded(spaces - len(padded(spaces)) + size)
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
+@pytest.mark.parametrize(
+    ("size", "more"),
+    [(60_000, 14_000), (60_000, 30_000), (64_000, 14_000), (65_536, 600), (262_144, 600)],
+)
+def test_more_than_a_large_answer_is_nobody_elses_answer(
+    size: int,
+    more: int,
+    encrypted: bool,
+    scripted: Servers,
+    caller: Callers,
+    certified: Callable[..., ssl.SSLContext],
+    trusting: ssl.SSLContext,
+):
+    """What httpcore reads is 64 KB at most; an event loop takes more from the socket at once."""
+    surplus = said_in(more, "of somebody else")
+    # Encrypted, it is a piece of its own that holds none of the answer's end.
+    choose = echo_with(
+        lambda words: [said_in(size, words), surplus] if encrypted else [said_in(size, words) + surplus]
+    )
+    server = scripted(choose=choose, tls=certified() if encrypted else None)
+    client = caller(server, verify=trusting)
+    told = answers(client, "alice")
+    client.pause(0.05)
+    assert told + answers(client, "bob", "carol") == ["alice", "bob", "carol"]
+    assert [each.json["messages"][0]["content"] for each in server.deliveries] == ["alice", "bob", "carol"]
+    assert server.connections == 2
+
+
 def test_garbage_right_behind_an_answer_harms_nobody_else(scripted: Servers, caller: Callers, side: Side):
     # aiohttp's parser drops whatever it was given in one go with what it can't read, so the answer itself is lost there: but to the
     # call that it was for, and as what may have been paid.
