@@ -36,6 +36,7 @@ from openrouter_opts.protocol.embeddings import (
     count_of_inputs,
     embedding_request,
 )
+from openrouter_opts.protocol.encoding import snapshot
 from openrouter_opts.protocol.request import Request, chat_body, chat_request, get_request
 from openrouter_opts.protocol.wire import Messages
 from openrouter_opts.stream import AsyncStream, Stream
@@ -302,7 +303,7 @@ class OpenRouterClient:
         request = self._request(messages, call, stream=stream)
         account = account_of(request, self._facts, limits=limits, lookup=self)
         asks = self._asking(LIVE.asking, account)
-        return Call(request, transport, settings, _retry(settings), account, asks)
+        return Call(_as_it_is_now(request, account), transport, settings, _retry(settings), account, asks)
 
     def _request(self, messages: Messages, call: dict[str, Any], *, stream: bool) -> Request:
         given_model = call.pop("model", None)
@@ -331,7 +332,7 @@ class OpenRouterClient:
         request = embedding_request(inputs, model=model, options=options, **how)
         account = account_of(request, self._facts, kind="embedding", limits=limits, lookup=self)
         asks = self._asking(LIVE.asking_for_vectors, account)
-        return Call(request, transport, settings, _retry(settings), account, asks)
+        return Call(_as_it_is_now(request, account), transport, settings, _retry(settings), account, asks)
 
     def _for_call(self, call: dict[str, Any]) -> tuple[Settings, Transport]:
         timeout, max_retries = call.pop("timeout", None), call.pop("max_retries", None)
@@ -355,3 +356,10 @@ def _checked_model(model: object) -> str:
 
 def _retry(settings: Settings, also: frozenset[int] = frozenset()) -> Retry:
     return Retry(settings.max_retries, settings.retry_uncertain, also)
+
+
+def _as_it_is_now(request: Request, account: Account) -> Request:
+    """Return a request that, when a limit has it written anew, is what was asked: a history may go on before a stream is read."""
+    if request.is_unwritten or not account.has_limits:
+        return request
+    return replace(request, content=snapshot(request.content))

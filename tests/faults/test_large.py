@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import pytest
 
+from openrouter_opts import Catalog, SpendLimit
 from openrouter_opts.errors import TimedOut
 from openrouter_opts.http import pools
 from openrouter_opts.protocol import request as wire_request
@@ -64,14 +65,21 @@ def test_a_large_image_takes_little_more_memory_than_it(way: str, scripted: Serv
     assert asyncio.run(peak(WAYS[way](server.base_url))) - SIZE < 2.5 * SIZE
 
 
+@pytest.mark.parametrize("is_fitted", [False, True])
 @pytest.mark.parametrize("size", [1, LARGE], ids=["small", "large"])
-def test_a_stream_asks_what_was_said_when_it_was_made(size: int, scripted: Servers, caller: Callers):
+def test_a_stream_asks_what_was_said_when_it_was_made(
+    size: int, is_fitted: bool, scripted: Servers, caller: Callers
+):
     server = scripted(streamed(STREAM))
     history = [{"role": "user", "content": "A" * size}]
-    stream = caller(server).stream(history)
+    limit = SpendLimit("3.00", on_limit="fit") if is_fitted else None
+    asked = caller(server, model="openai/gpt-5-mini", catalog=Catalog.bundled(), spend_limit=limit)
+    stream = asked.stream(history)
     history.append({"role": "user", "content": "LATER"})
     assert list(stream)
-    assert len(server.deliveries[0].json["messages"]) == 1
+    sent = server.deliveries[0].json
+    assert len(sent["messages"]) == 1
+    assert ("provider" in sent) is is_fitted
 
 
 @pytest.mark.parametrize(
