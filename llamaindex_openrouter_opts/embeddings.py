@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Final
-from weakref import WeakKeyDictionary
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, dispatcher
 from pydantic import (
@@ -23,7 +21,7 @@ from llamaindex_openrouter_opts.loading import LoadedModel
 from llamaindex_openrouter_opts.runs import CountedModel
 from openrouter_opts.built import Built
 from openrouter_opts.client import OpenRouterClient
-from openrouter_opts.http.loops import running_loop
+from openrouter_opts.http.loops import Turns
 from openrouter_opts.http.settings import TimeoutLike
 from openrouter_opts.http.urls import UrlField
 from openrouter_opts.limited import Limited
@@ -67,23 +65,6 @@ class VectorMethods:
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
         return await self._aembed(texts, self.text_input_type)
-
-
-class _Turns:
-    """Bounds how many requests there are at the same time, in each event loop. A copy has its own."""
-
-    def __init__(self) -> None:
-        self._of: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
-
-    def of_loop(self, most: int) -> asyncio.Semaphore:
-        """Return the semaphore of the running loop, made on first use."""
-        return self._of.setdefault(running_loop(), asyncio.Semaphore(most))
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Turns:
-        return _Turns()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _Turns, ()
 
 
 class OpenRouterEmbedding(VectorMethods, Limited, CountedModel, LoadedModel, BaseEmbedding):
@@ -153,7 +134,7 @@ class OpenRouterEmbedding(VectorMethods, Limited, CountedModel, LoadedModel, Bas
     model_config = ConfigDict(hide_input_in_errors=True)
 
     _built: Built | None = PrivateAttr(default=None)
-    _turns: _Turns = PrivateAttr(default_factory=_Turns)
+    _turns: Turns = PrivateAttr(default_factory=Turns)
 
     if not TYPE_CHECKING:  # type checkers take the signature from the fields
 

@@ -17,8 +17,6 @@ T = TypeVar("T")
 
 _MOST: Final = 4
 """Threads that work for a loop at once. Of more, each would only take longer: they share the interpreter."""
-_free: Final[WeakValueDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]] = WeakValueDictionary()
-"""Kept by those who wait or work, and no longer: once there was a wait it holds its loop."""
 
 
 def running_loop() -> asyncio.AbstractEventLoop:
@@ -32,6 +30,27 @@ def running_loop() -> asyncio.AbstractEventLoop:
         ) from None
 
 
+class Turns:
+    """Bounds how many do something at the same time, in each event loop. A copy has its own."""
+
+    def __init__(self) -> None:
+        # Kept by those who wait or work, and no longer: once there was a wait it holds its loop.
+        self._of: WeakValueDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakValueDictionary()
+
+    def of_loop(self, most: int) -> asyncio.Semaphore:
+        """Return the semaphore of the running loop; raises `ConfigurationError` where none of asyncio's runs."""
+        return self._of.setdefault(running_loop(), asyncio.Semaphore(most))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Turns:
+        return Turns()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Turns, ()
+
+
+_working: Final = Turns()
+
+
 async def in_thread(work: Callable[..., T], *given: Any) -> T:
     """Do in a thread what would keep the loop waiting, and return what it returns; raises what it raises.
 
@@ -42,8 +61,7 @@ async def in_thread(work: Callable[..., T], *given: Any) -> T:
     Raises:
         ConfigurationError: No event loop of asyncio is running.
     """
-    free = _free.setdefault(running_loop(), asyncio.Semaphore(_MOST))
-    async with free:
+    async with _working.of_loop(_MOST):
         return await _begun(partial(copy_context().run, work, *given))
 
 
