@@ -193,6 +193,7 @@ def _is_link_local(host: str | None) -> bool:
 def _problem(url: str, parts: SplitResult) -> str | None:
     problems = {
         "there is white space": any(character.isspace() for character in url),
+        "there is a backslash, which some take for a slash": "\\" in url,
         "there is no `http://` or `https://`": parts.scheme not in {"http", "https"},
         "there is no host": not parts.hostname,
         "there is a user or password": bool(parts.username or parts.password),

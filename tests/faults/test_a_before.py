@@ -225,6 +225,7 @@ def test_a_header_that_is_not_the_users_to_set_is_refused(name: str, scripted: S
         ("openrouter.ai/api/v1", "there is no `http://` or `https://`"),
         ("ftp://openrouter.ai/api/v1", "there is no `http://` or `https://`"),
         ("https://open router.ai/api/v1", "there is white space"),
+        ("https://other.example\\.openrouter.ai/api/v1", "there is a backslash"),
         ("https://openrouter.ai:x/api/v1", "there is no valid host or port"),
         ("https://openrouter.ai/api/v1?a=b", "there is a query or fragment"),
         ("https://openrouter.ai/api/v1#a", "there is a query or fragment"),
