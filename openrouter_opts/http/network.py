@@ -10,19 +10,29 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from ssl import SSLContext, SSLError, SSLObject, SSLWantReadError
 from time import monotonic
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import httpcore
+from httpcore._exceptions import map_exceptions
 from httpcore._utils import is_socket_readable
 
 from openrouter_opts.http.addresses import addresses_of
 
 _PIECE: Final = 64 * 1024
+_TO_PROXY: Final = (b"CONNECT ", b"\x05", b"\x01")
+"""How everything begins that a proxy is told before a request: https://www.rfc-editor.org/rfc/rfc1928 and rfc1929 have the last two."""
+_UNCONNECTED: Final[dict[type[Exception], type[Exception]]] = {
+    httpcore.ReadTimeout: httpcore.ConnectTimeout,
+    httpcore.WriteTimeout: httpcore.ConnectTimeout,
+    httpcore.ReadError: httpcore.ConnectError,
+    httpcore.WriteError: httpcore.ConnectError,
+}
+T = TypeVar("T")
 
 
 class _Deadline(threading.local):
@@ -107,11 +117,11 @@ class Network(httpcore.NetworkBackend):
             share = None if seconds is None else max(until - monotonic(), 0.001) / len(addresses)
             address, *addresses = addresses
             try:
-                return _Connection(
-                    self._network.connect_tcp(address, port, share, local_address, socket_options)
-                )
+                stream = self._network.connect_tcp(address, port, share, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as failure:
                 problem = failure
+            else:
+                return _Connection(stream, timeout)
         raise problem
 
 
@@ -124,17 +134,46 @@ def _addresses(host: str, port: int, seconds: float | None) -> list[str]:
         raise httpcore.ConnectError(str(problem)) from problem
 
 
+def _asks_proxy(asks: bool, said: bytes) -> bool:
+    """Tell whether only a proxy has been asked so far. A request ends that, and none of its later pieces is looked at."""
+    return asks and (not said or said.startswith(_TO_PROXY))
+
+
+def _unless_closed(said: T) -> T:
+    if said == b"":
+        raise httpcore.ConnectError("the proxy closed it")
+    return said
+
+
 class _Connection(httpcore.NetworkStream):
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
+    def __init__(self, stream: httpcore.NetworkStream, seconds: float | None) -> None:
         self._stream = stream
+        self._seconds = seconds
+        self._asks_proxy = True
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._asks_proxy:
+            return self._connecting(lambda seconds: self._stream.read(max_bytes, seconds))
         return self._stream.read(max_bytes, _bounded(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._asks_proxy = _asks_proxy(self._asks_proxy, buffer)
+        if self._asks_proxy:
+            self._connecting(lambda seconds: self._stream.write(buffer, seconds))
+            return
         # Each piece that the other side takes starts a wait of its own.
         for start in range(0, len(buffer), _PIECE):
             self._stream.write(buffer[start : start + _PIECE], _bounded(timeout, httpcore.WriteTimeout))
+
+    def _connecting(self, wait: Callable[[float | None], T]) -> T:
+        """Wait for a proxy; one that doesn't answer is a connection that doesn't come about."""
+        try:
+            with map_exceptions(_UNCONNECTED):
+                return _unless_closed(wait(_bounded(self._seconds, httpcore.ConnectTimeout)))
+        except BaseException:
+            # httpcore leaves one to a SOCKS proxy open.
+            self._stream.close()
+            raise
 
     def close(self) -> None:
         self._stream.close()
@@ -144,7 +183,7 @@ class _Connection(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         try:
             seconds = _bounded(timeout, httpcore.ConnectTimeout)
-            return _Connection(self._stream.start_tls(ssl_context, server_hostname, seconds))
+            return _Connection(self._stream.start_tls(ssl_context, server_hostname, seconds), timeout)
         except BaseException:
             # httpcore closes after errors, but not after Ctrl-C.
             self._stream.close()
@@ -174,20 +213,37 @@ class AsyncNetwork(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Connect; raises httpcore's errors."""
-        return _AsyncConnection(
-            await self._network.connect_tcp(host, port, timeout, local_address, socket_options)
-        )
+        stream = await self._network.connect_tcp(host, port, timeout, local_address, socket_options)
+        return _AsyncConnection(stream, timeout)
 
 
 class _AsyncConnection(httpcore.AsyncNetworkStream):
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+    def __init__(self, stream: httpcore.AsyncNetworkStream, seconds: float | None) -> None:
         self._stream = stream
+        self._seconds = seconds
+        self._asks_proxy = True
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        if self._asks_proxy:
+            return await self._connecting(self._stream.read(max_bytes, self._seconds))
         return await self._stream.read(max_bytes, timeout)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        await self._stream.write(buffer, timeout)
+        self._asks_proxy = _asks_proxy(self._asks_proxy, buffer)
+        if self._asks_proxy:
+            await self._connecting(self._stream.write(buffer, self._seconds))
+        else:
+            await self._stream.write(buffer, timeout)
+
+    async def _connecting(self, waited: Awaitable[T]) -> T:
+        """Wait for a proxy; one that doesn't answer is a connection that doesn't come about."""
+        try:
+            with map_exceptions(_UNCONNECTED):
+                return _unless_closed(await waited)
+        except BaseException:
+            # httpcore leaves one to a SOCKS proxy open.
+            await self._stream.aclose()
+            raise
 
     async def aclose(self) -> None:
         await self._stream.aclose()
@@ -206,7 +262,8 @@ class _AsyncConnection(httpcore.AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> httpcore.AsyncNetworkStream:
         try:
-            return _AsyncConnection(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+            stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+            return _AsyncConnection(stream, timeout)
         except BaseException:
             # httpcore closes after errors, but not when the task is cancelled.
             await self._stream.aclose()

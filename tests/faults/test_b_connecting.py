@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import errno
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from typing import Any
 
+import httpcore
 import pytest
 import pytest_socket
 
@@ -24,6 +28,7 @@ from openrouter_opts.errors import (
     ConnectTimedOut,
     TimedOut,
 )
+from openrouter_opts.http.network import AsyncNetwork, Network, end_within
 from tests.both import Caller, Side
 from tests.conftest import LOOPBACK
 from tests.faults.aftermath import HI, KEY, SOON, both_kinds, ending, failure
@@ -324,6 +329,68 @@ def test_a_proxy_that_is_down_is_named_and_tried_again(
     assert (error.attempts, error.delivered) == (2, "no")
 
 
+def mute(connection: socket.socket) -> None:
+    """Take what comes, and say nothing."""
+    while connection.recv(1000):
+        pass
+
+
+def shut(connection: socket.socket) -> None:
+    read_head(connection)
+
+
+def reset(connection: socket.socket) -> None:
+    read_head(connection)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+@both_kinds
+def test_a_proxy_that_never_answers_is_a_connection_that_does_not_come_about(
+    stream: bool, raw: Raw, client_at: Callers
+):
+    server = raw(mute)
+    client = client_at(SOMEWHERE, proxy=f"http://{server.place}", timeout={"connect": SOON, "first_byte": 5})
+    began = time.monotonic()
+    error = failure(client, ConnectTimedOut, stream=stream)
+    assert 2 * SOON <= time.monotonic() - began < 4 * SOON + 1
+    assert (error.phase, error.delivered, error.attempts, server.connections) == ("connect", "no", 2, 2)
+    assert f"openrouter.invalid through the proxy {server.place}" in str(error)
+
+
+def test_no_wait_for_a_proxy_is_longer_than_for_the_first_byte(raw: Raw, client_at: Callers):
+    server = raw(mute)
+    timeout = {"connect": 5, "first_byte": SOON}
+    client = client_at(SOMEWHERE, proxy=f"http://{server.place}", timeout=timeout)
+    began = time.monotonic()
+    error = failure(client, TimedOut)
+    assert 2 * SOON <= time.monotonic() - began < 4 * SOON + 1
+    assert (error.phase, error.delivered, error.attempts) == ("first_byte", "no", 2)
+
+
+@pytest.mark.parametrize("leave", [shut, reset])
+@both_kinds
+def test_a_proxy_that_leaves_without_an_answer_is_tried_again(
+    leave: Handler, stream: bool, raw: Raw, client_at: Callers
+):
+    server = raw(leave)
+    error = failure(client_at(SOMEWHERE, proxy=f"http://{server.place}"), ConnectionFailed, stream=stream)
+    assert f"openrouter.invalid through the proxy {server.place}: " in str(error)
+    assert (error.delivered, error.attempts, server.connections) == ("no", 2, 2)
+
+
+@both_kinds
+@pytest.mark.filterwarnings("ignore::openrouter_opts.errors.InsecureTransportWarning")
+def test_a_proxy_that_was_given_the_request_itself_may_have_delivered_it(
+    stream: bool, raw: Raw, client_at: Callers
+):
+    server = raw(mute)
+    timeout = {"connect": SOON, "first_byte": 2 * SOON}
+    client = client_at(PLAIN, proxy=f"http://{server.place}", timeout=timeout)
+    error = failure(client, TimedOut, stream=stream)
+    assert (error.phase, error.delivered, error.attempts) == ("first_byte", "maybe", 1)
+
+
 def relay(source: socket.socket, target: socket.socket) -> None:
     with suppress(OSError):
         while piece := source.recv(65536):
@@ -358,6 +425,99 @@ def test_a_407_that_comes_through_a_tunnel_is_the_servers(
     client = client_at(SOMEWHERE, verify=trusting, proxy=f"http://{server.place}")
     error = failure(client, APIError, stream=stream)
     assert (error.status, error.delivered, len(behind.deliveries)) == (407, "yes", 1)
+
+
+@both_kinds
+def test_a_server_behind_a_proxy_has_its_own_time_to_answer(
+    stream: bool,
+    raw: Raw,
+    scripted: Servers,
+    client_at: Callers,
+    certified: Certified,
+    trusting: ssl.SSLContext,
+):
+    behind = scripted(["HANG"], tls=certified("openrouter.invalid"))
+    server = raw(tunnel_to(behind, []))
+    timeout = {"connect": SOON, "first_byte": 2 * SOON}
+    client = client_at(SOMEWHERE, verify=trusting, proxy=f"http://{server.place}", timeout=timeout)
+    error = failure(client, TimedOut, stream=stream)
+    assert (error.phase, error.delivered, error.attempts) == ("first_byte", "maybe", 1)
+    assert len(behind.deliveries) == 1
+
+
+class AnySide:
+    """A connection of our network on one of httpcore's sides, used without `await`."""
+
+    def __init__(self, runner: asyncio.Runner | None, place: str, seconds: float) -> None:
+        host, _, port = place.partition(":")
+        self._runner = runner
+        network: Any = AsyncNetwork() if runner else Network()
+        self._stream = self._done(network.connect_tcp(host, int(port), timeout=seconds))
+
+    def _done(self, result: Any) -> Any:
+        return self._runner.run(result) if self._runner else result
+
+    def write(self, said: bytes) -> None:
+        self._done(self._stream.write(said))
+
+    def read(self, seconds: float | None = None) -> bytes:
+        return self._done(self._stream.read(1000, timeout=seconds))
+
+    def close(self) -> None:
+        self._done(self._stream.aclose() if self._runner else self._stream.close())
+
+
+@pytest.fixture(params=["sync", "async"])
+def any_side(request: pytest.FixtureRequest) -> Iterator[Callable[[str], AnySide]]:
+    """Return a function that connects to a place."""
+    end_within(None)
+    with ExitStack() as stack:
+        runner = stack.enter_context(asyncio.Runner()) if request.param == "async" else None
+
+        def connect(place: str) -> AnySide:
+            stream = AnySide(runner, place, SOON)
+            stack.callback(stream.close)
+            return stream
+
+        yield connect
+
+
+# What httpcore asks of a SOCKS proxy it asks without any timeout; the package that writes it is not among ours.
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("asked", [b"\x05\x01\x00", b"\x01\x02me\x07hunter2"], ids=["greeting", "password"])
+def test_a_socks_proxy_that_never_answers_is_a_connection_that_does_not_come_about(
+    asked: bytes, raw: Raw, any_side: Callable[[str], AnySide]
+):
+    left = threading.Event()
+
+    def wait(connection: socket.socket) -> None:
+        mute(connection)
+        left.set()
+
+    connection = any_side(raw(wait).place)
+    connection.write(asked)
+    began = time.monotonic()
+    with pytest.raises(httpcore.ConnectTimeout):
+        connection.read()
+    assert SOON <= time.monotonic() - began < 4 * SOON
+    assert left.wait(1), "httpcore would leave it open"
+
+
+def test_what_is_read_after_a_request_through_a_socks_proxy_is_no_connecting(
+    raw: Raw, any_side: Callable[[str], AnySide]
+):
+    def socks(connection: socket.socket) -> None:
+        connection.recv(3)
+        connection.sendall(b"\x05\x00")
+        mute(connection)
+
+    connection = any_side(raw(socks).place)
+    connection.write(b"\x05\x01\x00")
+    assert connection.read() == b"\x05\x00"
+    for piece in (b"POST /api/v1/chat/completions HTTP/1.1\r\n\r\n", b"\x05 as text begins in the midst"):
+        connection.write(piece)
+        with pytest.raises(httpcore.ReadTimeout):
+            connection.read(seconds=0.05)
 
 
 @ways

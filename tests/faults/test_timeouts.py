@@ -206,5 +206,5 @@ def test_ctrl_c_while_a_connection_is_encrypted_leaves_none_open(trusting: ssl.S
     stream: Any = Interrupted()
     end_within(None)
     with pytest.raises(KeyboardInterrupt):
-        _Connection(stream).start_tls(trusting)
+        _Connection(stream, None).start_tls(trusting)
     assert stream.closed
