@@ -66,6 +66,21 @@ STREAM = b"".join(
         DONE,
     ]
 )
+ENDPOINTS = {
+    "data": {
+        "id": "m/x",
+        "endpoints": [
+            {
+                "tag": "x",
+                "provider_name": "X",
+                "context_length": 10_000,
+                "max_completion_tokens": 1000,
+                "pricing": {"prompt": "0.000001", "completion": "0.000001"},
+            }
+        ],
+    }
+}
+
 COMPLETION = {
     "id": "gen-1",
     "object": "chat.completion",

@@ -32,7 +32,7 @@ from openrouter_opts.http.settings import Timeout
 from openrouter_opts.http.steps import Open, Patience, Sleep
 from openrouter_opts.sandbox import Sandbox
 from tests.scripted_server import Delivery, ScriptedServer
-from tests.wire_bytes import COMPLETION, answer
+from tests.wire_bytes import COMPLETION, ENDPOINTS, answer
 
 Servers = Callable[..., ScriptedServer]
 
@@ -41,14 +41,6 @@ NINE = {"max_tokens": 9}
 PATIENT: Any = Patience(Timeout()), Retry(0), {}
 """A call that has time, and is tried once."""
 CHAT = "openai/gpt-5-mini"
-ENDPOINT = {
-    "tag": "x",
-    "provider_name": "X",
-    "context_length": 10_000,
-    "max_completion_tokens": 1000,
-    "pricing": {"prompt": "0.000001", "completion": "0.000001"},
-}
-ENDPOINTS = {"data": {"id": "m/x", "endpoints": [ENDPOINT]}}
 
 
 def test_one_asks_and_the_others_wait_until_it_knows_or_leaves_or_is_never_done():

@@ -33,6 +33,7 @@ from tests.both import Caller, Side
 from tests.conftest import LOOPBACK
 from tests.faults.aftermath import HI, KEY, SOON, both_kinds, ending, failure
 from tests.faults.conftest import Handler, RawServer
+from tests.faults.nowhere import crowded, silent
 from tests.scripted_server import ScriptedServer
 from tests.wire_bytes import COMPLETION, STREAM, answer, delta, streamed
 
@@ -118,33 +119,24 @@ def test_a_network_that_is_out_of_reach_is_tried_again(
 # --- B3, B4: nobody answers ---
 
 
-@pytest.fixture
-def crowded() -> Iterator[str]:
-    """Return the URL of a port whose queue is full: further connections are neither accepted nor refused."""
+NOWHERE: dict[str, Callable[[ExitStack], str]] = {
+    "crowded": lambda stack: f"http://{crowded(stack)}/api/v1",
+    "silent": lambda stack: f"https://{silent(stack)}/api/v1",
+}
+
+
+@pytest.fixture(params=NOWHERE)
+def nowhere(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Return a URL at which a call waits for its connection, or for the encryption of that."""
     with ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(4):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(listener.getsockname())
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/api/v1"
+        yield NOWHERE[request.param](stack)
 
 
-@pytest.fixture
-def silent() -> Iterator[str]:
-    """Return the URL of a server that takes connections, and never says a word."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield f"https://127.0.0.1:{listener.getsockname()[1]}/api/v1"
-
-
-@pytest.mark.parametrize("where", ["crowded", "silent"])
 @both_kinds
 def test_a_connection_that_does_not_come_about_in_time_is_tried_again(
-    where: str, stream: bool, client_at: Callers, request: pytest.FixtureRequest
+    nowhere: str, stream: bool, client_at: Callers
 ):
-    client = client_at(request.getfixturevalue(where), timeout={"connect": SOON, "first_byte": 5})
+    client = client_at(nowhere, timeout={"connect": SOON, "first_byte": 5})
     began = time.monotonic()
     error = failure(client, ConnectTimedOut, stream=stream)
     assert 2 * SOON <= time.monotonic() - began < 4 * SOON + 1
@@ -154,21 +146,17 @@ def test_a_connection_that_does_not_come_about_in_time_is_tried_again(
     assert "`connect`" in str(error)
 
 
-@pytest.mark.parametrize("where", ["crowded", "silent"])
 @both_kinds
 def test_where_two_timeouts_end_at_once_it_is_the_connection_that_is_late(
-    where: str, stream: bool, client_at: Callers, request: pytest.FixtureRequest
+    nowhere: str, stream: bool, client_at: Callers
 ):
-    client = client_at(request.getfixturevalue(where), timeout={"connect": SOON, "first_byte": SOON})
+    client = client_at(nowhere, timeout={"connect": SOON, "first_byte": SOON})
     error = failure(client, ConnectTimedOut, stream=stream)
     assert (error.phase, error.delivered, error.attempts) == ("connect", "no", 2)
 
 
-@pytest.mark.parametrize("where", ["crowded", "silent"])
-def test_no_wait_for_a_connection_is_longer_than_the_whole_call_may_take(
-    where: str, client_at: Callers, request: pytest.FixtureRequest
-):
-    client = client_at(request.getfixturevalue(where), timeout={"connect": 5, "total": SOON})
+def test_no_wait_for_a_connection_is_longer_than_the_whole_call_may_take(nowhere: str, client_at: Callers):
+    client = client_at(nowhere, timeout={"connect": 5, "total": SOON})
     began = time.monotonic()
     error = failure(client, TimedOut)
     assert SOON <= time.monotonic() - began < 2 * SOON

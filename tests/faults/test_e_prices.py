@@ -19,16 +19,9 @@ from openrouter_opts.http.prices import LIVE
 from tests.faults.aftermath import HI, KEY, SOON, failure
 from tests.faults.calls import Callers, Servers, client_of
 from tests.scripted_server import Delivery, Script, ScriptedServer
-from tests.wire_bytes import COMPLETION, answer
+from tests.wire_bytes import COMPLETION, ENDPOINTS, answer
 
-ENDPOINT = {
-    "tag": "x",
-    "provider_name": "X",
-    "context_length": 10_000,
-    "max_completion_tokens": 1000,
-    "pricing": {"prompt": "0.000001", "completion": "0.000001"},
-}
-ENDPOINTS = answer({"data": {"id": "m/x", "endpoints": [ENDPOINT]}})
+PRICED = answer(ENDPOINTS)
 VECTORS = answer({"data": [{"id": "m/x", "pricing": {"prompt": "0.000001", "completion": "0"}}]})
 NOT_LISTED = answer({"error": {"code": 404, "message": "no such model"}}, 404)
 VECTOR = answer(
@@ -47,7 +40,7 @@ PASSING: dict[str, Script] = {
     "an error in a 200": [answer({"error": {"code": 502, "message": "down"}})],
     "reset": ["RST"],
     "closed": ["FIN"],
-    "cut": [ENDPOINTS[:-5], "FIN"],
+    "cut": [PRICED[:-5], "FIN"],
     "silence": ["HANG"],
 }
 
@@ -76,7 +69,7 @@ LISTED = "/models/m/x/endpoints"
 def test_a_lookup_that_fails_for_the_moment_is_tried_again(
     kind: str, passing: str, scripted: Servers, caller: Callers
 ):
-    server = scripted(choose=serving(PASSING[passing], [ENDPOINTS]))
+    server = scripted(choose=serving(PASSING[passing], [PRICED]))
     client = caller(server, spend_limit="1", timeout={"first_byte": SOON}, check="off")
     if kind == "chat":
         assert client.complete(HI).text == "Hello"
@@ -108,7 +101,7 @@ def test_after_a_moment_it_is_asked_again(
 ):
     now = time.monotonic()
     monkeypatch.setattr(LIVE, "_clock", lambda: now)
-    server = scripted(choose=serving([SLOW], [ENDPOINTS]))
+    server = scripted(choose=serving([SLOW], [PRICED]))
     client = caller(server, spend_limit="1", max_retries=0, check="off")
     for _ in range(2):
         failure(client, SpendLimitExceeded)
@@ -120,22 +113,20 @@ def test_after_a_moment_it_is_asked_again(
 
 def test_it_waits_for_as_long_as_the_server_asks_and_the_call_has(scripted: Servers, caller: Callers):
     busy = answer({"error": {"code": 429, "message": "slow down"}}, 429, Retry_After="0.3")
-    server = scripted(choose=serving([busy], [ENDPOINTS]))
+    server = scripted(choose=serving([busy], [PRICED]))
     client = caller(server, spend_limit="1", check="off")
     began = time.monotonic()
     error = failure(client, SpendLimitExceeded, timeout={"total": 0.25})
     assert time.monotonic() - began < 0.25, "it would be too late, so nobody waits for it"
     assert "429" in str(error)
     LIVE.forget()
-    server = scripted(choose=serving([busy], [ENDPOINTS]))
+    server = scripted(choose=serving([busy], [PRICED]))
     began = time.monotonic()
     assert caller(server, spend_limit="1", check="off").complete(HI, timeout={"total": 5}).text == "Hello"
     assert time.monotonic() - began >= 0.3
 
 
-@pytest.mark.parametrize(
-    ("phase", "script"), {"first_byte": ["HANG"], "idle": [ENDPOINTS[:-5], "HANG"]}.items()
-)
+@pytest.mark.parametrize(("phase", "script"), {"first_byte": ["HANG"], "idle": [PRICED[:-5], "HANG"]}.items())
 def test_it_is_waited_for_no_longer_than_the_call_would_be(
     phase: str, script: Script, scripted: Servers, caller: Callers
 ):
@@ -152,7 +143,7 @@ def test_of_many_calls_at_once_one_asks_and_tries_again(
     lasting: bool, way: str, scripted: Servers, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("openrouter_opts.http.connections.has_aiohttp", lambda: way == "aiohttp")
-    server = scripted(choose=serving([SLOW], [SLOW if lasting else ENDPOINTS]))
+    server = scripted(choose=serving([SLOW], [SLOW if lasting else PRICED]))
     client = client_of(server, spend_limit="1", check="off")
 
     def ask(_: int) -> str:
@@ -194,7 +185,7 @@ INDEX_HI = [ChatMessage("hi")]
 def test_a_model_of_a_framework_is_answered_though_the_first_lookup_is_refused(
     framework: str, scripted: Servers
 ):
-    server, limit = scripted(choose=serving([SLOW], [ENDPOINTS])), SpendLimit("1")
+    server, limit = scripted(choose=serving([SLOW], [PRICED])), SpendLimit("1")
     how = {"base_url": server.base_url, "api_key": KEY, "spend_limit": limit}
     assert FRAMEWORKS[framework](how) in ("Hello", [0.5, 0.5])
     assert asked(server)[:-1] == [LISTED, LISTED]

@@ -22,6 +22,7 @@ from openrouter_opts.errors import ConnectionFailed, ConnectTimedOut
 from tests.faults.aftermath import HI, KEY, SOON, both_kinds, failure, in_use
 from tests.faults.calls import Callers, Servers, auntil, client_of
 from tests.faults.conftest import Handler, RawServer
+from tests.faults.nowhere import crowded, silent
 from tests.scripted_server import Script
 from tests.wire_bytes import COMPLETION, answer, delta, streamed
 
@@ -40,25 +41,8 @@ def limited(**settings: Any) -> Settings:
 # --- where a call may wait, with nothing sent ---
 
 
-def crowded(stack: ExitStack) -> Settings:
-    """Lead to a port whose queue is full: no connection comes about."""
-    listener = stack.enter_context(socket.socket())
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(0)
-    for _ in range(4):
-        waiting = stack.enter_context(socket.socket())
-        waiting.setblocking(False)
-        waiting.connect_ex(listener.getsockname())
-    return {"base_url": f"http://127.0.0.1:{listener.getsockname()[1]}/api/v1"}
-
-
-def silent(stack: ExitStack) -> str:
-    listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-    return f"127.0.0.1:{listener.getsockname()[1]}"
-
-
 NOWHERE: dict[str, Callable[[ExitStack], Settings]] = {
-    "connecting": crowded,
+    "connecting": lambda stack: {"base_url": f"http://{crowded(stack)}/api/v1"},
     "encrypting": lambda stack: {"base_url": f"https://{silent(stack)}/api/v1"},
     "asking a proxy": lambda stack: {"base_url": SOMEWHERE, "proxy": f"http://{silent(stack)}"},
 }
