@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 from openrouter_opts import Completion, Delta, OpenRouterClient
 
@@ -24,6 +24,12 @@ class Caller:
     def close(self) -> None:
         if self._runner:
             self._runner.close()
+
+    def undebugged(self) -> Self:
+        """Have the event loop keep no account of who asked what of it, as development mode does; return self."""
+        if self._runner:
+            self._runner.get_loop().set_debug(False)
+        return self
 
     def pause(self, seconds: float) -> None:
         """Wait, as an application does between its calls: with the event loop running."""

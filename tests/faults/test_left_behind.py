@@ -56,7 +56,7 @@ def test_many_calls_leave_nothing_behind(
     # It would remember each.
     caplog.set_level(logging.CRITICAL)
     make, script = CALLS[kind]
-    client = caller(scripted(script))
+    client = caller(scripted(script)).undebugged()
 
     def left_by(count: int) -> int:
         gc.collect()

@@ -35,7 +35,9 @@ WAYS: dict[str, Way] = {
     "bind": lambda make, options: make().bind(**options).invoke("hi"),
     "batch": lambda make, options: make().batch(["hi", "ho"], **options),
     "abatch": lambda make, options: asyncio.run(make().abatch(["hi", "ho"], **options)),
-    "a batch with retries": lambda make, options: make().with_retry().batch(["hi", "ho"], **options),
+    "a batch with retries": lambda make, options: (
+        make().with_retry(wait_exponential_jitter=False).batch(["hi", "ho"], **options)
+    ),
     "map": lambda make, options: make().map().invoke(["hi", "ho"], **options),
 }
 

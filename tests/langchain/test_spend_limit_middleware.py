@@ -237,7 +237,7 @@ async def test_parallel_tools_never_get_above_the_limit(make_llm: Make, sandbox:
     [
         lambda llm: llm.bind(temperature=1),
         lambda llm: llm.with_config(tags=["agent"]),
-        lambda llm: llm.with_retry(),
+        lambda llm: llm.with_retry(wait_exponential_jitter=False),
         lambda llm: llm.with_fallbacks([llm.bind(seed=1)]).with_config(tags=["agent"]),
     ],
     ids=["bind", "with_config", "with_retry", "with_fallbacks"],
