@@ -77,7 +77,7 @@ class Opening:
         self.follow(event, info)
 
 
-_opening: ContextVar[Opening | None] = ContextVar("openrouter_opts_opening", default=None)
+_opening: ContextVar[Opening] = ContextVar("openrouter_opts_opening")
 
 
 def opening() -> Opening:
@@ -89,8 +89,7 @@ def opening() -> Opening:
 
 def connected() -> None:
     """Note that the request of this task has a connection now, on which it is sent."""
-    if followed := _opening.get():
-        followed.is_connecting = False
+    _opening.get().is_connecting = False
 
 
 class Network(httpcore.NetworkBackend):

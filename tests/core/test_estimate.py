@@ -465,13 +465,23 @@ def pdf(pages: int = 3, padding: int = 0) -> str:
     return "data:application/pdf;base64," + base64.b64encode(content).decode()
 
 
-def packed(pages: int, *, swollen: int = 0, readable: bool = True) -> str:
+IMAGE = b"1 0 obj<</Subtype/Image>>\nstream\nx\nendstream endobj"
+
+
+def packed(
+    pages: int,
+    *,
+    before: bytes = b"",
+    swollen: int = 0,
+    readable: bool = True,
+    end: bytes = b"endstream endobj",
+) -> str:
     """Return a PDF with its pages in a compressed stream, as most are."""
     page = b"<</Type /Page /Parent 2 0 R>> "
     objects = b"<</Type /Pages>> " + page + b" " * swollen + page * (pages - 1)
     stream = zlib.compress(objects) if readable else b"\0" * 100
     known = b"<</Filter/FlateDecode/Type/ObjStm/DecodeParms<</Predictor 1>>/N 3>>"
-    content = b"%%PDF-1.5 1 0 obj%b\nstream\r\n%b\nendstream endobj" % (known, stream)
+    content = b"%%PDF-1.5 %b 2 0 obj%b\nstream\r\n%b\n%b" % (before, known, stream, end)
     return "data:application/pdf;base64," + base64.b64encode(content).decode()
 
 
@@ -481,6 +491,8 @@ def packed(pages: int, *, swollen: int = 0, readable: bool = True) -> str:
         (pdf(3), 3),
         (packed(300), 300),
         (packed(300, readable=False), 1),
+        (packed(300, end=b""), 1),
+        (packed(300, before=IMAGE), 300),
         (packed(300, swollen=10**7), 10),
         ("data:application/pdf;base64," + base64.b64encode(b"x" * 4500).decode(), 5),
         ("https://example.com/a.pdf", 1000),

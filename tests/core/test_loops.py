@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 import os
+import pickle
 import subprocess
 import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any
@@ -19,7 +21,7 @@ import pytest
 
 from openrouter_opts.errors import ConfigurationError
 from openrouter_opts.http import loops
-from openrouter_opts.http.loops import in_thread
+from openrouter_opts.http.loops import Turns, in_thread
 
 
 def workers() -> list[threading.Thread]:
@@ -117,6 +119,14 @@ def test_a_loop_in_which_there_was_a_wait_is_kept_by_nothing():
     del loop
     gc.collect()
     assert kept() is None
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda turns: pickle.loads(pickle.dumps(turns))])
+async def test_a_copy_has_turns_of_its_own(again: Callable[[Turns], Turns]):
+    turns = Turns()
+    first = turns.of_loop(1)
+    assert turns.of_loop(1) is first
+    assert again(turns).of_loop(1) is not first
 
 
 @pytest.mark.parametrize(
