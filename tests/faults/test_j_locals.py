@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,11 +65,9 @@ async def test_no_frame_of_a_call_that_is_cancelled_while_it_is_sent_shows_the_k
 
 @anywhere
 @both_kinds
+@pytest.mark.usefixtures("interrupted")
 def test_no_frame_of_a_call_that_is_interrupted_shows_the_key(where: str, stream: bool, scripted: Servers):
     client = client_of(scripted(WHERE[where]))
-    interrupt = threading.Timer(0.1, signal.pthread_kill, (threading.main_thread().ident or 0, signal.SIGINT))
-    interrupt.start()
     with pytest.raises(KeyboardInterrupt) as caught:
         list(client.stream(HI)) if stream else client.complete(HI)
-    interrupt.join()
     assert frames_that_show(KEY, caught.value) == []
