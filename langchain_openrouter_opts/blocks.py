@@ -121,8 +121,8 @@ def call_piece(piece: ToolCallChunk) -> Block:
 
 def _output(message: AIMessage) -> Iterator[Block]:
     if not isinstance(message.content, str):
-        # Not as we made it. This is how a translator tells langchain-core to read the content by itself: `BaseMessage.content_blocks`
-        # catches it, and so do translators of langchain-core's own.
+        # Not as we made it. This is no gap, but how a translator tells langchain-core to read the content by itself:
+        # `AIMessage.content_blocks` catches it (langchain_core/messages/ai.py), and translators of langchain-core's own raise it too.
         raise NotImplementedError
     extra = message.additional_kwargs
     yield from _reasoning(extra)

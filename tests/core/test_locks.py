@@ -70,6 +70,18 @@ def test_who_waits_for_the_certificates_holds_no_other_lock_that_a_fork_takes():
     waiting.join()
 
 
+def fork_beside(work: Callable[[], None], begun: threading.Event) -> None:
+    """Fork once a thread has begun its work, and see both the child and the thread to their ends."""
+    thread = threading.Thread(target=work)
+    thread.start()
+    begun.wait()
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    thread.join()
+
+
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_fork_waits_for_whoever_holds_a_lock_and_waits_for_an_older_one():
     older, newer = [forkable_lock() for _ in range(30)], forkable_lock()
@@ -86,14 +98,7 @@ def test_a_fork_waits_for_whoever_holds_a_lock_and_waits_for_an_older_one():
                 if is_held:
                     lock.release()
 
-    holding = threading.Thread(target=hold)
-    holding.start()
-    taken.wait()
-    child = os.fork()
-    if child == 0:
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
-    holding.join()
+    fork_beside(hold, taken)
     assert had == [True] * 30
 
 
@@ -114,11 +119,4 @@ def test_a_fork_lets_a_finalizer_end_that_runs_while_its_thread_holds_a_lock():
             with asked:
                 pass
 
-    thread = threading.Thread(target=finalize)
-    thread.start()
-    taken.wait()
-    child = os.fork()
-    if child == 0:
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
-    thread.join()
+    fork_beside(finalize, taken)

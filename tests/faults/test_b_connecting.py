@@ -34,7 +34,7 @@ from tests.conftest import LOOPBACK
 from tests.faults.aftermath import HI, KEY, SOON, both_kinds, ending, failure
 from tests.faults.conftest import Handler, RawServer
 from tests.faults.nowhere import crowded, silent
-from tests.scripted_server import ScriptedServer
+from tests.scripted_server import Script, ScriptedServer
 from tests.wire_bytes import COMPLETION, STREAM, answer, delta, streamed
 
 Servers = Callable[..., ScriptedServer]
@@ -399,35 +399,33 @@ def tunnel_to(behind: ScriptedServer, heads: list[bytes]) -> Handler:
     return tunnel
 
 
+Tunnelled = Callable[..., tuple[Caller, ScriptedServer]]
+
+
+@pytest.fixture
+def tunnelled(
+    raw: Raw, scripted: Servers, client_at: Callers, certified: Certified, trusting: ssl.SSLContext
+) -> Tunnelled:
+    """Return a function that makes a server behind a proxy, and a client of it."""
+
+    def make(script: Script, **settings: Any) -> tuple[Caller, ScriptedServer]:
+        behind = scripted(script, tls=certified("openrouter.invalid"))
+        proxy = f"http://{raw(tunnel_to(behind, [])).place}"
+        return client_at(SOMEWHERE, verify=trusting, proxy=proxy, **settings), behind
+
+    return make
+
+
 @both_kinds
-def test_a_407_that_comes_through_a_tunnel_is_the_servers(
-    stream: bool,
-    raw: Raw,
-    scripted: Servers,
-    client_at: Callers,
-    certified: Certified,
-    trusting: ssl.SSLContext,
-):
-    behind = scripted([ASKS_WHO], tls=certified("openrouter.invalid"))
-    server = raw(tunnel_to(behind, []))
-    client = client_at(SOMEWHERE, verify=trusting, proxy=f"http://{server.place}")
+def test_a_407_that_comes_through_a_tunnel_is_the_servers(stream: bool, tunnelled: Tunnelled):
+    client, behind = tunnelled([ASKS_WHO])
     error = failure(client, APIError, stream=stream)
     assert (error.status, error.delivered, len(behind.deliveries)) == (407, "yes", 1)
 
 
 @both_kinds
-def test_a_server_behind_a_proxy_has_its_own_time_to_answer(
-    stream: bool,
-    raw: Raw,
-    scripted: Servers,
-    client_at: Callers,
-    certified: Certified,
-    trusting: ssl.SSLContext,
-):
-    behind = scripted(["HANG"], tls=certified("openrouter.invalid"))
-    server = raw(tunnel_to(behind, []))
-    timeout = {"connect": SOON, "first_byte": 2 * SOON}
-    client = client_at(SOMEWHERE, verify=trusting, proxy=f"http://{server.place}", timeout=timeout)
+def test_a_server_behind_a_proxy_has_its_own_time_to_answer(stream: bool, tunnelled: Tunnelled):
+    client, behind = tunnelled(["HANG"], timeout={"connect": SOON, "first_byte": 2 * SOON})
     error = failure(client, TimedOut, stream=stream)
     assert (error.phase, error.delivered, error.attempts) == ("first_byte", "maybe", 1)
     assert len(behind.deliveries) == 1
